@@ -1,0 +1,24 @@
+"""What a candidate is: its specification, canonical form and key, validity rules and paper notation.
+
+Nothing here imports torch; an `Architecture` is data, and every cost follows from it without training.
+"""
+
+from aero_search.architecture.canonical import canonical, key
+from aero_search.architecture.notation import notation, parse_notation
+from aero_search.architecture.spec import Architecture, Attention, Layer, Regularizer, Stabilizer
+from aero_search.architecture.validity import InvalidArchitectureError, validate, violations
+
+__all__ = [
+    "Architecture",
+    "Attention",
+    "InvalidArchitectureError",
+    "Layer",
+    "Regularizer",
+    "Stabilizer",
+    "canonical",
+    "key",
+    "notation",
+    "parse_notation",
+    "validate",
+    "violations",
+]

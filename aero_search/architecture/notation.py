@@ -1,0 +1,276 @@
+"""The paper's names for architectures, read and written: `SM + LN + G`, `EReg(SM(t) + ScFuFFN_i6)`.
+
+Terms, joined by ` + ` (AERO, tables 2 to 7; those marked * are ours, in the paper's manner):
+
+    SM            softmax attention; SM(t) with learned temperatures
+    LN  RMS*      the normalization in every layer; neither: none
+    G R GT* LR* LRL* LRS* R2* Q* Si*   the activation (see ACTIVATIONS); none: linear feed-forwards
+    SwiGLU ReGLU GeGLU ...*            the same, gated
+    ScFFN ScFuFFN FuFFN* FFN*          scaled, scaled and fused, fused, plain feed-forwards
+    WeightNorm(QK+FFN) SpectralNorm(FFN)   the reparametrized linears
+    _iK           after the last term: the deepest K feed-forwards removed
+    EReg(...)     trained with the entropy regularizer
+
+What the terms cannot say follows in brackets as `field=value` pairs, per-layer fields joined by `/`:
+`SM + LN + R [norm=layernorm/none/none/none]`. Sizes and family are not part of a name.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, fields, replace
+from typing import Any
+
+from aero_search.architecture.canonical import canonical
+from aero_search.architecture.spec import Architecture, Attention, Layer, Norm, Regularizer, Stabilizer
+from aero_search.errors import RequestError, nearest
+from aero_search.schema import from_mapping
+
+# The weight that a bare `EReg(...)` stands for; DATA measurements of the proxy task favour this order.
+EREG_WEIGHT = 0.02
+
+NORMS = {"LN": "layernorm", "RMS": "rmsnorm"}
+ACTIVATIONS = {
+    "G": "gelu",
+    "GT": "gelu_tanh",
+    "R": "relu",
+    "LR": "leaky_relu",
+    "LRL": "leaky_relu_learned",
+    "LRS": "leaky_relu_shared",
+    "R2": "squared_relu",
+    "Q": "quadratic",
+    "Si": "silu",
+}
+GATED = {
+    "GeGLU": "gelu",
+    "GeGLUT": "gelu_tanh",
+    "ReGLU": "relu",
+    "LReGLU": "leaky_relu",
+    "LReGLUL": "leaky_relu_learned",
+    "LReGLUS": "leaky_relu_shared",
+    "R2eGLU": "squared_relu",
+    "QGLU": "quadratic",
+    "SwiGLU": "silu",
+}
+# term: (scaled, feed-forward kind)
+FEED_FORWARDS = {
+    "FFN": (False, "full"),
+    "FuFFN": (False, "fused"),
+    "ScFFN": (True, "full"),
+    "ScFuFFN": (True, "fused"),
+}
+TARGETS = {"QK": "qk", "FFN": "ffn", "QK+FFN": "qk+ffn", "QKV+FFN": "qkv+ffn", "QKVO+FFN": "qkvo+ffn"}
+REPARAMETRIZATIONS = {"WeightNorm": "weight_norm", "SpectralNorm": "spectral_norm"}
+_GROUPS = {"attention": Attention, "stabilizer": Stabilizer, "regularizer": Regularizer}
+_PER_LAYER = tuple(f.name for f in fields(Layer))
+_PLAIN = ("final_norm", "gated", "ffn_ratio")
+
+
+class NotationError(RequestError):
+    """The text is not a name in the paper's notation."""
+
+
+@dataclass
+class _Reading:
+    """What the terms of one name have said so far."""
+
+    norm: str = "none"
+    activation: str = "identity"
+    gated: bool = False
+    ffn: str = "full"
+    removed: int = 0
+    attention: dict[str, Any] = field(default_factory=dict)
+    stabilizer: dict[str, Any] = field(default_factory=dict)
+
+
+def notation(a: Architecture) -> str:
+    """Name an architecture; `parse_notation(notation(a), base=a)` is its canonical form again."""
+    a = canonical(a)
+    text = _terms(a)
+    said = _flat(canonical(_from_terms(text, a)))
+    rest = [f"{name}={_write(value)}" for name, value in _flat(a).items() if said[name] != value]
+    return f"{text} [{', '.join(rest)}]" if rest else text
+
+
+def parse_notation(text: str, base: Architecture) -> Architecture:
+    """Read a name; sizes, family and embeddings come from `base`. Returns the canonical form.
+
+    Raises:
+        NotationError: a term is unknown, with the nearest one.
+    """
+    match = re.fullmatch(r"\s*(?P<terms>[^\[\]]+?)\s*(?:\[(?P<rest>[^\[\]]*)\])?\s*", text)
+    if match is None:
+        raise NotationError(f"'{text}' is not a name such as 'SM + LN + G' or 'EReg(SM(t) + ScFuFFN)'")
+    a = _from_terms(match["terms"], base)
+    if match["rest"]:
+        a = _with_fields(a, match["rest"])
+    return canonical(a)
+
+
+def _terms(a: Architecture) -> str:
+    terms = ["SM(t)" if a.attention.temperature == "learned" else "SM"]
+    norms = {layer.norm for layer in a.layers}
+    by_norm = {value: name for name, value in NORMS.items()}
+    if len(norms) == 1 and (norm := norms.pop()) != "none":
+        terms.append(by_norm[norm])
+    activations = {layer.activation for layer in a.layers if layer.ffn == "full"}
+    if len(activations) == 1 and (activation := activations.pop()) != "identity":
+        names = GATED if a.gated else ACTIVATIONS
+        terms.append(next(name for name, value in names.items() if value == activation))
+    has_activation = bool(set(terms) & (ACTIVATIONS.keys() | GATED.keys()))
+    kind, removed = _placement(a)
+    scaled = a.stabilizer.kind == "scaled"
+    if scaled or kind == "fused" or (removed and not has_activation):
+        terms.append(next(name for name, said in FEED_FORWARDS.items() if said == (scaled, kind)))
+    for name, stabilizer in REPARAMETRIZATIONS.items():
+        if a.stabilizer.kind == stabilizer:
+            terms.append(f"{name}({a.stabilizer.targets.upper()})")
+    text = " + ".join(terms) + (f"_i{removed}" if removed else "")
+    return f"EReg({text})" if a.regularizer.weight else text
+
+
+def _placement(a: Architecture) -> tuple[str, int]:
+    """The one kind of feed-forward and how many of the deepest are gone; ("full", 0) where that is not so."""
+    kinds = [layer.ffn for layer in a.layers]
+    removed = len(kinds) - len("".join("x" if kind != "none" else "." for kind in kinds).rstrip("."))
+    kept = set(kinds[: len(kinds) - removed])
+    if not kept:
+        return "full", removed
+    return (kept.pop(), removed) if len(kept) == 1 and "none" not in kept else ("full", 0)
+
+
+def _from_terms(text: str, base: Architecture) -> Architecture:
+    text = text.strip()
+    regularized = re.fullmatch(r"EReg\((.*)\)", text)
+    body = regularized[1] if regularized else text
+    reading = _Reading()
+    if suffix := re.search(r"_i(\d+)$", body):
+        reading.removed = int(suffix[1])
+        body = body[: suffix.start()]
+    for position, term in enumerate(_split(body)):
+        _read_term(reading, term, first=position == 0)
+    n = base.n_layer
+    if reading.removed > n:
+        raise NotationError(f"'{text}' removes {reading.removed} feed-forwards of a model with {n} layers")
+    layers = tuple(
+        from_mapping(
+            Layer,
+            {
+                "norm": reading.norm,
+                "activation": reading.activation,
+                "ffn": reading.ffn if i < n - reading.removed else "none",
+            },
+        )
+        for i in range(n)
+    )
+    default_final: Norm = "rmsnorm" if reading.norm == "rmsnorm" or base.family == "llama" else "layernorm"
+    return replace(
+        base,
+        layers=layers,
+        gated=reading.gated,
+        ffn_ratio=4.0,
+        final_norm=default_final,
+        attention=from_mapping(Attention, reading.attention, "attention"),
+        stabilizer=from_mapping(Stabilizer, reading.stabilizer, "stabilizer"),
+        regularizer=Regularizer(weight=EREG_WEIGHT) if regularized else Regularizer(),
+    )
+
+
+def _split(body: str) -> Iterator[str]:
+    """Split at every + outside parentheses."""
+    for term in re.findall(r"(?:[^+()]|\([^()]*\))+", body):
+        yield re.sub(r"\s+", "", term)
+
+
+def _read_term(reading: _Reading, term: str, first: bool) -> None:
+    target = re.fullmatch(r"(\w+)\(([\w+]+)\)", term)
+    if term in ("SM", "SM(t)"):
+        if not first:
+            raise NotationError("SM comes first in a name, and once")
+        reading.attention["temperature"] = "learned" if term == "SM(t)" else "none"
+    elif first:
+        raise NotationError(f"a name begins with SM or SM(t), not '{term}'")
+    elif term in NORMS:
+        reading.norm = NORMS[term]
+    elif term in ACTIVATIONS:
+        reading.activation = ACTIVATIONS[term]
+    elif term in GATED:
+        reading.activation, reading.gated = GATED[term], True
+    elif term in FEED_FORWARDS:
+        scaled, reading.ffn = FEED_FORWARDS[term]
+        if scaled:
+            reading.stabilizer["kind"] = "scaled"
+    elif target and target[1] in REPARAMETRIZATIONS and target[2] in TARGETS:
+        reading.stabilizer = {"kind": REPARAMETRIZATIONS[target[1]], "targets": TARGETS[target[2]]}
+    else:
+        known = ["SM", "SM(t)", *NORMS, *ACTIVATIONS, *GATED, *FEED_FORWARDS]
+        known += [f"{name}({targets})" for name in REPARAMETRIZATIONS for targets in TARGETS]
+        raise NotationError(f"'{term}' is not a term of the notation: {nearest(term, known)}")
+
+
+def _flat(a: Architecture) -> dict[str, Any]:
+    """Everything that a name may say, as `field: value` with one value a layer for per-layer fields."""
+    flat: dict[str, Any] = {name: tuple(getattr(layer, name) for layer in a.layers) for name in _PER_LAYER}
+    flat |= {name: getattr(a, name) for name in _PLAIN}
+    for group, cls in _GROUPS.items():
+        flat |= {f"{group}.{f.name}": getattr(getattr(a, group), f.name) for f in fields(cls)}
+    return flat
+
+
+def _write(value: Any) -> str:
+    if isinstance(value, tuple):
+        return "/".join(value)
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _read(text: str, like: Any) -> Any:
+    if isinstance(like, tuple):
+        return tuple(text.split("/"))
+    if isinstance(like, bool):
+        return {"true": True, "false": False}.get(text, text)
+    if isinstance(like, float):
+        try:
+            return float(text)
+        except ValueError:
+            return text
+    return text
+
+
+def _with_fields(a: Architecture, rest: str) -> Architecture:
+    flat: Mapping[str, Any] = _flat(a)
+    said: dict[str, Any] = {}
+    for pair in rest.split(","):
+        name, equals, text = (part.strip() for part in pair.partition("="))
+        if not equals or name not in flat:
+            raise NotationError(f"'{pair.strip()}' in brackets is not a field=value: {nearest(name, flat)}")
+        said[name] = _read(text, flat[name])
+    values = {**flat, **said}
+    for name in _PER_LAYER:
+        if len(values[name]) != a.n_layer:
+            raise NotationError(f"{name} in brackets needs {a.n_layer} values joined by '/', one a layer")
+    layers = tuple(
+        from_mapping(Layer, {name: values[name][i] for name in _PER_LAYER}) for i in range(a.n_layer)
+    )
+    groups: dict[str, Any] = {
+        group: from_mapping(cls, {f.name: values[f"{group}.{f.name}"] for f in fields(cls)}, group)
+        for group, cls in _GROUPS.items()
+    }
+    plain = from_mapping(_Plain, {name: values[name] for name in _PLAIN})
+    return replace(
+        a,
+        layers=layers,
+        gated=plain.gated,
+        ffn_ratio=plain.ffn_ratio,
+        final_norm=plain.final_norm,
+        attention=groups["attention"],
+        stabilizer=groups["stabilizer"],
+        regularizer=groups["regularizer"],
+    )
+
+
+@dataclass(frozen=True)
+class _Plain:
+    final_norm: Norm
+    gated: bool
+    ffn_ratio: float

@@ -1,0 +1,155 @@
+"""What a candidate is: a frozen description of a decoder-only language model, and of nothing else.
+
+Sources: AERO (arXiv 2410.13060v2) for the gpt2 and pythia variants, He & Hofmann (arXiv 2311.01906) for
+shaped attention with identity value projections.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+Family = Literal["gpt2", "pythia", "llama"]
+Norm = Literal["layernorm", "rmsnorm", "none"]
+Activation = Literal[
+    "gelu",
+    "gelu_tanh",
+    "relu",
+    "leaky_relu",
+    "leaky_relu_learned",
+    "leaky_relu_shared",
+    "squared_relu",
+    "quadratic",
+    "silu",
+    "identity",
+]
+FeedForward = Literal["full", "fused", "none"]
+StabilizerKind = Literal["none", "scaled", "weight_norm", "spectral_norm"]
+StabilizerTargets = Literal["qk", "ffn", "qk+ffn", "qkv+ffn", "qkvo+ffn"]
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """One decoder layer.
+
+    Attributes:
+        norm: the normalization in front of attention and of the feed-forward.
+        activation: the nonlinearity of a full feed-forward; `identity` makes it linear.
+        ffn: `full` (two or, when gated, three linears), `fused` (one d_model x d_model linear, AERO step 3)
+            or `none` (attention only).
+    """
+
+    norm: Norm = "layernorm"
+    activation: Activation = "gelu"
+    ffn: FeedForward = "full"
+
+
+@dataclass(frozen=True, slots=True)
+class Attention:
+    """Self-attention, the same in every layer.
+
+    Attributes:
+        value_projection: `identity` drops the value and output projections (He & Hofmann).
+        shaped: attention becomes alpha*I + beta*A - gamma*C with learnable scalars per head and the
+            uniform causal matrix C (He & Hofmann, section 4).
+        temperature: `learned` divides the logits by a learnable t per head and query position (AERO step 4).
+        temperature_init: the starting value of t, above 0.
+    """
+
+    value_projection: Literal["full", "identity"] = "full"
+    shaped: bool = False
+    temperature: Literal["none", "learned"] = "none"
+    temperature_init: float = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class Stabilizer:
+    """What keeps a model without normalization and nonlinearity trainable (AERO step 2).
+
+    Attributes:
+        kind: `scaled` is X = beta * X_SA + FFN(X_SA) / alpha with learnable alpha, beta per layer.
+        targets: which linears weight_norm and spectral_norm reparametrize.
+    """
+
+    kind: StabilizerKind = "none"
+    targets: StabilizerTargets = "ffn"
+
+
+@dataclass(frozen=True, slots=True)
+class Regularizer:
+    """The head-wise entropy penalty added to the training loss (AERO step 4).
+
+    Attributes:
+        weight: lambda in loss = cross-entropy + lambda * penalty; 0 is no regularizer.
+        margin: gamma; deviations up to gamma * E_max cost nothing.
+        reduction: `mean` over batch, heads and positions (does not change with batch or length), or `sum`
+            over batch and positions and mean over heads, as in the published code.
+        sided: penalize deviations on both sides of the threshold, or only entropies above it.
+        reference: E_max of query i: log(i+1), what a causal row can reach, or log(T) as published.
+        threshold_init: where the learnable thresholds theta (one per layer and head) start.
+    """
+
+    weight: float = 0.0
+    margin: float = 0.2
+    reduction: Literal["mean", "sum"] = "mean"
+    sided: Literal["two", "one"] = "two"
+    reference: Literal["causal", "log_t"] = "causal"
+    threshold_init: float = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Architecture:
+    """A decoder-only language model, described completely and without any weight.
+
+    Attributes:
+        family: residual wiring, positions and biases: gpt2 (learned positions, sequential residual),
+            pythia (rotary on a quarter of each head, parallel residual), llama (rotary, no biases).
+        n_head: query heads; d_model must be a multiple of it.
+        n_kv_head: key and value heads (grouped-query attention); n_head must be a multiple of it.
+        d_model: width of the residual stream.
+        seq_len: tokens of context, T.
+        vocab_size: rows of the embedding, V.
+        layers: one `Layer` each, shallowest first.
+        ffn_ratio: d_ff / d_model of full feed-forwards.
+        gated: full feed-forwards multiply a second projection elementwise (SwiGLU, ReGLU).
+        final_norm: the normalization before the LM head.
+        tied_embeddings: the LM head shares the token embedding's weights.
+    """
+
+    n_head: int
+    d_model: int
+    seq_len: int
+    vocab_size: int
+    layers: tuple[Layer, ...]
+    family: Family = "gpt2"
+    n_kv_head: int | None = None
+    ffn_ratio: float = 4.0
+    gated: bool = False
+    final_norm: Norm = "layernorm"
+    tied_embeddings: bool = True
+    attention: Attention = Attention()
+    stabilizer: Stabilizer = Stabilizer()
+    regularizer: Regularizer = Regularizer()
+
+    @property
+    def n_layer(self) -> int:
+        return len(self.layers)
+
+    @property
+    def d_head(self) -> int:
+        return self.d_model // self.n_head
+
+    @property
+    def kv_heads(self) -> int:
+        """Key and value heads, n_head where n_kv_head is not given."""
+        return self.n_kv_head or self.n_head
+
+    @property
+    def d_ff(self) -> int:
+        """Hidden width of a full feed-forward."""
+        return round(self.ffn_ratio * self.d_model)
+
+    @property
+    def has_bias(self) -> bool:
+        """Whether linears have biases: llama has none, gpt2 and pythia do, as published."""
+        return self.family != "llama"

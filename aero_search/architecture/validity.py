@@ -1,0 +1,96 @@
+"""Which architectures can exist, in words: every refusal names the fields, the values and the mend."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from aero_search.architecture.spec import Architecture
+from aero_search.errors import RequestError
+
+MAX_VOCAB_SIZE = 65536  # token files are uint16
+
+
+class InvalidArchitectureError(RequestError):
+    """No network can be built from this description."""
+
+
+def validate(architecture: Architecture) -> Architecture:
+    """Return the architecture unchanged if it can be built.
+
+    Raises:
+        InvalidArchitectureError: it cannot; one sentence for each reason.
+    """
+    problems = list(violations(architecture))
+    if problems:
+        raise InvalidArchitectureError("; ".join(problems))
+    return architecture
+
+
+def violations(a: Architecture) -> Iterator[str]:
+    """Yield what is wrong, each as one sentence that names the override to change."""
+    sizes = {
+        "model.n_layer": a.n_layer,
+        "model.n_head": a.n_head,
+        "model.d_model": a.d_model,
+        "model.seq_len": a.seq_len,
+        "model.vocab_size": a.vocab_size,
+    }
+    for name, value in sizes.items():
+        if value < 1:
+            yield f"{name}={value} must be at least 1"
+    if a.vocab_size > MAX_VOCAB_SIZE:
+        yield f"model.vocab_size={a.vocab_size} is above {MAX_VOCAB_SIZE}: tokens are uint16"
+    if a.n_head >= 1 and a.d_model >= 1:
+        yield from _heads(a)
+    if a.ffn_ratio <= 0 or (a.d_model >= 1 and a.d_ff < 1):
+        yield f"model.ffn_ratio={a.ffn_ratio:g} must be above 0 and leave a feed-forward at least 1 wide"
+    yield from _attention(a)
+    yield from _regularizer(a)
+
+
+def _heads(a: Architecture) -> Iterator[str]:
+    if a.d_model % a.n_head:
+        low = max(a.d_model // a.n_head, 1) * a.n_head
+        yield (
+            f"model.d_model={a.d_model} is not a multiple of model.n_head={a.n_head}: "
+            f"take model.d_model={low} or {low + a.n_head}, or another n_head"
+        )
+        return
+    if a.n_kv_head is not None and (a.n_kv_head < 1 or a.n_head % a.n_kv_head):
+        divisors = ", ".join(str(k) for k in range(1, a.n_head + 1) if a.n_head % k == 0)
+        yield f"model.n_kv_head={a.n_kv_head} does not divide model.n_head={a.n_head}: take one of {divisors}"
+    if a.family == "llama" and a.d_head % 2:
+        yield f"model.d_model / model.n_head = {a.d_head} must be even for the rotary positions of llama"
+    if a.family == "pythia" and a.d_head % 8:
+        yield (
+            f"model.d_model / model.n_head = {a.d_head} must be a multiple of 8 for pythia, "
+            "which rotates a quarter of each head"
+        )
+
+
+def _attention(a: Architecture) -> Iterator[str]:
+    if a.attention.temperature_init <= 0:
+        yield (
+            f"attention.temperature_init={a.attention.temperature_init:g} must be above 0: "
+            "logits are divided by it"
+        )
+    if a.attention.value_projection == "identity" and a.n_kv_head not in (None, a.n_head):
+        yield (
+            f"attention.value_projection=identity needs one value head a query head: "
+            f"take model.n_kv_head={a.n_head}"
+        )
+    if a.attention.shaped and a.regularizer.weight > 0:
+        yield (
+            "attention.shaped=true and regularizer.weight above 0 exclude each other: shaped rows are "
+            "not probabilities, so take regularizer.weight=0"
+        )
+
+
+def _regularizer(a: Architecture) -> Iterator[str]:
+    r = a.regularizer
+    if r.weight < 0:
+        yield f"regularizer.weight={r.weight:g} must be 0 (off) or above"
+    if not 0 <= r.margin < 1:
+        yield f"regularizer.margin={r.margin:g} must be at least 0 and below 1 (of the largest entropy)"
+    if not 0 <= r.threshold_init <= 1:
+        yield f"regularizer.threshold_init={r.threshold_init:g} must lie between 0 and 1"

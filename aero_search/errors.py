@@ -1,0 +1,26 @@
+"""The errors a user can mend, each one sentence that names the field, the value and the mend."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class AeroSearchError(Exception):
+    """The work failed; the command line prints the message and exits 1."""
+
+
+class RequestError(AeroSearchError):
+    """The request was wrong; the command line prints the message and exits 2."""
+
+
+def nearest(value: object, choices: Iterable[object]) -> str:
+    """Say which choice `value` was probably meant to be, and list them all.
+
+    Returns:
+        For example ``did you mean 'layernorm'? (choices: layernorm, none, rmsnorm)``.
+    """
+    names = sorted({str(choice) for choice in choices})
+    listed = f"choices: {', '.join(names)}" if names else "there are no choices here"
+    close = difflib.get_close_matches(str(value), names, n=1, cutoff=0.5)
+    return f"did you mean '{close[0]}'? ({listed})" if close else f"({listed})"

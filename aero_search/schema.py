@@ -1,0 +1,137 @@
+"""Plain mappings to frozen dataclasses and back: the one way data from YAML or JSON becomes typed.
+
+Types understood: bool, int, float, str, None, Literal, unions of these, tuple[T, ...], Mapping[str, T] and
+nested dataclasses. Everything else is a programming error. Nothing read here is ever executed.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import types
+from collections.abc import Mapping
+from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
+
+from aero_search.errors import RequestError, nearest
+
+T = TypeVar("T")
+
+
+class SchemaError(RequestError):
+    """A field is unknown, missing or of the wrong type or value."""
+
+
+def from_mapping(cls: type[T], data: object, where: str = "") -> T:
+    """Build a frozen dataclass from a mapping, checking every field.
+
+    Args:
+        cls: the dataclass; a classmethod-free, plain one.
+        data: a mapping with string keys, nested as the dataclass is.
+        where: the dotted name of this mapping, used in messages (``model``).
+
+    Raises:
+        SchemaError: an unknown or missing field, or a value of the wrong type, in one sentence.
+    """
+    if not isinstance(data, Mapping):
+        raise SchemaError(f"{where or cls.__name__} must be a mapping of fields, not {_show(data)}")
+    fields = {f.name: f for f in dataclasses.fields(cls) if f.init}  # type: ignore[arg-type]
+    unknown = [key for key in data if key not in fields]
+    if unknown:
+        key = unknown[0]
+        raise SchemaError(f"{_join(where, str(key))} is not a known field: {nearest(key, fields)}")
+    hints = get_type_hints(cls)
+    values: dict[str, Any] = {}
+    for name, field in fields.items():
+        if name in data:
+            values[name] = _value(hints[name], data[name], _join(where, name))
+        elif field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING:
+            raise SchemaError(f"{_join(where, name)} is missing: give it a value")
+    return cls(**values)
+
+
+def to_mapping(value: Any) -> Any:
+    """Turn dataclasses, tuples and mappings into what YAML and JSON can say (dicts, lists, scalars)."""
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {f.name: to_mapping(getattr(value, f.name)) for f in dataclasses.fields(value) if f.init}
+    if isinstance(value, Mapping):
+        return {str(key): to_mapping(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [to_mapping(item) for item in value]
+    return value
+
+
+def _value(hint: Any, value: object, where: str) -> Any:
+    origin = get_origin(hint)
+    if origin is Literal:
+        choices = get_args(hint)
+        for choice in choices:
+            if value == choice and type(value) is type(choice):
+                return choice
+        raise SchemaError(f"{where}={_show(value)} is not a choice: {nearest(value, choices)}")
+    if origin in (Union, types.UnionType):
+        return _union(get_args(hint), value, where)
+    if origin is tuple:
+        if not isinstance(value, list | tuple):
+            raise SchemaError(f"{where}={_show(value)} must be a list")
+        item = get_args(hint)[0]
+        return tuple(_value(item, entry, f"{where}[{i}]") for i, entry in enumerate(value))
+    if origin is not None and issubclass(origin, Mapping):
+        if not isinstance(value, Mapping):
+            raise SchemaError(f"{where} must be a mapping, not {_show(value)}")
+        item = get_args(hint)[1]
+        return {str(key): _value(item, entry, _join(where, str(key))) for key, entry in value.items()}
+    if dataclasses.is_dataclass(hint) and isinstance(hint, type):
+        return value if isinstance(value, hint) else from_mapping(hint, value, where)
+    return _scalar(hint, value, where)
+
+
+def _scalar(hint: Any, value: object, where: str) -> Any:
+    if hint is Any or hint is object:
+        return value
+    if hint is type(None):
+        if value is None:
+            return None
+        raise SchemaError(f"{where}={_show(value)} must be null")
+    if hint is float:
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            if not math.isfinite(value):
+                raise SchemaError(f"{where}={value} must be a finite number")
+            return float(value)
+        raise SchemaError(f"{where}={_show(value)} must be a number")
+    if hint is int:
+        if isinstance(value, int) and not isinstance(value, bool):
+            return value
+        if isinstance(value, float) and value.is_integer():
+            return int(value)
+        raise SchemaError(f"{where}={_show(value)} must be a whole number")
+    if hint is bool:
+        if isinstance(value, bool):
+            return value
+        raise SchemaError(f"{where}={_show(value)} must be true or false")
+    if hint is str:
+        if isinstance(value, str):
+            return value
+        raise SchemaError(f"{where}={_show(value)} must be text")
+    raise TypeError(f"schema does not know the type {hint!r} of {where}")
+
+
+def _union(options: tuple[Any, ...], value: object, where: str) -> Any:
+    # The type that matches exactly goes first, so that 4 stays an int in `int | float`.
+    ordered = sorted(options, key=lambda option: option is not type(value))
+    problems = []
+    for option in ordered:
+        try:
+            return _value(option, value, where)
+        except SchemaError as problem:
+            problems.append(str(problem))
+    told = [p for p, option in zip(problems, ordered, strict=True) if option is not type(None)]
+    raise SchemaError(told[0] if len(told) == 1 else " or ".join(dict.fromkeys(told)))
+
+
+def _join(where: str, name: str) -> str:
+    return f"{where}.{name}" if where else name
+
+
+def _show(value: object) -> str:
+    text = repr(value) if not isinstance(value, str) else value
+    return text if len(text) <= 60 else text[:57] + "..."
