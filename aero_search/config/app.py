@@ -1,0 +1,101 @@
+"""Runs a command under Hydra: its flags, composition and sweeps, with every mistake told in one sentence."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+from hydra.errors import HydraException
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from aero_search.config.command import Command
+from aero_search.config.complaints import sentence
+from aero_search.config.paths import conf_dir
+from aero_search.config.request import Request
+from aero_search.errors import AeroSearchError, RequestError
+
+# Hydra flags that print something about the configuration instead of running the command.
+_INSPECTING = ("--help", "-h", "--hydra-help", "--cfg", "-c", "--info", "-i", "--shell-completion", "-sc")
+
+
+def run_command(command: Command, arguments: Sequence[str]) -> int:
+    """Compose the configuration of `arguments` and run the command on it. Returns the exit code.
+
+    Raises:
+        RequestError: the request was wrong.
+        AeroSearchError: the work failed.
+    """
+    argv = [_shorthand(argument) for argument in arguments]
+    inspecting = any(a.split("=")[0] in _INSPECTING for a in argv)
+    multirun = any(a in ("--multirun", "-m") for a in argv)
+    if command.sweep == "always" and not multirun and not inspecting:
+        argv, multirun = ["--multirun", *argv], True
+    if multirun and command.sweep == "none":
+        raise RequestError(f"aero-search {command.config} takes no --multirun")
+    if multirun and command.sweep in ("study", "always"):
+        argv = [*argv, *_unless_chosen("hydra/sweeper", "aero_search", argv)]
+    try:
+        results = _hydra_main(command, argv)
+    except AeroSearchError:
+        raise
+    except (HydraException, OmegaConfBaseException) as problem:
+        raise RequestError(sentence(problem, command.config)) from problem
+    except SystemExit as stop:
+        return _exit_code(stop)
+    if multirun and command.finish is not None and not inspecting:
+        command.finish(results)
+    return 0
+
+
+def read_request(cfg: DictConfig, overrides: Sequence[str] = ()) -> Request:
+    """Resolve a composed configuration into a Request.
+
+    Raises:
+        RequestError: an interpolation or a missing value, in one sentence.
+    """
+    try:
+        composed = OmegaConf.to_container(cfg, resolve=True, throw_on_missing=True)
+    except OmegaConfBaseException as problem:
+        raise RequestError(sentence(problem, None)) from problem
+    assert isinstance(composed, dict)
+    return Request({str(key): value for key, value in composed.items()}, tuple(overrides))
+
+
+def _hydra_main(command: Command, argv: list[str]) -> list[Any]:
+    import hydra
+    from hydra.core.hydra_config import HydraConfig
+
+    results: list[Any] = []
+
+    def task(cfg: DictConfig) -> None:
+        results.append(command.run(read_request(cfg, HydraConfig.get().overrides.task)))
+
+    # Hydra prints a traceback and exits unless told to let the exception through to us.
+    os.environ["HYDRA_FULL_ERROR"] = "1"
+    saved = sys.argv
+    sys.argv = [f"aero-search {command.config}", *argv]
+    entry = hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name=command.config)
+    try:
+        entry(task)()
+    finally:
+        sys.argv = saved
+    return results
+
+
+def _shorthand(argument: str) -> str:
+    """`study=NAME` is short for `study.name=NAME`."""
+    return re.sub(r"^study=", "study.name=", argument)
+
+
+def _unless_chosen(group: str, option: str, argv: Sequence[str]) -> list[str]:
+    return [] if any(a.startswith(f"{group}=") for a in argv) else [f"{group}={option}"]
+
+
+def _exit_code(stop: SystemExit) -> int:
+    if isinstance(stop.code, int):
+        return stop.code
+    return 0 if stop.code is None else 1

@@ -1,0 +1,27 @@
+"""How a subcommand runs: its primary config, and what it does with one request or with a sweep of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from aero_search.config.request import Request
+
+
+@dataclass(frozen=True)
+class Command:
+    """One subcommand.
+
+    Attributes:
+        config: the primary config in conf/, without its suffix.
+        run: does the work of one request; its return value goes to `finish` under --multirun.
+        sweep: `none` refuses --multirun; `basic` runs every combination in this process, then `finish`;
+            `study` hands the sweep to workers (see `config.sweeper`); `always` does so without --multirun.
+        finish: prints what a `basic` sweep's results say together.
+    """
+
+    config: str
+    run: Callable[[Request], Any]
+    sweep: Literal["none", "basic", "study", "always"] = "none"
+    finish: Callable[[Sequence[Any]], None] | None = None

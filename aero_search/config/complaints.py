@@ -1,0 +1,66 @@
+"""Hydra's and OmegaConf's errors, said in one sentence with the nearest valid choice."""
+
+from __future__ import annotations
+
+import re
+
+from aero_search.config.paths import conf_dir
+from aero_search.errors import nearest
+
+
+def sentence(problem: Exception, config_name: str | None) -> str:
+    """What was wrong with the request.
+
+    Args:
+        problem: what Hydra or OmegaConf raised.
+        config_name: the command's primary config, used to look up valid keys; None skips that.
+    """
+    text = str(problem).strip()
+    if match := re.search(r"Could not find '([^']+)'", text):
+        group, _, option = match[1].rpartition("/")
+        options = _options(text) or _shipped_options(group)
+        return f"{group}={option} is not a choice: {nearest(option, options)}"
+    if match := re.search(r"Could not override '([^']+)'", text):
+        return _unknown_key(match[1], config_name)
+    if match := re.search(r"Key '([^']+)' is not in struct", text):
+        return _unknown_key(match[1], config_name)
+    if match := re.search(r"Could not append to config\. An item is already at '([^']+)'", text):
+        return f"+{match[1]} exists already: write {match[1]}=VALUE without the +"
+    if match := re.search(r"Ambiguous value for argument '([^']+)'", text):
+        return f"{match[1]} asks for several values: add --multirun, or quote a list as '[1,2]'"
+    if match := re.search(r"Error parsing override '([^']*)'", text):
+        return f"'{match[1]}' is not an override: write GROUP=OPTION or GROUP.FIELD=VALUE"
+    if match := re.search(r"Missing mandatory value: (\S+)", text):
+        return f"{match[1]} has no value: give {match[1]}=VALUE"
+    return " ".join(text.split("\n")[0].split())
+
+
+def _options(text: str) -> list[str]:
+    _, found, listed = text.partition("Available options in")
+    return [line.strip() for line in listed.splitlines()[1:] if line.strip()] if found else []
+
+
+def _shipped_options(group: str) -> list[str]:
+    return [path.stem for path in (conf_dir() / group).glob("*.yaml")]
+
+
+def _unknown_key(key: str, config_name: str | None) -> str:
+    return f"{key} is not a setting: {nearest(key, _near_keys(key, config_name))}"
+
+
+def _near_keys(key: str, config_name: str | None) -> list[str]:
+    """The settings beside `key`: those of the deepest mapping on its path that exists."""
+    if config_name is None:
+        return []
+    from hydra import compose, initialize_config_dir
+    from omegaconf import DictConfig, OmegaConf
+
+    with initialize_config_dir(version_base="1.3", config_dir=str(conf_dir())):
+        cfg = compose(config_name)
+    parent = key
+    while "." in parent:
+        parent = parent.rpartition(".")[0]
+        node = OmegaConf.select(cfg, parent)
+        if isinstance(node, DictConfig):
+            return [f"{parent}.{name}" for name in node]
+    return [str(name) for name in cfg]

@@ -1,0 +1,109 @@
+"""One typed request from one composed configuration: what every command starts from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+from aero_search.architecture import Architecture
+from aero_search.config.architecture import GROUPS, read_architecture
+from aero_search.cost import Network, Protocol
+from aero_search.data.spec import CorpusSpec
+from aero_search.schema import from_mapping
+from aero_search.search.objective import Objective
+from aero_search.search.spec import SearchSpec
+from aero_search.tracking.spec import TrackingSpec
+from aero_search.training.recipe import Recipe
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class StudySpec:
+    """conf/config.yaml: study"""
+
+    name: str | None
+
+
+@dataclass(frozen=True)
+class _Shared:
+    """The fields of conf/config.yaml that are no group."""
+
+    output_dir: str
+    format: Literal["text", "json"]
+    space: str
+    study: StudySpec
+
+
+_SHARED = ("output_dir", "format", "space", "study")
+_CORE = ("data", "recipe", "objective", "protocol", "network", "search", "tracking")
+
+
+class Request:
+    """What the user asked for, validated part by part when it is first needed.
+
+    A command reads the parts it uses; a wrong part it does not use does not stop it.
+
+    Attributes:
+        composed: the whole configuration, resolved, as plain dicts and lists.
+        overrides: the overrides given by the user, as Hydra understood them.
+    """
+
+    def __init__(self, composed: Mapping[str, Any], overrides: tuple[str, ...] = ()) -> None:
+        self.composed = composed
+        self.overrides = overrides
+        shared = from_mapping(_Shared, {name: composed.get(name) for name in _SHARED})
+        self.output_dir = Path(shared.output_dir)
+        self.format = shared.format
+        self.space = shared.space
+        self.study_name = shared.study.name
+
+    @cached_property
+    def architecture(self) -> Architecture:
+        return read_architecture(self.composed)
+
+    @cached_property
+    def data(self) -> CorpusSpec:
+        return self._group(CorpusSpec, "data")
+
+    @cached_property
+    def recipe(self) -> Recipe:
+        return self._group(Recipe, "recipe")
+
+    @cached_property
+    def objective(self) -> Objective:
+        return self._group(Objective, "objective")
+
+    @cached_property
+    def protocol(self) -> Protocol:
+        return self._group(Protocol, "protocol")
+
+    @cached_property
+    def network(self) -> Network:
+        return self._group(Network, "network")
+
+    @cached_property
+    def search(self) -> SearchSpec:
+        return self._group(SearchSpec, "search")
+
+    @cached_property
+    def tracking(self) -> TrackingSpec:
+        return self._group(TrackingSpec, "tracking")
+
+    def options(self, cls: type[T]) -> T:
+        """The command's own settings, those of its primary config, as `cls`."""
+        shared = {*_SHARED, *_CORE, *GROUPS}
+        return from_mapping(cls, {key: value for key, value in self.composed.items() if key not in shared})
+
+    def chosen(self, group: str) -> bool:
+        """Whether the user named this group, or one of its fields, on the command line."""
+        return any(
+            name == group or name.startswith(f"{group}.")
+            for name in (override.lstrip("+~").partition("=")[0] for override in self.overrides)
+        )
+
+    def _group(self, cls: type[T], name: str) -> T:
+        return from_mapping(cls, self.composed.get(name), name)

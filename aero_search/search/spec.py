@@ -1,0 +1,52 @@
+"""How much a search trains, with what sampler and how many workers: the group `search`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+from aero_search.errors import RequestError
+
+
+@dataclass(frozen=True)
+class SamplerSpec:
+    """Which of Optuna's samplers proposes candidates; `n_startup` random ones come before a model's."""
+
+    name: Literal["tpe", "nsga2", "random", "gp"]
+    n_startup: int = 6
+    population_size: int = 8
+
+
+@dataclass(frozen=True)
+class SearchSpec:
+    """The budget of a search.
+
+    Attributes:
+        n_trials: candidates to train; duplicates and impossible architectures do not count.
+        workers: processes that train at the same time.
+        threads: cores each worker uses.
+        seed: of the sampler.
+    """
+
+    sampler: SamplerSpec
+    n_trials: int
+    workers: int
+    threads: int
+    seed: int
+
+    def __post_init__(self) -> None:
+        problems = list(self._violations())
+        if problems:
+            raise RequestError("; ".join(problems))
+
+    def _violations(self) -> Iterator[str]:
+        for name in ("n_trials", "workers", "threads"):
+            if getattr(self, name) < 1:
+                yield f"search.{name}={getattr(self, name)} must be at least 1"
+        if self.seed < 0:
+            yield f"search.seed={self.seed} must be 0 or above"
+        if self.sampler.population_size < 2:
+            yield f"search.sampler.population_size={self.sampler.population_size} must be at least 2"
+        if self.sampler.n_startup < 1:
+            yield f"search.sampler.n_startup={self.sampler.n_startup} must be at least 1"

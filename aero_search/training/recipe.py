@@ -1,0 +1,81 @@
+"""How a candidate is trained: optimizer, schedule, batch, steps, seeds; the same for every architecture.
+
+Defaults of `conf/recipe/proxy.yaml` follow the AERO authors' code (AdamW, linear decay, 5 % warm-up, decay 0.1
+on matrices, clip 1) at the proxy's size.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+from aero_search.errors import RequestError
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """One training run.
+
+    Attributes:
+        steps: optimizer steps.
+        batch_size: sequences a batch, of `seq_len` tokens each.
+        lr: peak learning rate of AdamW.
+        schedule: decay after the warm-up, from `lr` to `lr * lr_end_ratio`.
+        warmup_ratio: share of the steps that rise linearly to `lr`.
+        weight_decay: on matrices and embeddings; none on norms, biases, gains, temperatures, thresholds.
+        clip: largest gradient norm; 0 does not clip.
+        accumulate: batches a step.
+        precision: Lightning's name, such as 32-true or bf16-mixed.
+        init_std: standard deviation of linears and embeddings; None is 0.02 * sqrt(768 / d_model).
+        validate_every: steps between validations; the last step always validates.
+        validation_sequences: held-out windows of seq_len tokens.
+        seed: of the weights.
+        data_seed: of the order of batches.
+    """
+
+    steps: int
+    batch_size: int
+    lr: float
+    schedule: Literal["linear", "cosine"]
+    lr_end_ratio: float
+    warmup_ratio: float
+    weight_decay: float
+    beta1: float
+    beta2: float
+    eps: float
+    clip: float
+    accumulate: int
+    precision: Literal["32-true", "bf16-mixed", "16-mixed", "bf16-true"]
+    init_std: float | None
+    validate_every: int
+    validation_sequences: int
+    seed: int
+    data_seed: int
+
+    def __post_init__(self) -> None:
+        problems = list(self._violations())
+        if problems:
+            raise RequestError("; ".join(problems))
+
+    def _violations(self) -> Iterator[str]:
+        for name in ("steps", "batch_size", "accumulate", "validate_every", "validation_sequences"):
+            if getattr(self, name) < 1:
+                yield f"recipe.{name}={getattr(self, name)} must be at least 1"
+        if self.lr <= 0:
+            yield f"recipe.lr={self.lr:g} must be above 0"
+        for name in ("weight_decay", "clip", "eps", "seed", "data_seed"):
+            if getattr(self, name) < 0:
+                yield f"recipe.{name}={getattr(self, name)} must be 0 or above"
+        for name in ("lr_end_ratio", "warmup_ratio"):
+            if not 0 <= getattr(self, name) <= 1:
+                yield f"recipe.{name}={getattr(self, name):g} must lie between 0 and 1"
+        for name in ("beta1", "beta2"):
+            if not 0 <= getattr(self, name) < 1:
+                yield f"recipe.{name}={getattr(self, name):g} must be at least 0 and below 1"
+        if self.init_std is not None and self.init_std <= 0:
+            yield f"recipe.init_std={self.init_std:g} must be above 0, or null"
+
+    def tokens(self, seq_len: int) -> int:
+        """Tokens seen in the whole run."""
+        return self.steps * self.batch_size * self.accumulate * seq_len

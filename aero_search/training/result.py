@@ -1,0 +1,85 @@
+"""What one training run leaves behind, as data: the content of a candidate's `result.json`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from aero_search.errors import AeroSearchError
+from aero_search.schema import SchemaError, from_mapping, to_mapping
+
+Verdict = Literal["finished", "plateau", "diverged"]
+RESULT_FILE = "result.json"
+
+
+@dataclass(frozen=True)
+class CurvePoint:
+    """One validation: losses in nats a token; `train_loss` is the mean since the last point."""
+
+    step: int
+    train_loss: float | None
+    validation_loss: float
+    perplexity: float
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Result:
+    """One trained candidate.
+
+    Attributes:
+        key: the architecture's key.
+        notation: its name in the paper's notation.
+        verdict: `finished`; `plateau`: never got below the unigram loss; `diverged`: the loss left the numbers.
+        reason: the verdict in words, with step, learning rate and layer where known.
+        perplexity: on the held-out split after the last step; None when diverged.
+        curve: one point a validation.
+        entropy: mean attention entropy in nats by layer and head, of the last validation that was finite.
+        parameters: weights of the network, thresholds of the regularizer not counted.
+        seconds: wall time of training and validation.
+        tokens: seen in training.
+        unigram_perplexity: of the held-out split under the training split's token frequencies.
+    """
+
+    key: str
+    notation: str
+    verdict: Verdict
+    reason: str
+    perplexity: float | None
+    validation_loss: float | None
+    curve: tuple[CurvePoint, ...]
+    entropy: tuple[tuple[float, ...], ...]
+    parameters: int
+    seconds: float
+    tokens: int
+    steps: int
+    lr: float
+    seed: int
+    data_seed: int
+    fingerprint: str
+    unigram_perplexity: float
+    versions: Mapping[str, str] = field(default_factory=dict)
+
+    def write(self, folder: Path) -> Path:
+        """Write `result.json` whole or not at all."""
+        path = folder / RESULT_FILE
+        partial = folder / (RESULT_FILE + ".partial")
+        partial.write_text(json.dumps(to_mapping(self), indent=1, allow_nan=False) + "\n")
+        return partial.replace(path)
+
+
+def read_result(folder: Path) -> Result:
+    """Read a candidate's `result.json`.
+
+    Raises:
+        AeroSearchError: the file is missing or not a result.
+    """
+    path = folder / RESULT_FILE
+    try:
+        data: Any = json.loads(path.read_text())
+        return from_mapping(Result, data, "result")
+    except (OSError, ValueError, SchemaError) as problem:
+        raise AeroSearchError(f"{path} is not a readable result: {problem}") from problem
