@@ -117,6 +117,7 @@ def layer_set(field: str, value: LayerSet, n_layer: int) -> frozenset[int]:
     outside = [layer for layer in value if not 0 <= layer < n_layer]
     if outside:
         raise RequestError(
-            f"{field}={list(value)} names layer {outside[0]}, but model.n_layer={n_layer} has 0 to {n_layer - 1}"
+            f"{field}={list(value)} names layer {outside[0]}, but model.n_layer={n_layer} has only 0 to "
+            f"{n_layer - 1}"
         )
     return frozenset(value)

@@ -53,8 +53,10 @@ def _near_keys(key: str, config_name: str | None) -> list[str]:
     if config_name is None:
         return []
     from hydra import compose, initialize_config_dir
+    from hydra.core.global_hydra import GlobalHydra
     from omegaconf import DictConfig, OmegaConf
 
+    GlobalHydra.instance().clear()
     with initialize_config_dir(version_base="1.3", config_dir=str(conf_dir())):
         cfg = compose(config_name)
     parent = key

@@ -33,7 +33,7 @@ class Result:
     Attributes:
         key: the architecture's key.
         notation: its name in the paper's notation.
-        verdict: `finished`; `plateau`: never got below the unigram loss; `diverged`: the loss left the numbers.
+        verdict: `finished`; `plateau`: never left the unigram loss; `diverged`: the loss is no number.
         reason: the verdict in words, with step, learning rate and layer where known.
         perplexity: on the held-out split after the last step; None when diverged.
         curve: one point a validation.

@@ -1,0 +1,166 @@
+"""A study's front: who is on it, what it is worth, and which point to take."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from aero_search.errors import RequestError
+from aero_search.search.objective import PERPLEXITY, Objective
+from aero_search.search.pareto import Reference, knee, nondominated
+from aero_search.search.record import Record
+
+
+@dataclass(frozen=True)
+class Front:
+    """The records of a study, sorted into front and rest.
+
+    Attributes:
+        points: non-dominated finished candidates, from cheapest to most expensive by the first cost.
+        dominated: the other candidates with a perplexity.
+        diverged: candidates without one.
+        baseline: the costs of SM + LN + G at the same size, in the objective's order.
+        baseline_perplexity: of the best trained SM + LN + G in the study; None if it has none.
+    """
+
+    objective: Objective
+    reference: Reference
+    points: tuple[Record, ...]
+    dominated: tuple[Record, ...]
+    diverged: tuple[Record, ...]
+    baseline_perplexity: float | None
+
+    @property
+    def baseline(self) -> Mapping[str, float]:
+        return self.reference.costs
+
+    @property
+    def hypervolume(self) -> float:
+        """Share of the reference box, see `Reference`."""
+        return self.reference.hypervolume([self.row(record) for record in self.points])
+
+    def row(self, record: Record) -> list[float]:
+        """The objective's metrics of a finished record, in order."""
+        return _row(self.objective, record)
+
+    def saving(self, record: Record, metric: str) -> float:
+        """How many times cheaper than the baseline the record is."""
+        return self.baseline[metric] / record.costs[metric]
+
+    def knee(self) -> Record:
+        """The point with the best balance of all metrics.
+
+        Raises:
+            RequestError: the front is empty.
+        """
+        self._require_points()
+        return self.points[knee(self.reference.scaled([self.row(record) for record in self.points]))]
+
+    def best(self) -> Record:
+        """The point with the lowest perplexity."""
+        self._require_points()
+        return min(self.points, key=lambda record: self.row(record)[0])
+
+    def cheapest(self) -> Record:
+        """The point with the lowest first cost."""
+        self._require_points()
+        return min(self.points, key=lambda record: self.row(record)[1])
+
+    def trial(self, number: int) -> Record:
+        """A trained candidate by trial number, on the front or not.
+
+        Raises:
+            RequestError: there is none, with the numbers there are.
+        """
+        trained = {record.number: record for record in (*self.points, *self.dominated)}
+        if number not in trained:
+            numbers = ", ".join(map(str, sorted(trained))) or "none yet"
+            raise RequestError(f"pick=trial:{number} names no trained candidate (choices: {numbers})")
+        return trained[number]
+
+    def within(self, limits: Mapping[str, float]) -> Record:
+        """The best point that keeps every limit: lowest perplexity, or where only that is limited, cheapest.
+
+        Args:
+            limits: metric name to the largest value allowed.
+
+        Raises:
+            RequestError: no point keeps them all, with the nearest one.
+        """
+        self._require_points()
+        fitting = [r for r in self.points if all(_metric(r, m) <= limit for m, limit in limits.items())]
+        if not fitting:
+            nearest = min(self.points, key=lambda r: max(_metric(r, m) / v for m, v in limits.items()))
+            has = ", ".join(f"{m}={_metric(nearest, m):.4g} (limit {v:.4g})" for m, v in limits.items())
+            raise RequestError(
+                f"no point of the front keeps these limits; the nearest, {nearest.label}, has {has}"
+            )
+        by = self.objective.metrics[1] if set(limits) == {PERPLEXITY} else PERPLEXITY
+        return min(fitting, key=lambda record: _metric(record, by))
+
+    def document(self) -> dict[str, Any]:
+        """The front as one JSON document."""
+        return {
+            "metrics": list(self.objective.metrics),
+            "reference": {
+                "perplexity": self.reference.unigram_perplexity,
+                "baseline": "SM + LN + G",
+                "costs": dict(self.reference.costs),
+            },
+            "hypervolume": self.hypervolume,
+            "baseline_perplexity": self.baseline_perplexity,
+            "front": [_entry(record) for record in self.points],
+            "dominated": [_entry(record) for record in self.dominated],
+            "diverged": [_entry(record) for record in self.diverged],
+        }
+
+    def _require_points(self) -> None:
+        if not self.points:
+            raise RequestError("the front is empty: no candidate has finished with a perplexity yet")
+
+
+def build_front(
+    records: Sequence[Record], objective: Objective, reference: Reference, baseline_name: str = "SM + LN + G"
+) -> Front:
+    """Sort a study's records into a Front; running ones are left out."""
+    trained = [record for record in records if record.perplexity is not None and record.state != "running"]
+    rows = [_row(objective, record) for record in trained]
+    on_front = nondominated(reference.scaled(rows)) if rows else []
+    points = [record for record, on in zip(trained, on_front, strict=True) if on]
+    baselines = [r.perplexity for r in trained if r.notation == baseline_name and r.perplexity is not None]
+    return Front(
+        objective=objective,
+        reference=reference,
+        points=tuple(sorted(points, key=lambda record: _row(objective, record)[1])),
+        dominated=tuple(record for record, on in zip(trained, on_front, strict=True) if not on),
+        diverged=tuple(record for record in records if record.state == "diverged"),
+        baseline_perplexity=min(baselines, default=None),
+    )
+
+
+def _row(objective: Objective, record: Record) -> list[float]:
+    return [_metric(record, metric) for metric in objective.metrics]
+
+
+def _metric(record: Record, name: str) -> float:
+    value = record.metric(name)
+    assert value is not None, "only records with a perplexity are compared"
+    return value
+
+
+def _entry(record: Record) -> dict[str, Any]:
+    return {
+        "trial": record.number,
+        "notation": record.notation,
+        "key": record.candidate,
+        "state": record.state,
+        "reason": record.reason,
+        "perplexity": record.perplexity,
+        **record.costs,
+        "lr": record.lr,
+        "seed": record.seed,
+        "seconds": record.seconds,
+        "overrides": list(record.overrides),
+        "folder": str(record.folder),
+    }

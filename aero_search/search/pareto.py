@@ -1,0 +1,74 @@
+"""Fronts and hypervolume of minimized points. Shapes: points are (n, m), one row a candidate.
+
+The algorithms are moocore's; what is ours is the scale that makes a hypervolume comparable between studies.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import moocore
+import numpy as np
+import numpy.typing as npt
+
+Points = npt.NDArray[np.float64]
+
+# The reference is this much worse than the baseline's cost, so that the baseline itself adds volume.
+COST_SLACK = 1.1
+
+
+def nondominated(points: Points) -> npt.NDArray[np.bool_]:
+    """Which rows no other row dominates; of equal rows the first is kept.
+
+    A row dominates another if it is nowhere larger and somewhere smaller.
+    """
+    if len(points) == 0:
+        return np.zeros(0, dtype=bool)
+    return np.asarray(moocore.is_nondominated(points, maximise=False, keep_weakly=False), dtype=bool)
+
+
+@dataclass(frozen=True)
+class Reference:
+    """The box in which hypervolume is measured.
+
+    Perplexity counts by its logarithm, from 0 (perplexity 1) to the unigram perplexity's; a cost from 0 to
+    1.1 times the baseline's (SM + LN + G at the same size). Hypervolume is a share of that box, 0 to 1.
+
+    Attributes:
+        unigram_perplexity: of the corpus; a model not below it has learned nothing.
+        costs: the baseline's cost metrics, in the objective's order.
+    """
+
+    unigram_perplexity: float
+    costs: Mapping[str, float]
+
+    def scaled(self, rows: Sequence[Sequence[float]]) -> Points:
+        """Map rows (perplexity, cost, ...) to shares of the box, (n, m); 1 is the reference."""
+        points = np.asarray(rows, dtype=np.float64).reshape(len(rows), 1 + len(self.costs))
+        scale = [math.log(self.unigram_perplexity), *(COST_SLACK * cost for cost in self.costs.values())]
+        shares = points.copy()
+        shares[:, 0] = np.log(points[:, 0])
+        return np.asarray(shares / np.asarray(scale), dtype=np.float64)
+
+    def hypervolume(self, rows: Sequence[Sequence[float]]) -> float:
+        """Share of the box that the rows dominate."""
+        if not rows:
+            return 0.0
+        shares = np.clip(self.scaled(rows), 0.0, None)
+        inside = shares[(shares < 1.0).all(axis=1)]
+        if len(inside) == 0:
+            return 0.0
+        return float(moocore.hypervolume(inside, ref=np.ones(shares.shape[1]), maximise=False))
+
+
+def knee(shares: Points) -> int:
+    """The row with the best balance: nearest to the ideal point after scaling the front to a unit box.
+
+    Args:
+        shares: a non-empty front, (n, m).
+    """
+    low, high = shares.min(axis=0), shares.max(axis=0)
+    unit = (shares - low) / np.where(high > low, high - low, 1.0)
+    return int(np.argmin(np.linalg.norm(unit, axis=1)))

@@ -1,0 +1,19 @@
+"""What may vary in a search: YAML files become conditional parameters, and their values Hydra overrides.
+
+A parameter is named after the override it sets, so a space can vary whatever the command line can.
+"""
+
+from aero_search.space.parameter import Assignment, Categorical, Integer, Parameter, Real, Suggest, Value
+from aero_search.space.space import Space, load_space
+
+__all__ = [
+    "Assignment",
+    "Categorical",
+    "Integer",
+    "Parameter",
+    "Real",
+    "Space",
+    "Suggest",
+    "Value",
+    "load_space",
+]

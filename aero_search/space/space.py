@@ -1,0 +1,201 @@
+"""A search space: parameters in order, starting points, and how both are read from YAML."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from aero_search.errors import RequestError, nearest
+from aero_search.schema import from_mapping
+from aero_search.space.parameter import Assignment, Categorical, Integer, Parameter, Real, Suggest, Value
+
+Bound = int | float | str
+
+
+@dataclass(frozen=True)
+class _Range:
+    """`{low: 1, high: n_layer}`; a bound may name a size of the model."""
+
+    low: Bound
+    high: Bound
+    log: bool = False
+    step: int = 1
+
+
+@dataclass(frozen=True)
+class _ParameterFile:
+    """One entry of `parameters:`; exactly one of choices, int and real."""
+
+    choices: tuple[bool | int | float | str | None, ...] | None = None
+    int: _Range | None = None
+    real: _Range | None = None
+    when: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True)
+class _SpaceFile:
+    """A YAML file of search_spaces/."""
+
+    description: str
+    parameters: Mapping[str, _ParameterFile]
+    start: tuple[Mapping[str, Any], ...] = ()
+
+
+@dataclass(frozen=True)
+class Space:
+    """What may vary.
+
+    Attributes:
+        name: the file's stem.
+        description: one or two sentences for people.
+        parameters: in the order they are drawn; a condition only looks back.
+        start: assignments tried before the sampler's own.
+    """
+
+    name: str
+    description: str
+    parameters: tuple[Parameter, ...]
+    start: tuple[Assignment, ...] = ()
+
+    def suggest(self, trial: Suggest) -> dict[str, Value]:
+        """Draw one assignment; inactive parameters are left out."""
+        assignment: dict[str, Value] = {}
+        for parameter in self.parameters:
+            if parameter.active(assignment):
+                assignment[parameter.name] = parameter.suggest(trial)
+        return assignment
+
+    def overrides(self, assignment: Assignment) -> list[str]:
+        """The Hydra overrides that an assignment means, in the space's order."""
+        return [f"{p.name}={_text(assignment[p.name])}" for p in self.parameters if p.name in assignment]
+
+    def with_parameters(self, *parameters: Parameter) -> Space:
+        """The same space with these parameters put in the place of those of the same name, or added.
+
+        A starting point takes a parameter's only value, and is dropped where it names an impossible one.
+        """
+        new = {p.name: p for p in parameters}
+        merged = tuple(new.pop(p.name, p) for p in self.parameters) + tuple(new.values())
+        known = {p.name: p for p in merged}
+        only = {p.name: p.choices[0] for p in merged if isinstance(p, Categorical) and len(p.choices) == 1}
+        adapted = [{name: only.get(name, value) for name, value in point.items()} for point in self.start]
+        start = [p for p in adapted if all(known[name].contains(value) for name, value in p.items())]
+        return replace(self, parameters=merged, start=tuple(start))
+
+
+def load_space(name: str, folder: Path, sizes: Mapping[str, int]) -> Space:
+    """Read a space by name from `folder`, or by path.
+
+    Args:
+        name: a stem such as `aero`, or the path of a YAML file.
+        folder: of the shipped spaces.
+        sizes: values that bounds may name, such as {"n_layer": 4}.
+
+    Raises:
+        RequestError: no such space, or one that makes no sense, in one sentence.
+    """
+    path = Path(name) if name.endswith((".yaml", ".yml")) else folder / f"{name}.yaml"
+    if not path.is_file():
+        names = [p.stem for p in folder.glob("*.yaml")]
+        raise RequestError(f"space={name} is neither a space nor a YAML file: {nearest(name, names)}")
+    try:
+        data = yaml.safe_load(path.read_text())
+    except yaml.YAMLError as problem:
+        raise RequestError(f"space={name} is not YAML: {' '.join(str(problem).split())}") from problem
+    read = from_mapping(_SpaceFile, data, path.name)
+    parameters = tuple(_parameter(key, entry, sizes) for key, entry in read.parameters.items())
+    _check_conditions(parameters, path.name)
+    start = tuple(_start(parameters, point, sizes) for point in read.start)
+    for point in start:
+        _check_start(parameters, point, path.name)
+    return Space(path.stem, " ".join(read.description.split()), parameters, start)
+
+
+def _parameter(name: str, entry: _ParameterFile, sizes: Mapping[str, int]) -> Parameter:
+    when = {key: _values(value) for key, value in (entry.when or {}).items()}
+    if sum(part is not None for part in (entry.choices, entry.int, entry.real)) != 1:
+        raise RequestError(f"parameter {name} needs exactly one of choices, int and real")
+    if entry.choices is not None:
+        if not entry.choices:
+            raise RequestError(f"parameter {name} has no choices")
+        return Categorical(name, entry.choices, when=when)
+    span = entry.int or entry.real
+    assert span is not None
+    low, high = (_bound(name, bound, sizes) for bound in (span.low, span.high))
+    if low > high:
+        raise RequestError(f"parameter {name} has low={low} above high={high}")
+    if span.log and low <= 0:
+        raise RequestError(f"parameter {name} has log: true, so low={low} must be above 0")
+    if entry.int is not None:
+        return Integer(name, int(low), int(high), span.step, span.log, when=when)
+    return Real(name, float(low), float(high), span.log, when=when)
+
+
+def _bound(name: str, bound: Bound, sizes: Mapping[str, int]) -> int | float:
+    if isinstance(bound, str):
+        if bound not in sizes:
+            raise RequestError(f"parameter {name} has the bound '{bound}': {nearest(bound, sizes)}")
+        return sizes[bound]
+    return bound
+
+
+def _check_conditions(parameters: tuple[Parameter, ...], where: str) -> None:
+    seen: dict[str, Parameter] = {}
+    for parameter in parameters:
+        for name, values in parameter.when.items():
+            if name not in seen:
+                raise RequestError(
+                    f"{where}: {parameter.name} is conditional on {name}, which must be a parameter above it"
+                )
+            bad = [value for value in values if not seen[name].contains(value)]
+            if bad:
+                raise RequestError(f"{where}: {parameter.name} waits for {name}={bad[0]}, which cannot be")
+        seen[parameter.name] = parameter
+
+
+def _check_start(parameters: tuple[Parameter, ...], point: Assignment, where: str) -> None:
+    known = {p.name: p for p in parameters}
+    for name, value in point.items():
+        if name not in known:
+            raise RequestError(f"{where}: start names {name}, which is no parameter: {nearest(name, known)}")
+        if not known[name].contains(value):
+            raise RequestError(f"{where}: start has {name}={value}, which the parameter cannot take")
+
+
+def _start(
+    parameters: tuple[Parameter, ...], point: Mapping[str, Any], sizes: Mapping[str, int]
+) -> Assignment:
+    """A starting point; like a bound, a whole number may be the name of a size."""
+    counts = {p.name for p in parameters if isinstance(p, Integer)}
+    return {name: _plain(sizes.get(v, v) if name in counts else v) for name, v in point.items()}
+
+
+def _values(value: Any) -> tuple[Value, ...]:
+    return tuple(_plain(v) for v in value) if isinstance(value, list) else (_plain(value),)
+
+
+def _plain(value: Any) -> Value:
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    raise RequestError(f"{value!r} in a space must be a number, a text, true, false or null")
+
+
+def _text(value: Value) -> str:
+    if value is None:
+        return "null"
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def iter_grid(parameters: Mapping[str, tuple[str, ...]]) -> Iterator[dict[str, str]]:
+    """Every combination of the values of a plain sweep, the last name varying fastest."""
+    if not parameters:
+        yield {}
+        return
+    (name, values), *rest = parameters.items()
+    for value in values:
+        for tail in iter_grid(dict(rest)):
+            yield {name: value, **tail}

@@ -1,0 +1,97 @@
+"""The Lightning module: a decoder, its loss, AdamW with warm-up and decay, validation in nats a token.
+
+Shapes: B sequences, T = seq_len tokens, batches are (B, T + 1) so that inputs and targets are one shifted view.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any, cast
+
+import lightning as L
+import torch
+from torch import Tensor
+
+from aero_search.architecture import Architecture
+from aero_search.model import build_model, parameter_groups
+from aero_search.training.recipe import Recipe
+
+
+class CandidateModule(L.LightningModule):
+    """One candidate in training.
+
+    Attributes:
+        validation_loss: nats a token of the last validation; NaN before the first.
+        entropy: mean attention entropy by layer and head of the last validation, nats.
+    """
+
+    def __init__(self, architecture: Architecture, recipe: Recipe) -> None:
+        super().__init__()
+        self.recipe = recipe
+        self.decoder = build_model(architecture, seed=recipe.seed, init_std=recipe.init_std)
+        self.validation_loss = math.nan
+        self.entropy: list[list[float]] = []
+        self._nats = 0.0
+        self._tokens = 0
+        self._train_loss = torch.zeros(())
+        self._train_steps = 0
+
+    def training_step(self, batch_bt: Tensor, batch_idx: int) -> Tensor:
+        loss = self.decoder.loss(batch_bt[:, :-1], batch_bt[:, 1:])
+        self._train_loss = self._train_loss.to(loss.cross_entropy.device) + loss.cross_entropy.detach()
+        self._train_steps += 1
+        return loss.total
+
+    def take_train_loss(self) -> float | None:
+        """Mean cross-entropy since the last call, nats a token; None without a step in between."""
+        if not self._train_steps:
+            return None
+        mean = float(self._train_loss) / self._train_steps
+        self._train_loss, self._train_steps = torch.zeros_like(self._train_loss), 0
+        return mean
+
+    def on_validation_epoch_start(self) -> None:
+        self._nats, self._tokens, self.entropy = 0.0, 0, []
+
+    def validation_step(self, batch_bt: Tensor, batch_idx: int) -> None:
+        inputs_bt, targets_bt = batch_bt[:, :-1], batch_bt[:, 1:]
+        if batch_idx == 0:
+            self.entropy = self.decoder.head_entropy(inputs_bt).float().cpu().tolist()
+        logits_btv = self.decoder(inputs_bt).float()
+        nats = torch.nn.functional.cross_entropy(
+            logits_btv.flatten(0, 1), targets_bt.flatten(), reduction="sum"
+        )
+        self._nats += float(nats)
+        self._tokens += targets_bt.numel()
+
+    def on_validation_epoch_end(self) -> None:
+        self.validation_loss = self._nats / self._tokens if self._tokens else math.nan
+
+    def configure_optimizers(self) -> Any:
+        recipe = self.recipe
+        optimizer = torch.optim.AdamW(
+            parameter_groups(self.decoder, recipe.weight_decay),
+            lr=recipe.lr,
+            betas=(recipe.beta1, recipe.beta2),
+            eps=recipe.eps,
+        )
+        scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: lr_factor(step, recipe))
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
+
+
+def lr_factor(step: int, recipe: Recipe) -> float:
+    """The learning rate of optimizer step `step` (from 0) as a share of the peak.
+
+    Linear warm-up over `warmup_ratio` of the steps, then linear or cosine decay to `lr_end_ratio`.
+    """
+    warmup = round(recipe.warmup_ratio * recipe.steps)
+    if step < warmup:
+        return (step + 1) / (warmup + 1)
+    done = min((step - warmup) / max(recipe.steps - warmup, 1), 1.0)
+    left = 1.0 - done if recipe.schedule == "linear" else 0.5 * (1.0 + math.cos(math.pi * done))
+    return recipe.lr_end_ratio + (1.0 - recipe.lr_end_ratio) * left
+
+
+def loss_value(outputs: object) -> float:
+    """The training loss that Lightning hands to callbacks."""
+    return float(cast(dict[str, Tensor], outputs)["loss"])

@@ -1,0 +1,179 @@
+"""Trains one candidate from start to verdict; a diverged run is a result, not an error."""
+
+from __future__ import annotations
+
+import logging
+import math
+import time
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import lightning as L
+import numpy as np
+import torch
+
+from aero_search.architecture import Architecture, key, notation
+from aero_search.data import Corpus
+from aero_search.data.module import TokenDataModule
+from aero_search.model import count_parameters, save_weights
+from aero_search.training.environment import versions
+from aero_search.training.health import divergence, on_plateau, unigram_loss
+from aero_search.training.module import CandidateModule, loss_value
+from aero_search.training.progress import Listener
+from aero_search.training.recipe import Recipe
+from aero_search.training.result import CurvePoint, Result, Verdict
+
+WEIGHTS_FILE = "weights.safetensors"
+
+
+class _Watch(L.Callback):
+    """Records the curve, tells the listeners, and stops a run that has no future."""
+
+    def __init__(self, module: CandidateModule, unigram: float, listeners: Sequence[Listener]) -> None:
+        self.module, self.unigram, self.listeners = module, unigram, listeners
+        self.curve: list[CurvePoint] = []
+        self.entropy: list[list[float]] = []
+        self.verdict: Verdict = "finished"
+        self.reason = ""
+        self._started = time.monotonic()
+
+    def on_train_batch_end(
+        self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        loss = loss_value(outputs)
+        if not math.isfinite(loss):
+            self._diverged(trainer, trainer.global_step)
+            return
+        for listener in self.listeners:
+            listener.step(trainer.global_step, loss)
+
+    def on_validation_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        loss, step = self.module.validation_loss, trainer.global_step
+        if not math.isfinite(loss):
+            self._diverged(trainer, step)
+            return
+        self.entropy = self.module.entropy
+        seconds = time.monotonic() - self._started
+        point = CurvePoint(step, self.module.take_train_loss(), loss, _perplexity(loss), seconds)
+        self.curve.append(point)
+        for listener in self.listeners:
+            listener.validated(point, self.entropy)
+        steps = self.module.recipe.steps
+        # Sound models leave the plateau before half the budget; one that has not is stopped there.
+        if on_plateau(loss, self.unigram) and 2 * step >= steps:
+            self.verdict = "plateau"
+            self.reason = f"still at the unigram loss at step {step:,} of {steps:,}"
+            trainer.should_stop = True
+
+    def _diverged(self, trainer: L.Trainer, step: int) -> None:
+        self.verdict = "diverged"
+        self.reason = divergence(step, self.module.recipe.lr, self.module.entropy or self.entropy)
+        trainer.should_stop = True
+
+
+def train(
+    architecture: Architecture,
+    recipe: Recipe,
+    corpus: Corpus,
+    folder: Path,
+    listeners: Sequence[Listener] = (),
+    threads: int | None = None,
+) -> Result:
+    """Train a candidate and write `result.json` and `weights.safetensors` into `folder`.
+
+    Weights are not written for a diverged run. The result is written last, so a folder with a result is whole.
+
+    Args:
+        threads: cores to use; None leaves torch's setting.
+
+    Raises:
+        RequestError: the corpus is too small for seq_len.
+    """
+    _quiet()
+    if threads is not None:
+        torch.set_num_threads(threads)
+    folder.mkdir(parents=True, exist_ok=True)
+    started = time.monotonic()
+    data = TokenDataModule(
+        corpus,
+        seq_len=architecture.seq_len,
+        batch_size=recipe.batch_size,
+        steps=recipe.steps * recipe.accumulate,
+        seed=recipe.data_seed,
+        validation_sequences=recipe.validation_sequences,
+    )
+    module = CandidateModule(architecture, recipe)
+    unigram = corpus_unigram_loss(corpus)
+    watch = _Watch(module, unigram, listeners)
+    trainer = _trainer(recipe, watch)
+    trainer.fit(module, datamodule=data)
+    if watch.verdict == "finished" and (not watch.curve or watch.curve[-1].step != recipe.steps):
+        trainer.validate(module, datamodule=data, verbose=False)
+    last = watch.curve[-1] if watch.curve and watch.verdict != "diverged" else None
+    if last is not None:
+        save_weights(module.decoder, folder / WEIGHTS_FILE)
+    result = Result(
+        key=key(architecture),
+        notation=notation(architecture),
+        verdict=watch.verdict,
+        reason=watch.reason,
+        perplexity=last.perplexity if last else None,
+        validation_loss=last.validation_loss if last else None,
+        curve=tuple(watch.curve),
+        entropy=tuple(tuple(heads) for heads in watch.entropy),
+        parameters=count_parameters(module.decoder),
+        seconds=time.monotonic() - started,
+        tokens=trainer.global_step * recipe.batch_size * recipe.accumulate * architecture.seq_len,
+        steps=trainer.global_step,
+        lr=recipe.lr,
+        seed=recipe.seed,
+        data_seed=recipe.data_seed,
+        fingerprint=corpus.fingerprint,
+        unigram_perplexity=_perplexity(unigram),
+        versions=versions(),
+    )
+    result.write(folder)
+    return result
+
+
+def corpus_unigram_loss(corpus: Corpus) -> float:
+    """Nats a token of the corpus's held-out split under its training split's token frequencies."""
+    train, validation = (
+        np.memmap(corpus.folder / f"{s}.bin", np.uint16, "r") for s in ("train", "validation")
+    )
+    return unigram_loss(np.asarray(train), np.asarray(validation), corpus.vocab_size)
+
+
+def _trainer(recipe: Recipe, watch: _Watch) -> L.Trainer:
+    return L.Trainer(
+        max_steps=recipe.steps,
+        accelerator="auto",
+        devices=1,
+        precision=recipe.precision,
+        gradient_clip_val=recipe.clip or None,
+        accumulate_grad_batches=recipe.accumulate,
+        val_check_interval=min(recipe.validate_every, recipe.steps) * recipe.accumulate,
+        check_val_every_n_epoch=None,
+        num_sanity_val_steps=0,
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        callbacks=[watch],
+        use_distributed_sampler=False,
+    )
+
+
+def _perplexity(loss: float) -> float:
+    """exp of a loss in nats, capped where a float would overflow."""
+    return math.exp(min(loss, 700.0))
+
+
+def _quiet() -> None:
+    for name in ("lightning", "lightning.pytorch", "lightning.fabric"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    # One in-process loader is the right number for memory-mapped windows and one core a worker.
+    warnings.filterwarnings("ignore", message=".*does not have many workers.*")
+    warnings.filterwarnings("ignore", message=".*`IterableDataset` has `__len__` defined.*")
