@@ -1,0 +1,182 @@
+"""The decoder: embeddings, layers, head, and what training and health checks ask of it.
+
+Shapes: b batch, t position, c channel of the stream (d_model), h head, l layer, v vocabulary entry.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from aero_search.architecture import Architecture, canonical, validate
+from aero_search.model.activations import learned_slope
+from aero_search.model.attention import Attention
+from aero_search.model.feed_forward import build_feed_forward
+from aero_search.model.initialization import initialize
+from aero_search.model.norms import build_norm
+from aero_search.model.regularizer import entropy_penalty
+from aero_search.model.rotary import Rotary, build_rotary
+from aero_search.model.stabilizers import Scaling, reparametrize
+
+
+class Loss(NamedTuple):
+    """What training minimizes and what it is made of, scalars.
+
+    Attributes:
+        total: cross_entropy + weight * penalty.
+        cross_entropy: mean over batch and positions, in nats a token; its exponential is the perplexity.
+        penalty: the entropy penalty before its weight, in nats squared; 0 without a regularizer.
+    """
+
+    total: Tensor
+    cross_entropy: Tensor
+    penalty: Tensor
+
+
+class DecoderLayer(nn.Module):
+    """Attention and a feed-forward around the residual stream.
+
+    gpt2 and llama feed the feed-forward with what attention left; pythia runs both on the layer's input
+    (GPT-NeoX, arXiv 2204.06745, section 2.1). Shaped attention over identity values carries the skip inside
+    itself as alpha * I, so none is added around it (He & Hofmann, arXiv 2311.01906, sections 4.1 and 4.3).
+    """
+
+    def __init__(
+        self, architecture: Architecture, index: int, rotary: Rotary | None, shared_slope: nn.PReLU | None
+    ) -> None:
+        super().__init__()
+        layer = architecture.layers[index]
+        attention = architecture.attention
+        self.parallel = architecture.family == "pythia"
+        self.skip = not (attention.shaped and attention.value_projection == "identity")
+        self.attention_norm = build_norm(layer.norm, architecture)
+        self.attention = Attention(architecture, rotary)
+        self.feed_forward = build_feed_forward(layer, architecture, shared_slope)
+        self.feed_forward_norm: nn.Module | None = None
+        self.scaling: Scaling | None = None
+        if self.feed_forward is not None:
+            self.feed_forward_norm = build_norm(layer.norm, architecture)
+            self.scaling = Scaling() if architecture.stabilizer.kind == "scaled" else None
+
+    def forward(self, x_btc: Tensor, with_entropy: bool = False) -> tuple[Tensor, Tensor | None]:
+        """One layer on (B, T, d_model); the second result is the entropy (B, H, T) if asked, else None."""
+        attended_btc, entropy_bht = self.attention(self.attention_norm(x_btc), with_entropy)
+        if self.skip:
+            attended_btc = x_btc + attended_btc
+        if self.feed_forward is None or self.feed_forward_norm is None:
+            return attended_btc, entropy_bht
+        fed_btc = self.feed_forward(self.feed_forward_norm(x_btc if self.parallel else attended_btc))
+        if self.scaling is not None:
+            return self.scaling(attended_btc, fed_btc), entropy_bht
+        return attended_btc + fed_btc, entropy_bht
+
+
+class Decoder(nn.Module):
+    """A decoder-only language model, built from an `Architecture` (kept in canonical form).
+
+    Raises:
+        InvalidArchitectureError: no network can be built from the description.
+    """
+
+    def __init__(self, architecture: Architecture, *, init_std: float | None = None) -> None:
+        super().__init__()
+        # Drawn first, so that it does not depend on how many tensors follow.
+        seed = int(torch.randint(2**62, (), device="cpu"))
+        a = canonical(validate(architecture))
+        self.architecture = a
+        self.token_embedding = nn.Embedding(a.vocab_size, a.d_model)
+        learned_positions = a.family == "gpt2"
+        self.position_embedding = nn.Embedding(a.seq_len, a.d_model) if learned_positions else None
+        rotary = build_rotary(a)
+        shared = any(layer.activation == "leaky_relu_shared" for layer in a.layers)
+        slope = learned_slope() if shared else None
+        self.layers = nn.ModuleList(DecoderLayer(a, i, rotary, slope) for i in range(a.n_layer))
+        self.final_norm = build_norm(a.final_norm, a)
+        # A tied head has no tensor of its own.
+        self.head = None if a.tied_embeddings else nn.Linear(a.d_model, a.vocab_size, bias=False)
+        self.thresholds_lh: nn.Parameter | None = None
+        if a.regularizer.weight > 0:
+            start = torch.full((a.n_layer, a.n_head), a.regularizer.threshold_init)
+            self.thresholds_lh = nn.Parameter(start)
+        initialize(self, a, seed, init_std)
+        reparametrize(a, self.layers)
+
+    def forward(self, tokens_bt: Tensor) -> Tensor:
+        """Logits (B, T, V) of the token after each of `tokens_bt`, (B, T) integers with T up to seq_len.
+
+        Raises:
+            ValueError: more tokens than seq_len.
+        """
+        logits_btv, _ = self._run(tokens_bt, with_entropy=False)
+        return logits_btv
+
+    def forward_with_entropy(self, tokens_bt: Tensor) -> tuple[Tensor, tuple[Tensor, ...]]:
+        """Logits (B, T, V), and the entropy of every attention row in nats, (B, H, T) for each layer."""
+        return self._run(tokens_bt, with_entropy=True)
+
+    def loss(self, inputs_bt: Tensor, targets_bt: Tensor) -> Loss:
+        """The training loss of `inputs_bt` against the tokens that follow, both (B, T) integers."""
+        thresholds_lh = self.thresholds_lh
+        logits_btv, entropies = self._run(inputs_bt, with_entropy=thresholds_lh is not None)
+        cross_entropy = F.cross_entropy(logits_btv.flatten(0, 1).float(), targets_bt.flatten())
+        if thresholds_lh is None:
+            return Loss(cross_entropy, cross_entropy, torch.zeros_like(cross_entropy))
+        regularizer = self.architecture.regularizer
+        penalty = entropy_penalty(torch.stack(entropies), thresholds_lh, regularizer)
+        return Loss(cross_entropy + regularizer.weight * penalty, cross_entropy, penalty)
+
+    def decoder_layers(self) -> list[DecoderLayer]:
+        """The layers, shallowest first, under their own type."""
+        return [layer for layer in self.layers if isinstance(layer, DecoderLayer)]
+
+    @torch.no_grad()
+    def head_entropy(self, tokens_bt: Tensor) -> Tensor:
+        """Entropy of each head in nats, (L, H): the mean over batch and query positions.
+
+        Runs in evaluation mode, so that looking does not advance spectral normalization's iteration.
+        """
+        training = self.training
+        self.eval()
+        _, entropies = self._run(tokens_bt, with_entropy=True)
+        self.train(training)
+        return torch.stack([entropy_bht.mean(dim=(0, 2)) for entropy_bht in entropies])
+
+    def _run(self, tokens_bt: Tensor, with_entropy: bool) -> tuple[Tensor, tuple[Tensor, ...]]:
+        length = tokens_bt.shape[-1]
+        if length > self.architecture.seq_len:
+            raise ValueError(f"{length} tokens are more than model.seq_len={self.architecture.seq_len}")
+        x_btc: Tensor = self.token_embedding(tokens_bt)
+        if self.position_embedding is not None:
+            x_btc = x_btc + self.position_embedding.weight[:length]
+        entropies: list[Tensor] = []
+        for layer in self.layers:
+            x_btc, entropy_bht = layer(x_btc, with_entropy)
+            if entropy_bht is not None:
+                entropies.append(entropy_bht)
+        x_btc = self.final_norm(x_btc)
+        weight = self.token_embedding.weight if self.head is None else self.head.weight
+        return F.linear(x_btc, weight), tuple(entropies)
+
+
+def build_model(
+    architecture: Architecture, seed: int | None = None, *, init_std: float | None = None
+) -> Decoder:
+    """A decoder with fresh weights.
+
+    Args:
+        architecture: what to build; validated first.
+        seed: the same seed gives the same weights and leaves the global random state as it was; None draws
+            from the global state.
+        init_std: standard deviation of linears and embeddings; None is `default_init_std(d_model)`.
+
+    Raises:
+        InvalidArchitectureError: no network can be built from the description.
+    """
+    if seed is None:
+        return Decoder(architecture, init_std=init_std)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return Decoder(architecture, init_std=init_std)

@@ -1,0 +1,55 @@
+"""The feed-forward of one layer: two linears, three when gated, or one where they are fused."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+from aero_search.architecture import Architecture, Layer
+from aero_search.model.activations import build_activation
+
+
+class FeedForward(nn.Module):
+    """down(activation(up(x))), or down(activation(gate(x)) * up(x)) when gated (Shazeer, arXiv 2002.05202).
+
+    Reads and returns (..., d_model); d_ff wide between.
+    """
+
+    def __init__(self, architecture: Architecture, activation: nn.Module) -> None:
+        super().__init__()
+        d_model, d_ff, bias = architecture.d_model, architecture.d_ff, architecture.has_bias
+        self.gate = nn.Linear(d_model, d_ff, bias=bias) if architecture.gated else None
+        self.up = nn.Linear(d_model, d_ff, bias=bias)
+        self.activation = activation
+        self.down = nn.Linear(d_ff, d_model, bias=bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        hidden: Tensor
+        if self.gate is None:
+            hidden = self.activation(self.up(x))
+        else:
+            hidden = self.activation(self.gate(x)) * self.up(x)
+        out: Tensor = self.down(hidden)
+        return out
+
+
+class FusedFeedForward(nn.Module):
+    """One d_model x d_model linear: what two linears with nothing between them are (AERO, section 3.3)."""
+
+    def __init__(self, architecture: Architecture) -> None:
+        super().__init__()
+        self.fused = nn.Linear(architecture.d_model, architecture.d_model, bias=architecture.has_bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        out: Tensor = self.fused(x)
+        return out
+
+
+def build_feed_forward(
+    layer: Layer, architecture: Architecture, shared_slope: nn.PReLU | None
+) -> FeedForward | FusedFeedForward | None:
+    """The feed-forward that a layer asks for; None where it keeps attention only."""
+    if layer.ffn == "none":
+        return None
+    if layer.ffn == "fused":
+        return FusedFeedForward(architecture)
+    return FeedForward(architecture, build_activation(layer.activation, shared_slope))

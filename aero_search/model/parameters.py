@@ -1,0 +1,45 @@
+"""Counting parameters, and sorting them for an optimizer with weight decay."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch import nn
+
+from aero_search.model.decoder import Decoder
+
+# A weight as it is, the raw weight under spectral_norm, and the direction under weight_norm, whose magnitude
+# (original0) is a gain.
+_MATRICES = ("weight", "parametrizations.weight.original", "parametrizations.weight.original1")
+
+
+def parameter_groups(model: Decoder, weight_decay: float) -> list[dict[str, Any]]:
+    """Parameter groups for AdamW, each parameter in exactly one; a group without parameters is left out.
+
+    Weights of linears and embeddings decay. Norms, biases, gains (alpha, beta, gamma, weight-norm
+    magnitudes), leaky slopes, temperatures and thresholds do not (recipe of the AERO authors' code).
+    """
+    matrices = {
+        id(parameter)
+        for module in model.modules()
+        if isinstance(module, nn.Linear | nn.Embedding)
+        for name, parameter in module.named_parameters()
+        if name in _MATRICES
+    }
+    decayed = [p for p in model.parameters() if id(p) in matrices]
+    kept = [p for p in model.parameters() if id(p) not in matrices]
+    groups = [
+        {"params": decayed, "weight_decay": weight_decay},
+        {"params": kept, "weight_decay": 0.0},
+    ]
+    return [group for group in groups if group["params"]]
+
+
+def count_parameters(model: Decoder) -> int:
+    """Numbers the network computes with; tied ones count once, thresholds of the penalty do not count."""
+    return sum(p.numel() for p in model.parameters()) - count_thresholds(model)
+
+
+def count_thresholds(model: Decoder) -> int:
+    """Learned thresholds of the entropy penalty: used by training, absent from inference."""
+    return 0 if model.thresholds_lh is None else model.thresholds_lh.numel()
