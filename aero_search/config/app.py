@@ -18,6 +18,15 @@ from aero_search.config.paths import conf_dir
 from aero_search.config.request import Request
 from aero_search.errors import AeroSearchError, RequestError
 
+# Hydra's own logs and folders are off: results have one place, under output_dir.
+_QUIET_HYDRA = (
+    "hydra.output_subdir=null",
+    "hydra.run.dir=.",
+    "hydra.sweep.dir=.",
+    "hydra.sweep.subdir=.",
+    "hydra/job_logging=none",
+    "hydra/hydra_logging=none",
+)
 # Hydra flags that print something about the configuration instead of running the command.
 _INSPECTING = ("--help", "-h", "--hydra-help", "--cfg", "-c", "--info", "-i", "--shell-completion", "-sc")
 
@@ -36,8 +45,6 @@ def run_command(command: Command, arguments: Sequence[str]) -> int:
         argv, multirun = ["--multirun", *argv], True
     if multirun and command.sweep == "none":
         raise RequestError(f"aero-search {command.config} takes no --multirun")
-    if multirun and command.sweep in ("study", "always"):
-        argv = [*argv, *_unless_chosen("hydra/sweeper", "aero_search", argv)]
     try:
         results = _hydra_main(command, argv)
     except AeroSearchError:
@@ -77,7 +84,8 @@ def _hydra_main(command: Command, argv: list[str]) -> list[Any]:
     # Hydra prints a traceback and exits unless told to let the exception through to us.
     os.environ["HYDRA_FULL_ERROR"] = "1"
     saved = sys.argv
-    sys.argv = [f"aero-search {command.config}", *argv]
+    quiet = [setting for setting in _QUIET_HYDRA if not _chosen(setting, argv)]
+    sys.argv = [f"aero-search {command.config}", *argv, *quiet]
     entry = hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name=command.config)
     try:
         entry(task)()
@@ -86,13 +94,13 @@ def _hydra_main(command: Command, argv: list[str]) -> list[Any]:
     return results
 
 
+def _chosen(setting: str, argv: Sequence[str]) -> bool:
+    return any(argument.startswith(setting.partition("=")[0] + "=") for argument in argv)
+
+
 def _shorthand(argument: str) -> str:
     """`study=NAME` is short for `study.name=NAME`."""
     return re.sub(r"^study=", "study.name=", argument)
-
-
-def _unless_chosen(group: str, option: str, argv: Sequence[str]) -> list[str]:
-    return [] if any(a.startswith(f"{group}=") for a in argv) else [f"{group}={option}"]
 
 
 def _exit_code(stop: SystemExit) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -189,13 +189,3 @@ def _text(value: Value) -> str:
         return "null"
     return str(value).lower() if isinstance(value, bool) else str(value)
 
-
-def iter_grid(parameters: Mapping[str, tuple[str, ...]]) -> Iterator[dict[str, str]]:
-    """Every combination of the values of a plain sweep, the last name varying fastest."""
-    if not parameters:
-        yield {}
-        return
-    (name, values), *rest = parameters.items()
-    for value in values:
-        for tail in iter_grid(dict(rest)):
-            yield {name: value, **tail}

@@ -15,8 +15,8 @@ import numpy as np
 import torch
 
 from aero_search.architecture import Architecture, key, notation
-from aero_search.data import Corpus
-from aero_search.data.module import TokenDataModule
+from aero_search.data.corpus import Corpus
+from aero_search.data.datamodule import TokenDataModule
 from aero_search.model import count_parameters, save_weights
 from aero_search.training.environment import versions
 from aero_search.training.health import divergence, on_plateau, unigram_loss

@@ -1,0 +1,164 @@
+"""The Hydra sweeper: asynchronous workers behind any launcher, one resumable Optuna study in the middle.
+
+Hydra hands a sweeper its launcher and a task function. Ours launches `search.workers` jobs once; each job is a
+worker that claims, composes, trains and tells until the budget is used, so no candidate waits for another.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from hydra.core.config_loader import ConfigLoader
+from hydra.core.config_store import ConfigStore
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override
+from hydra.core.plugins import Plugins
+from hydra.plugins.sweeper import Sweeper
+from hydra.types import HydraContext, TaskFunction
+from omegaconf import DictConfig, OmegaConf, open_dict
+
+from aero_search.config.app import read_request
+from aero_search.config.request import Request
+from aero_search.config.study import finish_study, make_conductor, watch_study
+from aero_search.config.sweeps import fixed_parameter, grid, swept_parameter
+from aero_search.errors import RequestError
+from aero_search.search.candidate import Candidate, make_candidate
+from aero_search.search.conductor import WorkerDiedError
+from aero_search.search.worker import Worker
+from aero_search.space import Categorical, Parameter, Space
+
+
+@dataclass
+class SweeperConfig:
+    """hydra/sweeper=aero_search.
+
+    Attributes:
+        strategy: `search` lets the sampler propose; `grid` trains every combination of the sweep.
+    """
+
+    _target_: str = "hydra_plugins.aero_search_sweeper.AeroSweeper"
+    strategy: str = "search"
+
+
+@dataclass(frozen=True)
+class Compose:
+    """From a worker's overrides to a candidate; travels to the workers."""
+
+    loader: ConfigLoader
+    master: DictConfig
+    fixed: tuple[str, ...]
+    fingerprint: str
+
+    def __call__(self, overrides: Sequence[str]) -> Candidate:
+        cfg = self.loader.load_sweep_config(self.master, [*self.fixed, *overrides])
+        request = read_request(_without_hydra(cfg))
+        return make_candidate(
+            request.architecture, request.recipe, self.fingerprint, tuple(overrides), request.composed
+        )
+
+
+@dataclass
+class WorkerTask:
+    """The task function that the launcher runs: whatever the job's own config, it is the worker."""
+
+    worker: Worker | None = field(default=None)
+
+    def __call__(self, cfg: DictConfig) -> int:
+        assert self.worker is not None, "launched before the sweep has begun"
+        return self.worker.run()
+
+
+class AeroSweeper(Sweeper):
+    """See the module's docstring."""
+
+    def __init__(self, strategy: str) -> None:
+        if strategy not in ("search", "grid"):
+            raise RequestError(f"hydra.sweeper.strategy={strategy} must be search or grid")
+        self.strategy = strategy
+
+    def setup(
+        self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig
+    ) -> None:
+        self.config = config
+        self.hydra_context = hydra_context
+        self.task = WorkerTask()
+
+    def sweep(self, arguments: list[str]) -> Any:
+        """Run the study that the arguments and the configuration describe."""
+        parsed = OverridesParser.create(self.hydra_context.config_loader).parse_overrides(arguments)
+        request = read_request(_without_hydra(self.config), arguments)
+        space, queued = self._space(request, parsed)
+        names = {parameter.name for parameter in space.parameters}
+        fixed = tuple(o.input_line for o in parsed if o.get_key_element().lstrip("+~") not in names)
+        conductor = make_conductor(
+            request,
+            space,
+            start=queued if queued is not None else space.start,
+            name=request.study_name or self._name(request, arguments),
+            only_queued=queued is not None,
+            command=self._command(arguments),
+        )
+        study = conductor.prepare()
+        fingerprint = str(conductor.settings["corpus fingerprint"])
+        compose = Compose(self.hydra_context.config_loader, self.config, fixed, fingerprint)
+        front = conductor.run(study, compose, self._launch, watch_study(conductor))
+        finish_study(conductor, study, front)
+        return None
+
+    def _space(
+        self, request: Request, parsed: Sequence[Override]
+    ) -> tuple[Space, list[dict[str, Any]] | None]:
+        """What varies, and for a grid every point of it."""
+        swept: list[Parameter] = [swept_parameter(o) for o in parsed if o.is_sweep_override()]
+        if self.strategy == "grid":
+            if not swept:
+                raise RequestError("--multirun sweeps nothing: write GROUP=OPTION,OPTION or GROUP.FIELD=1,2")
+            choices = [p for p in swept if isinstance(p, Categorical)]
+            if len(choices) < len(swept):
+                raise RequestError("a plain sweep takes lists and ranges; for an interval use aero-search search")
+            return Space("sweep", "A plain sweep.", tuple(choices)), grid(choices)
+        space = request.load_space()
+        known = {parameter.name for parameter in space.parameters}
+        fixed = [fixed_parameter(o) for o in parsed if not o.is_sweep_override() and o.key_or_group in known]
+        return space.with_parameters(*swept, *fixed), None
+
+    def _name(self, request: Request, arguments: Sequence[str]) -> str:
+        if self.strategy == "search":
+            return request.space.rpartition("/")[2].removesuffix(".yaml")
+        return "sweep-" + hashlib.sha256(" ".join(sorted(arguments)).encode()).hexdigest()[:8]
+
+    def _command(self, arguments: Sequence[str]) -> str:
+        command = "train --multirun" if self.strategy == "grid" else "search"
+        return " ".join(["aero-search", command, *arguments])
+
+    def _launch(self, worker: Worker, count: int) -> None:
+        self.task.worker = worker
+        launcher = Plugins.instance().instantiate_launcher(
+            hydra_context=self.hydra_context, task_function=self.task, config=self._launcher_config(count)
+        )
+        try:
+            returns = launcher.launch([[] for _ in range(count)], initial_job_idx=0)
+        except KeyboardInterrupt:
+            raise
+        except Exception as problem:
+            if type(problem).__name__ in ("TerminatedWorkerError", "BrokenProcessPool"):
+                raise WorkerDiedError(" ".join(str(problem).split())[:200]) from problem
+            raise
+        for job in returns:
+            _ = job.return_value  # raises what the worker raised
+
+    def _launcher_config(self, count: int) -> DictConfig:
+        """The configured launcher; where that is Hydra's serial default and there is more than one worker, joblib."""
+        config = self.config.copy()
+        if count > 1 and config.hydra.launcher._target_.endswith("BasicLauncher"):
+            node = ConfigStore.instance().load("hydra/launcher/joblib.yaml").node
+            with open_dict(config.hydra):
+                config.hydra.launcher = OmegaConf.merge(OmegaConf.structured(node), {"n_jobs": count})
+        return config
+
+
+def _without_hydra(cfg: DictConfig) -> DictConfig:
+    return OmegaConf.masked_copy(cfg, [key for key in cfg if key != "hydra"])

@@ -1,0 +1,60 @@
+"""One trainable candidate: an architecture with its recipe and corpus, and the identity that they have."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+from aero_search.architecture import Architecture, canonical, key, notation
+from aero_search.schema import to_mapping
+from aero_search.training.recipe import Recipe
+
+IDENTITY_LENGTH = 12
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """What a worker trains.
+
+    Attributes:
+        architecture: canonical.
+        fingerprint: of the corpus.
+        overrides: what makes it from the study's request.
+        config: the composed configuration that trains it again, saved beside its result.
+    """
+
+    architecture: Architecture
+    recipe: Recipe
+    fingerprint: str
+    overrides: tuple[str, ...] = ()
+    config: Mapping[str, Any] = field(default_factory=dict, compare=False)
+
+    @cached_property
+    def identity(self) -> str:
+        """Equal for two candidates exactly when their trainings are the same to the last bit."""
+        said = {
+            "architecture": key(self.architecture),
+            "recipe": to_mapping(self.recipe),
+            "corpus": self.fingerprint,
+        }
+        return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()[:IDENTITY_LENGTH]
+
+    @property
+    def notation(self) -> str:
+        """The architecture in the paper's notation."""
+        return notation(self.architecture)
+
+
+def make_candidate(
+    architecture: Architecture,
+    recipe: Recipe,
+    fingerprint: str,
+    overrides: tuple[str, ...] = (),
+    config: Mapping[str, Any] | None = None,
+) -> Candidate:
+    """A candidate of the canonical form of `architecture`."""
+    return Candidate(canonical(architecture), recipe, fingerprint, overrides, config or {})

@@ -1,0 +1,157 @@
+"""The parent's side of a study: prepare it, launch workers, keep them going, and watch the front grow."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from aero_search.errors import AeroSearchError
+from aero_search.search.candidate import Candidate
+from aero_search.search.front import Front, build_front
+from aero_search.search.pareto import Reference
+from aero_search.search.record import Record
+from aero_search.search.settings import check_settings
+from aero_search.search.store import create_study, open_storage
+from aero_search.search.study import Study
+from aero_search.search.worker import Plan, Worker
+from aero_search.space import Assignment
+from aero_search.tracking import Tracker, open_tracker
+
+# How often workers are placed again after one of them was killed, before the search gives up.
+_RELAUNCHES = 5
+
+Launch = Callable[[Worker, int], None]
+
+
+class Watcher(Protocol):
+    """Shows a running study."""
+
+    def __enter__(self) -> Watcher: ...
+
+    def __exit__(self, *exc_info: object) -> None: ...
+
+
+@dataclass(frozen=True)
+class Conductor:
+    """Runs one study to its end.
+
+    Attributes:
+        settings: what must not change when the study is resumed, see `settings.study_settings`.
+        start: points to try first.
+        reference: of the hypervolume.
+        command: the line that repeats or resumes the study.
+    """
+
+    plan: Plan
+    settings: Mapping[str, Any]
+    start: Sequence[Assignment]
+    reference: Reference
+    command: str
+
+    def prepare(self) -> Study:
+        """Create the study, or check that it is the one to resume, and settle what a killed run left open.
+
+        Raises:
+            RequestError: a study of that name was made with other settings.
+        """
+        plan = self.plan
+        storage = open_storage(plan.output_dir)
+        study = Study(
+            create_study(storage, plan.name, plan.objective.metrics), plan.objective, plan.folder, plan.costs
+        )
+        attrs = study.study.user_attrs
+        if "settings" in attrs:
+            check_settings(plan.name, attrs["settings"], self.settings)
+        else:
+            study.set_attrs(
+                settings=dict(self.settings),
+                metrics=list(plan.objective.metrics),
+                protocol=plan.protocol.name,
+                network=plan.network.name,
+                command=self.command,
+                created=time.time(),
+                reference={
+                    "unigram_perplexity": self.reference.unigram_perplexity,
+                    "costs": dict(self.reference.costs),
+                },
+            )
+        study.enqueue(self.start)
+        return study
+
+    def run(
+        self,
+        study: Study,
+        compose: Callable[[Sequence[str]], Candidate],
+        launch: Launch,
+        watch: Callable[[Study, Tracker, str | None], Watcher],
+    ) -> Front:
+        """Train until the budget is used; returns the final front.
+
+        Args:
+            compose: from a worker's overrides to a candidate; picklable.
+            launch: places that many copies of the worker and waits for them.
+            watch: shows the study while it runs.
+
+        Raises:
+            AeroSearchError: workers died again and again.
+        """
+        tracker = open_tracker(self.plan.tracking, self.plan.output_dir)
+        tracker.initialize()
+        parent_run = self._parent_run(study, tracker)
+        for run in study.give_back_orphans():
+            tracker.abandon(run)
+        worker = Worker(self.plan, compose, parent_run, os.getpid())
+        status = "FAILED"
+        try:
+            with watch(study, tracker, parent_run):
+                self._keep_going(study, worker, launch)
+            status = "FINISHED"
+        except KeyboardInterrupt:
+            status = "KILLED"
+            raise
+        finally:
+            if parent_run is not None:
+                tracker.finish_study(parent_run, status)
+        return self.front(study.records())
+
+    def front(self, records: Sequence[Record]) -> Front:
+        """The front of these records under the plan's objective."""
+        return build_front(records, self.plan.objective, self.reference)
+
+    def _keep_going(self, study: Study, worker: Worker, launch: Launch) -> None:
+        spec, only_queued = self.plan.search, self.plan.only_queued
+        for attempt in range(_RELAUNCHES + 1):
+            left = study.left(spec, only_queued)
+            if left == 0:
+                return
+            try:
+                launch(worker, min(spec.workers, left))
+            except WorkerDiedError as death:
+                if attempt == _RELAUNCHES:
+                    raise AeroSearchError(
+                        f"workers died {attempt + 1} times, last: {death}; the same command goes on"
+                    ) from death
+            else:
+                if not study.give_back_orphans():
+                    return
+
+    def _parent_run(self, study: Study, tracker: Tracker) -> str | None:
+        known: str | None = study.study.user_attrs.get("run")
+        if known is not None:
+            tracker.resume_study(known)
+            return known
+        run = tracker.start_study(
+            self.plan.name,
+            description_markdown=f"Study `{self.plan.name}`, started with\n\n    {self.command}",
+            params={k: v for k, v in self.settings.items() if not k.startswith("space.")},
+            tags={"study": self.plan.name},
+        )
+        study.set_attrs(run=run)
+        return run
+
+
+class WorkerDiedError(AeroSearchError):
+    """A worker's process ended without finishing its work."""

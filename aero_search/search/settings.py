@@ -1,0 +1,58 @@
+"""What must stay the same for a study to be resumed, and the sentence that says what did not."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from aero_search.errors import RequestError
+from aero_search.schema import to_mapping
+from aero_search.search.worker import Plan
+
+# Settings of a recipe or model that a space may vary are compared through the space.
+Settings = Mapping[str, Any]
+
+
+def study_settings(plan: Plan, base: Mapping[str, Any], fingerprint: str) -> dict[str, Any]:
+    """What a study's trials have in common, as flat JSON data.
+
+    Args:
+        base: the request's composed groups that every candidate starts from.
+        fingerprint: of the corpus.
+    """
+    space = {p.name: to_mapping(p) for p in plan.space.parameters}
+    said = {
+        **base,
+        "objective": to_mapping(plan.objective),
+        "protocol": to_mapping(plan.protocol),
+        "network": to_mapping(plan.network),
+        "space": space,
+        "corpus fingerprint": fingerprint,
+    }
+    flat = _flatten(json.loads(json.dumps(to_mapping(said))))
+    return {name: value for name, value in flat.items() if name not in space}
+
+
+def check_settings(name: str, old: Settings, new: Settings) -> None:
+    """Refuse to mix trainings that cannot be compared.
+
+    Raises:
+        RequestError: the study was made with other settings, naming the first that differs.
+    """
+    for field in sorted({*old, *new}):
+        if old.get(field) != new.get(field):
+            raise RequestError(
+                f"study {name} was made with {field}={old.get(field)}, not {new.get(field)}: "
+                "give another study.name, or the old setting"
+            )
+
+
+def _flatten(data: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for key, value in data.items():
+        if isinstance(value, Mapping):
+            flat |= _flatten(value, f"{prefix}{key}.")
+        else:
+            flat[f"{prefix}{key}"] = value
+    return flat

@@ -1,0 +1,270 @@
+"""A study: the shared record of candidates that workers claim, train and tell.
+
+Everything a killed search needs to go on is in Optuna's database and in the candidates' folders. A worker claims
+under a lock, so that a budget is never overdrawn and no two workers train the same candidate.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import optuna
+from filelock import FileLock, Timeout
+from optuna.trial import FrozenTrial, TrialState
+
+from aero_search.architecture import Architecture
+from aero_search.errors import RequestError
+from aero_search.schema import from_mapping, to_mapping
+from aero_search.search.candidate import Candidate
+from aero_search.search.objective import PERPLEXITY, Objective
+from aero_search.search.record import Record, State
+from aero_search.search.samplers import make_sampler
+from aero_search.search.spec import SearchSpec
+from aero_search.space import Space
+from aero_search.training.result import RESULT_FILE, Result, read_result
+
+# After this many asks a space counts as used up: the others were duplicates and impossible architectures.
+_ASKS_PER_TRIAL, _SPARE_ASKS = 20, 50
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A trial that this worker is to train."""
+
+    trial: optuna.Trial
+    candidate: Candidate
+    folder: Path
+
+
+class WorkerLock:
+    """Held as long as a worker lives; the kernel lets go of it however the worker dies."""
+
+    def __init__(self, folder: Path) -> None:
+        self.name = uuid.uuid4().hex[:12]
+        folder.mkdir(parents=True, exist_ok=True)
+        self._lock = FileLock(folder / f"{self.name}.lock")
+
+    def __enter__(self) -> WorkerLock:
+        self._lock.acquire()
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self._lock.release()
+        Path(self._lock.lock_file).unlink(missing_ok=True)
+
+
+class Study:
+    """One study as workers and the parent see it.
+
+    Args:
+        study: Optuna's, already created.
+        objective: its metrics.
+        folder: holds candidates, workers' locks and the front's files.
+        costs: every known metric of an architecture.
+    """
+
+    def __init__(
+        self,
+        study: optuna.Study,
+        objective: Objective,
+        folder: Path,
+        costs: Callable[[Architecture], Mapping[str, float]],
+    ) -> None:
+        self.study = study
+        self.objective = objective
+        self.folder = folder
+        self.costs = costs
+        folder.mkdir(parents=True, exist_ok=True)
+        self._claims = FileLock(folder / "claim.lock")
+
+    @property
+    def name(self) -> str:
+        return self.study.study_name
+
+    def enqueue(self, assignments: Sequence[Mapping[str, Any]]) -> None:
+        """Let these points be tried first; those already known are skipped."""
+        for assignment in assignments:
+            self.study.enqueue_trial(dict(assignment), skip_if_exists=True)
+
+    def claim(
+        self,
+        worker: WorkerLock,
+        spec: SearchSpec,
+        space: Space,
+        compose: Callable[[Sequence[str]], Candidate],
+        only_queued: bool = False,
+    ) -> Claim | None:
+        """Take the next candidate to train; None when the budget is used or the space is used up.
+
+        With `only_queued` nothing is proposed beyond the queued points. Duplicates of a trained candidate are told its values; impossible architectures are told as failed.
+        """
+        with self._claims:
+            self._give_back_orphans()
+            while self.left(spec, only_queued):
+                self.study.sampler = make_sampler(spec.sampler, spec.seed, len(self._trials()))
+                trial = self.study.ask()
+                overrides = space.overrides(space.suggest(trial))
+                try:
+                    candidate = compose(overrides)
+                except RequestError as problem:
+                    self._fail(trial.number, invalid=str(problem))
+                    continue
+                twin = self._twin(candidate.identity)
+                if twin is None:
+                    return self._claimed(trial, candidate, worker)
+                self._tell_duplicate(trial, twin)
+        return None
+
+    def tell(self, number: int, result: Result) -> None:
+        """Record a finished training; a diverged one counts with the unigram perplexity."""
+        trial = self._trial(number)
+        perplexity = result.perplexity if result.perplexity is not None else result.unigram_perplexity
+        self._set(
+            trial._trial_id,
+            verdict=result.verdict,
+            reason=result.reason,
+            perplexity=result.perplexity,
+            seconds=result.seconds,
+        )
+        costs: Mapping[str, float] = trial.user_attrs["costs"]
+        self.study.tell(number, [perplexity, *(costs[metric] for metric in self.objective.costs)])
+
+    def give_back_orphans(self) -> list[str]:
+        """Settle trials whose worker died: tell those with a result, queue the others again.
+
+        Returns:
+            The tracking runs that the dead workers left open.
+        """
+        with self._claims:
+            return self._give_back_orphans()
+
+    def _give_back_orphans(self) -> list[str]:
+        orphans = [t for t in self._trials() if t.state == TrialState.RUNNING and not self._alive(t)]
+        for trial in orphans:
+            folder = self.candidate_folder(trial.user_attrs.get("candidate", "none"))
+            if "candidate" in trial.user_attrs and (folder / RESULT_FILE).is_file():
+                self.tell(trial.number, read_result(folder))
+            else:
+                self._fail(trial.number, orphan=True)
+                if trial.params:
+                    self.study.enqueue_trial(trial.params)
+        return [trial.user_attrs["run"] for trial in orphans if trial.user_attrs.get("run")]
+
+    def used(self) -> int:
+        """How much of the budget is trained or in training."""
+        return sum(_counts(trial) for trial in self._trials())
+
+    def records(self) -> list[Record]:
+        """Every candidate trained or in training, by trial number."""
+        return [self._record(trial) for trial in self._trials() if _counts(trial)]
+
+    def duplicates(self) -> int:
+        """How many trials asked for a candidate that was already known."""
+        return sum("duplicate_of" in trial.user_attrs for trial in self._trials())
+
+    def candidate_folder(self, identity: str) -> Path:
+        """Where a candidate's config, result and weights lie."""
+        return self.folder / "candidates" / identity
+
+    def set_attrs(self, **attrs: Any) -> None:
+        """Remember JSON values with the study."""
+        for name, value in attrs.items():
+            self.study.set_user_attr(name, value)
+
+    def note_run(self, number: int, run_id: str | None) -> None:
+        """Remember the tracking run of a trial."""
+        self._set(self._trial(number)._trial_id, run=run_id)
+
+    def left(self, spec: SearchSpec, only_queued: bool = False) -> int:
+        """How many candidates are still to be claimed."""
+        trials = self._trials()
+        if only_queued:
+            return sum(trial.state == TrialState.WAITING for trial in trials)
+        if len(trials) >= _ASKS_PER_TRIAL * spec.n_trials + _SPARE_ASKS:
+            return 0
+        return max(spec.n_trials - self.used(), 0)
+
+    def _trials(self) -> list[FrozenTrial]:
+        return self.study.get_trials(deepcopy=False)
+
+    def _trial(self, number: int) -> FrozenTrial:
+        return self._trials()[number]
+
+    def _set(self, trial_id: int, **attrs: Any) -> None:
+        for name, value in attrs.items():
+            self.study._storage.set_trial_user_attr(trial_id, name, value)
+
+    def _fail(self, number: int, **attrs: Any) -> None:
+        self._set(self._trial(number)._trial_id, **attrs)
+        self.study.tell(number, state=TrialState.FAIL)
+
+    def _alive(self, trial: FrozenTrial) -> bool:
+        path = self.folder / "workers" / f"{trial.user_attrs.get('worker', 'none')}.lock"
+        if not path.exists():
+            return False
+        try:
+            with FileLock(path).acquire(timeout=0):
+                pass
+        except Timeout:
+            return True
+        path.unlink(missing_ok=True)
+        return False
+
+    def _twin(self, identity: str) -> FrozenTrial | None:
+        for trial in self._trials():
+            if _counts(trial) and trial.user_attrs.get("candidate") == identity:
+                return trial
+        return None
+
+    def _tell_duplicate(self, trial: optuna.Trial, twin: FrozenTrial) -> None:
+        self._set(trial._trial_id, duplicate_of=twin.number)
+        if twin.state == TrialState.COMPLETE:
+            self.study.tell(trial, twin.values)
+        else:
+            self.study.tell(trial, state=TrialState.FAIL)
+
+    def _claimed(self, trial: optuna.Trial, candidate: Candidate, worker: WorkerLock) -> Claim:
+        self._set(
+            trial._trial_id,
+            worker=worker.name,
+            candidate=candidate.identity,
+            notation=candidate.notation,
+            architecture=to_mapping(candidate.architecture),
+            overrides=list(candidate.overrides),
+            lr=candidate.recipe.lr,
+            seed=candidate.recipe.seed,
+            costs=dict(self.costs(candidate.architecture)),
+        )
+        return Claim(trial, candidate, self.candidate_folder(candidate.identity))
+
+    def _record(self, trial: FrozenTrial) -> Record:
+        attrs = trial.user_attrs
+        state: State = attrs["verdict"] if trial.state == TrialState.COMPLETE else "running"
+        return Record(
+            number=trial.number,
+            candidate=attrs["candidate"],
+            architecture=from_mapping(Architecture, attrs["architecture"], "architecture"),
+            notation=attrs["notation"],
+            state=state,
+            reason=attrs.get("reason", ""),
+            perplexity=attrs.get(PERPLEXITY),
+            costs=attrs["costs"],
+            overrides=tuple(attrs["overrides"]),
+            lr=attrs["lr"],
+            seed=attrs["seed"],
+            seconds=attrs.get("seconds"),
+            folder=self.candidate_folder(attrs["candidate"]),
+        )
+
+
+def _counts(trial: FrozenTrial) -> bool:
+    """Whether a trial is a candidate of the budget: in training or trained, and no duplicate."""
+    return (
+        trial.state in (TrialState.RUNNING, TrialState.COMPLETE)
+        and "duplicate_of" not in trial.user_attrs
+        and "candidate" in trial.user_attrs
+    )

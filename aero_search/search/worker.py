@@ -1,0 +1,142 @@
+"""A worker: claims, trains and tells until the study's budget is used; any launcher may place it anywhere."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from aero_search.architecture import Architecture
+from aero_search.cost import Network, Protocol
+from aero_search.data.corpus import Corpus
+from aero_search.search.candidate import Candidate
+from aero_search.search.files import write_candidate
+from aero_search.search.objective import Objective, known_costs
+from aero_search.search.spec import SearchSpec
+from aero_search.search.store import load_study
+from aero_search.search.study import Claim, Study, WorkerLock
+from aero_search.space import Space
+from aero_search.tracking import Tracker, open_tracker
+from aero_search.tracking.spec import TrackingSpec
+from aero_search.training.progress import ProgressFile
+from aero_search.training.result import Result
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Everything that parent and workers of one study share; plain data, so that any launcher can send it.
+
+    Attributes:
+        name: of the study.
+        output_dir: absolute; the databases and the study's folder lie under it.
+        only_queued: train the queued points and propose none (a plain sweep).
+        corpus_folder: the prepared corpus.
+    """
+
+    name: str
+    output_dir: Path
+    objective: Objective
+    protocol: Protocol
+    network: Network
+    space: Space
+    search: SearchSpec
+    tracking: TrackingSpec
+    corpus_folder: Path
+    only_queued: bool = False
+
+    @property
+    def folder(self) -> Path:
+        """The study's own folder."""
+        return self.output_dir / "studies" / self.name
+
+    def costs(self, architecture: Architecture) -> Mapping[str, float]:
+        """Every known metric of an architecture under the plan's protocol and network."""
+        return known_costs(architecture, self.protocol, self.network)
+
+    def open_study(self) -> Study:
+        """The study, which the parent has created."""
+        return Study(load_study(self.output_dir, self.name), self.objective, self.folder, self.costs)
+
+
+@dataclass(frozen=True)
+class Worker:
+    """One worker of a plan; picklable.
+
+    Attributes:
+        parent_run: MLflow's run of the study, None without tracking.
+        parent_process: the launching process; a worker whose parent is gone stops at once, so that a killed
+            search does not go on unseen.
+    """
+
+    plan: Plan
+    compose: Callable[[Sequence[str]], Candidate]
+    parent_run: str | None
+    parent_process: int
+
+    def run(self) -> int:
+        """Train until the budget is used. Returns how many candidates this worker trained."""
+        self._stop_with_parent()
+        study = self.plan.open_study()
+        tracker = open_tracker(self.plan.tracking, self.plan.output_dir)
+        trained = 0
+        with WorkerLock(self.plan.folder / "workers") as lock:
+            while claim := study.claim(
+                lock, self.plan.search, self.plan.space, self.compose, self.plan.only_queued
+            ):
+                result = self._train(claim, study, tracker)
+                study.tell(claim.trial.number, result)
+                trained += 1
+        return trained
+
+    def _train(self, claim: Claim, study: Study, tracker: Tracker) -> Result:
+        # torch and lightning take seconds to import: only where something is trained, once a worker.
+        from aero_search.training.run import train
+
+        candidate = claim.candidate
+        files = write_candidate(candidate, claim.folder)
+        run = tracker.start_candidate(
+            self.parent_run,
+            f"{candidate.notation} #{claim.trial.number}",
+            params=_params(candidate),
+            costs=self.plan.costs(candidate.architecture),
+            tags={"trial": str(claim.trial.number), "candidate": candidate.identity},
+        )
+        study.note_run(claim.trial.number, run.run_id)
+        progress = ProgressFile(claim.folder, candidate.notation, candidate.recipe.steps)
+        try:
+            result = train(
+                candidate.architecture,
+                candidate.recipe,
+                Corpus.open(self.plan.corpus_folder),
+                claim.folder,
+                listeners=(progress, run),
+                threads=self.plan.search.threads,
+            )
+        except BaseException as problem:
+            run.fail(f"{type(problem).__name__}: {problem}")
+            raise
+        run.finish(result, [*files, *(p for p in claim.folder.iterdir() if p.name in _ARTIFACTS)])
+        return result
+
+    def _stop_with_parent(self) -> None:
+        if os.getpid() == self.parent_process or os.getppid() != self.parent_process:
+            return  # in the parent itself, or placed by a launcher that is its own parent
+
+        def watch() -> None:
+            while os.getppid() == self.parent_process:
+                pause.wait(1.0)
+            os._exit(1)
+
+        pause = threading.Event()
+        threading.Thread(target=watch, name="stop-with-parent", daemon=True).start()
+
+
+_ARTIFACTS = ("result.json", "weights.safetensors")
+
+
+def _params(candidate: Candidate) -> dict[str, object]:
+    """What differs between candidates, named as on the command line."""
+    params: dict[str, object] = dict(o.split("=", 1) for o in candidate.overrides)
+    return {"notation": candidate.notation, "lr": candidate.recipe.lr, "seed": candidate.recipe.seed, **params}
