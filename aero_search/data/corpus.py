@@ -1,0 +1,132 @@
+"""A packed corpus on disk: two flat files of tokens, their description, and the tokenizer that made them."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from hashlib import blake2b
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from aero_search.errors import RequestError
+
+TOKEN_DTYPE = np.dtype("<u2")
+META, TRAIN, VALIDATION, TOKENIZER = "meta.json", "train.bin", "validation.bin", "tokenizer.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Corpus:
+    """Packed tokens, ready to be trained on.
+
+    Attributes:
+        folder: holds train.bin and validation.bin (little-endian uint16, flat), meta.json and, unless a user
+            packed it himself without, tokenizer.json.
+        fingerprint: 32 hexadecimal digits; perplexities are comparable where it is equal, and only there.
+        vocab_size: every token is below it.
+        train_tokens, validation_tokens: tokens in each file, end-of-text tokens included.
+        train_bytes_per_token, validation_bytes_per_token: UTF-8 bytes of text per token; None if meta.json
+            does not say. Loss in nats / (ln 2 * bytes per token) is bits per byte, which compares
+            vocabularies.
+    """
+
+    folder: Path
+    fingerprint: str
+    vocab_size: int
+    train_tokens: int
+    validation_tokens: int
+    train_bytes_per_token: float | None
+    validation_bytes_per_token: float | None
+
+    @property
+    def tokenizer_path(self) -> Path:
+        """Where the tokenizer is; read it with `load_tokenizer`."""
+        return self.folder / TOKENIZER
+
+    @property
+    def train_path(self) -> Path:
+        """The tokens to train on."""
+        return self.folder / TRAIN
+
+    @property
+    def validation_path(self) -> Path:
+        """The tokens to validate on."""
+        return self.folder / VALIDATION
+
+    @classmethod
+    def open(cls, folder: str | Path) -> Corpus:
+        """Read `meta.json` again and check it against the files.
+
+        `vocab_size` is the only field that a folder packed by hand must have; without a `fingerprint`, one is
+        made from the tokens, which reads both files once.
+
+        Raises:
+            RequestError: a file is missing, or does not hold what meta.json says.
+        """
+        folder = Path(folder)
+        meta = read_meta(folder)
+        counts = {}
+        for split, name in (("train", TRAIN), ("validation", VALIDATION)):
+            try:
+                size = (folder / name).stat().st_size
+            except OSError:
+                raise _not_packed(folder, f"{name} is missing") from None
+            counts[split] = size // TOKEN_DTYPE.itemsize
+            told = meta.get(f"{split}_tokens", counts[split])
+            if size % TOKEN_DTYPE.itemsize or told != counts[split]:
+                raise _not_packed(folder, f"{name} has {size} bytes where meta.json says {told} tokens")
+        vocab_size = meta.get("vocab_size")
+        if not isinstance(vocab_size, int) or isinstance(vocab_size, bool):
+            raise _not_packed(folder, "meta.json has no vocab_size")
+        return cls(
+            folder=folder,
+            fingerprint=str(meta.get("fingerprint") or fingerprint_of_tokens(folder, vocab_size)),
+            vocab_size=vocab_size,
+            train_tokens=counts["train"],
+            validation_tokens=counts["validation"],
+            train_bytes_per_token=_number(meta.get("train_bytes_per_token")),
+            validation_bytes_per_token=_number(meta.get("validation_bytes_per_token")),
+        )
+
+
+def read_meta(folder: Path) -> dict[str, Any]:
+    """Everything that meta.json says: counts, packages, versions.
+
+    Raises:
+        RequestError: there is none, or it is not a JSON object.
+    """
+    try:
+        meta = json.loads((folder / META).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        raise _not_packed(folder, "meta.json is missing or not JSON") from None
+    if not isinstance(meta, dict):
+        raise _not_packed(folder, "meta.json is not an object")
+    return meta
+
+
+def open_tokens(path: Path) -> NDArray[np.uint16]:
+    """The tokens of a .bin file as a read-only memory map of shape (n_tokens,)."""
+    if path.stat().st_size == 0:  # an empty file cannot be mapped
+        return np.zeros(0, dtype=TOKEN_DTYPE)
+    return np.memmap(path, dtype=TOKEN_DTYPE, mode="r")
+
+
+def fingerprint_of_tokens(folder: Path, vocab_size: int) -> str:
+    """The fingerprint of a folder that brings none: a hash of its tokens and vocabulary size."""
+    digest = blake2b(f"tokens\n{vocab_size}\n".encode(), digest_size=16)
+    for name in (TRAIN, VALIDATION):
+        with (folder / name).open("rb") as file:
+            while block := file.read(1 << 20):
+                digest.update(block)
+        digest.update(b"\n" + name.encode())
+    return digest.hexdigest()
+
+
+def _number(value: object) -> float | None:
+    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
+
+
+def _not_packed(folder: Path, why: str) -> RequestError:
+    return RequestError(f"data.path={folder} is not a packed corpus: {why}; pack it again")

@@ -1,0 +1,133 @@
+"""Packed tokens as Lightning batches. Needs torch, lightning and numpy; no tokenizer library.
+
+Shape letters: B batch_size, T seq_len.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from lightning import LightningDataModule
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from aero_search.data.corpus import Corpus, open_tokens
+from aero_search.data.windows import TrainWindows, train_windows, validation_starts
+from aero_search.errors import RequestError
+
+
+class TokenDataModule(LightningDataModule):
+    """Batches of windows, int64 of shape (B, T+1): inputs are `batch[:, :-1]`, targets `batch[:, 1:]`.
+
+    Args:
+        corpus: a packed corpus.
+        seq_len: T.
+        batch_size: B.
+        steps: the step at which training ends; there are exactly `steps - start_step` train batches.
+        seed: the only thing besides corpus, B and T that the train batches depend on.
+        validation_sequences: at most so many held-out windows; they depend on corpus and T alone.
+        start_step: the first batch is the one that step has in a run from 0, so that a stopped run goes on.
+        num_workers: processes that read; 0 reads in this one, which a memory map makes cheap.
+
+    Raises:
+        RequestError: the corpus is too short for one batch of either side.
+    """
+
+    def __init__(
+        self,
+        corpus: Corpus,
+        seq_len: int,
+        batch_size: int,
+        steps: int,
+        seed: int,
+        validation_sequences: int = 512,
+        start_step: int = 0,
+        num_workers: int = 0,
+    ) -> None:
+        super().__init__()
+        if not 0 <= start_step <= steps:
+            raise ValueError(f"start_step={start_step} is outside 0..steps={steps}")
+        self.corpus = corpus
+        self.seq_len = seq_len
+        self.batch_size = batch_size
+        self.num_workers = num_workers
+        needed = min(batch_size, validation_sequences)
+        self._validation_starts = validation_starts(corpus.validation_tokens, seq_len, validation_sequences)
+        if len(self._validation_starts) < needed:
+            raise _too_short("validation", corpus.validation_tokens, needed * seq_len + 1, needed, seq_len)
+        if train_windows(corpus.train_tokens, seq_len) < batch_size:
+            raise _too_short("train", corpus.train_tokens, (batch_size + 1) * seq_len, batch_size, seq_len)
+        windows = TrainWindows(corpus.train_tokens, seq_len, batch_size, seed)
+        self._train = TrainBatches(corpus.train_path, windows, seq_len, start_step, steps)
+
+    def train_dataloader(self) -> DataLoader[Tensor]:
+        """`steps - start_step` batches of shape (B, T+1)."""
+        return DataLoader(self._train, batch_size=None, num_workers=self.num_workers)
+
+    def val_dataloader(self) -> DataLoader[Tensor]:
+        """The held-out windows in file order, shape (B, T+1); the last batch may have fewer."""
+        batches = ValidationBatches(
+            self.corpus.validation_path, self._validation_starts, self.seq_len, self.batch_size
+        )
+        return DataLoader(batches, batch_size=None, num_workers=self.num_workers)
+
+
+class TrainBatches(Dataset[Tensor]):
+    """Item i is the batch of step `start_step + i`."""
+
+    def __init__(self, path: Path, windows: TrainWindows, seq_len: int, start_step: int, steps: int) -> None:
+        self._tokens = TokenFile(path)
+        self._windows = windows
+        self._seq_len = seq_len
+        self._start_step = start_step
+        self._length = steps - start_step
+
+    def __len__(self) -> int:
+        return self._length
+
+    def __getitem__(self, index: int) -> Tensor:
+        if not 0 <= index < self._length:
+            raise IndexError(index)
+        return self._tokens.windows(self._windows.starts(self._start_step + index), self._seq_len)
+
+
+class ValidationBatches(Dataset[Tensor]):
+    """Item i holds windows i*B .. i*B+B-1."""
+
+    def __init__(self, path: Path, starts: NDArray[np.int64], seq_len: int, batch_size: int) -> None:
+        self._tokens = TokenFile(path)
+        self._batches = [starts[i : i + batch_size] for i in range(0, len(starts), batch_size)]
+        self._seq_len = seq_len
+
+    def __len__(self) -> int:
+        return len(self._batches)
+
+    def __getitem__(self, index: int) -> Tensor:
+        return self._tokens.windows(self._batches[index], self._seq_len)
+
+
+class TokenFile:
+    """A memory map that travels to worker processes as a path, not as its content."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._tokens = open_tokens(path)
+
+    def windows(self, starts: NDArray[np.int64], seq_len: int) -> Tensor:
+        """The windows at `starts`, int64 of shape (len(starts), T+1)."""
+        taken = [self._tokens[start : start + seq_len + 1] for start in starts]
+        return torch.from_numpy(np.stack(taken).astype(np.int64))
+
+    def __reduce__(self) -> tuple[type[TokenFile], tuple[Path]]:
+        return TokenFile, (self._path,)
+
+
+def _too_short(split: str, tokens: int, needed: int, batch_size: int, seq_len: int) -> RequestError:
+    return RequestError(
+        f"the corpus has {tokens} {split} tokens where one batch of {batch_size} sequences of "
+        f"model.seq_len={seq_len} needs {needed}: "
+        "add text to data.path, or lower model.seq_len or recipe.batch_size"
+    )

@@ -1,0 +1,143 @@
+"""Documents to flat token files, and the fingerprint that says which text a perplexity was measured on."""
+
+from __future__ import annotations
+
+import json
+import platform
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from hashlib import blake2b
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from aero_search.data.corpus import META, TOKEN_DTYPE, TOKENIZER, TRAIN, VALIDATION
+from aero_search.data.files import Document
+from aero_search.data.progress import Advance
+from aero_search.data.tokenizer import Encode, end_of_text
+
+if TYPE_CHECKING:
+    from tokenizers import Tokenizer
+
+# Raised when the same documents would be packed differently; it is part of every fingerprint.
+FORMAT = 1
+
+
+@dataclass(slots=True)
+class Side:
+    """What was packed into one token file.
+
+    Attributes:
+        tokens, bytes: counts; bytes are of the text, tokens include one end-of-text token a document.
+        entries: (name, digest, split) of each document, in the order packed.
+        units: for each unit, its number of documents and bytes.
+    """
+
+    tokens: int = 0
+    bytes: int = 0
+    entries: list[tuple[str, str, str]] = field(default_factory=list)
+    units: dict[str, list[int]] = field(default_factory=dict)
+
+
+def fingerprint(
+    entries: Iterable[tuple[str, str, str]], vocab_size: int, tokenizer: str | None = None
+) -> str:
+    """Hash which text is trained and validated on, and the vocabulary: 32 hexadecimal digits.
+
+    Where the text came from does not enter, nor do caps, seed and thresholds: all they do is choose files,
+    and the chosen files are what is hashed. So equal content has one fingerprint on every machine.
+
+    Args:
+        entries: (name, content digest, split) of each document, in any order.
+        tokenizer: the JSON of a tokenizer that was not trained on this text; it changes the tokens.
+    """
+    digest = blake2b(json.dumps([FORMAT, vocab_size, tokenizer]).encode(), digest_size=16)
+    for entry in sorted(entries):
+        digest.update(b"\n" + json.dumps(entry).encode())
+    return digest.hexdigest()
+
+
+def entry(document: Document) -> tuple[str, str, str]:
+    """What the fingerprint sees of a document."""
+    return document.name, document.digest, document.split
+
+
+def pack_side(
+    path: Path, documents: Iterable[Document], encode: Encode, separator: int, advance: Advance
+) -> Side:
+    """Encode documents into one flat file of little-endian uint16, an end-of-text token after each.
+
+    Args:
+        separator: the end-of-text token.
+        advance: told the bytes of each document.
+    """
+    side = Side()
+    end = np.asarray([separator], dtype=TOKEN_DTYPE).tobytes()
+    with path.open("wb") as file:
+        for document in documents:
+            tokens = encode(document.text)
+            file.write(tokens.astype(TOKEN_DTYPE, copy=False).tobytes())
+            file.write(end)
+            size = document.size
+            side.tokens += len(tokens) + 1
+            side.bytes += size
+            side.entries.append(entry(document))
+            unit = side.units.setdefault(document.unit, [0, 0])
+            unit[0] += 1
+            unit[1] += size
+            advance(size)
+    return side
+
+
+def pack(
+    folder: Path,
+    sides: tuple[Iterable[Document], Iterable[Document]],
+    tokenizer: Tokenizer,
+    encode: Encode,
+    advance: Advance,
+) -> tuple[Side, Side]:
+    """Write train.bin, validation.bin and tokenizer.json into a folder.
+
+    Args:
+        sides: train and validation documents, each iterated once.
+    """
+    separator = end_of_text(tokenizer)
+    train = pack_side(folder / TRAIN, sides[0], encode, separator, advance)
+    validation = pack_side(folder / VALIDATION, sides[1], encode, separator, advance)
+    (folder / TOKENIZER).write_text(tokenizer.to_str(), encoding="utf-8")
+    return train, validation
+
+
+def write_meta(
+    folder: Path, *, kind: str, name: str, vocab_size: int, separator: int, train: Side, validation: Side
+) -> None:
+    """Write meta.json, the last file of a corpus; `name` is its fingerprint."""
+    meta: dict[str, Any] = {
+        "format": FORMAT,
+        "fingerprint": name,
+        "kind": kind,
+        "vocab_size": vocab_size,
+        "end_of_text": separator,
+    }
+    for split, side in (("train", train), ("validation", validation)):
+        meta[f"{split}_tokens"] = side.tokens
+        meta[f"{split}_bytes"] = side.bytes
+        meta[f"{split}_bytes_per_token"] = side.bytes / side.tokens if side.tokens else None
+        meta[f"{split}_files"] = len(side.entries)
+        meta[f"{split}_packages"] = _largest_units(side.units)
+    libraries = ("numpy", "tokenizers", "tiktoken")
+    meta["versions"] = {"python": platform.python_version()} | {name: version(name) for name in libraries}
+    (folder / META).write_text(json.dumps(meta, indent=1), encoding="utf-8")
+
+
+def samples(documents: Sequence[Document], n: int = 32, n_characters: int = 8_000) -> list[str]:
+    """The starts of `n` documents spread over a sequence: where encoders are compared."""
+    stride = max(1, len(documents) // n)
+    return [document.text[:n_characters] for document in documents[::stride]]
+
+
+def _largest_units(units: dict[str, list[int]], most: int = 200) -> dict[str, dict[str, int]]:
+    largest = sorted(units.items(), key=lambda item: (-item[1][1], item[0]))[:most]
+    return {name: {"files": files, "bytes": size} for name, (files, size) in largest}

@@ -1,0 +1,256 @@
+"""From what a user asks for to a packed corpus: once, in one process, and never by halves.
+
+A manifest (names, sizes and times of all candidate files) finds a corpus that was packed before without
+reading a file. Else one process packs, into a folder that is renamed when complete, while others wait for its
+lock.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from hashlib import blake2b
+from pathlib import Path
+
+from aero_search.data import huggingface, python_source, text_folder
+from aero_search.data.corpus import Corpus, open_tokens
+from aero_search.data.files import Candidate, Document
+from aero_search.data.pack import FORMAT, Side, entry, fingerprint, pack, samples, write_meta
+from aero_search.data.progress import Reporter
+from aero_search.data.spec import MB, CorpusSpec
+from aero_search.data.tokenizer import (
+    check_vocab_size,
+    encoder,
+    end_of_text,
+    slow_encoder,
+    train_tokenizer,
+)
+from aero_search.errors import AeroSearchError, RequestError
+from aero_search.schema import to_mapping
+
+# A tokenizer for a stream is trained on its first rows, which are kept in memory for that.
+_STREAM_SAMPLE_BYTES = 24 * MB
+
+
+def prepare(spec: CorpusSpec, vocab_size: int, *, quiet: bool = False) -> Corpus:
+    """Return the packed corpus, packing it first if this machine has not done so yet.
+
+    Args:
+        vocab_size: V of the model; the tokenizer is trained to it.
+        quiet: say nothing on stderr.
+
+    Raises:
+        RequestError: the text or the vocabulary cannot be what was asked for.
+        AeroSearchError: the cache could not be written.
+    """
+    if spec.kind == "tokenized":
+        return _open_tokenized(spec, vocab_size)
+    check_vocab_size(vocab_size, 1 if spec.tokenizer else 257)
+    root = spec.cache_folder()
+    found = _candidates(spec)
+    key = _manifest_key(spec, vocab_size, found)
+    corpus = _cached(root, key)
+    if corpus is None:
+        with _lock(root, key):
+            corpus = _cached(root, key)  # another process may have packed it while this one waited
+            if corpus is None:
+                headline = f"Preparing the corpus data.kind={spec.kind} (once; kept in {root})"
+                with Reporter(headline, quiet=quiet) as reporter:
+                    corpus = _build(spec, vocab_size, found, root, key, reporter)
+    return corpus
+
+
+def _candidates(spec: CorpusSpec) -> list[Candidate]:
+    if spec.kind == "python_source":
+        return python_source.candidates(spec)
+    return text_folder.candidates(spec) if spec.kind == "text_folder" else []
+
+
+def _manifest_key(spec: CorpusSpec, vocab_size: int, found: list[Candidate]) -> str:
+    asked = to_mapping(spec)
+    del asked["cache_dir"]
+    if spec.path:
+        asked["path"] = str(spec.folder())
+    files = [(candidate.name, candidate.size, candidate.mtime_ns) for candidate in found]
+    return blake2b(json.dumps([FORMAT, asked, vocab_size, files]).encode(), digest_size=16).hexdigest()
+
+
+def _cached(root: Path, key: str) -> Corpus | None:
+    try:
+        name = json.loads(_manifest(root, key).read_text(encoding="utf-8"))["fingerprint"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return _complete(root / str(name))
+
+
+def _complete(folder: Path) -> Corpus | None:
+    try:
+        corpus = Corpus.open(folder)
+    except RequestError:
+        return None
+    return corpus if corpus.tokenizer_path.is_file() and corpus.fingerprint == folder.name else None
+
+
+def _manifest(root: Path, key: str) -> Path:
+    return root / "manifests" / f"{key}.json"
+
+
+@contextmanager
+def _lock(root: Path, key: str) -> Iterator[None]:
+    from filelock import FileLock
+
+    try:
+        for name in ("manifests", "locks"):
+            (root / name).mkdir(parents=True, exist_ok=True)
+        lock = FileLock(root / "locks" / f"{key}.lock")
+        lock.acquire()
+    except OSError as problem:
+        raise RequestError(
+            f"data.cache_dir={root} cannot be written ({problem.strerror}): "
+            "set data.cache_dir to a folder that can"
+        ) from None
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _build(
+    spec: CorpusSpec, vocab_size: int, found: list[Candidate], root: Path, key: str, reporter: Reporter
+) -> Corpus:
+    # Only the holder of the lock of `key` uses this folder, so what a killed process left in it can go.
+    partial = root / f".{key}.partial"
+    try:
+        shutil.rmtree(partial, ignore_errors=True)
+        partial.mkdir()
+        if spec.kind == "huggingface":
+            name = _pack_stream(spec, vocab_size, partial, reporter)
+        else:
+            name = _pack_files(spec, vocab_size, found, root, partial, reporter)
+        corpus = _complete(root / name) or _publish(partial, root / name)
+        manifest = _manifest(root, key)
+        written = manifest.with_suffix(".partial")
+        written.write_text(json.dumps({"fingerprint": name}), encoding="utf-8")
+        written.replace(manifest)
+    except OSError as problem:
+        raise AeroSearchError(
+            f"packing the corpus into {root} failed ({problem.strerror}): "
+            "free some space or set data.cache_dir"
+        ) from problem
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+    return corpus
+
+
+def _publish(partial: Path, folder: Path) -> Corpus:
+    if _complete(folder) is None:
+        shutil.rmtree(folder, ignore_errors=True)  # damaged: it was complete when it was renamed to this
+    try:
+        partial.rename(folder)
+    except OSError:
+        # Another request with the same content came first; its folder is as good as ours.
+        corpus = _complete(folder)
+        if corpus is None:
+            raise
+        return corpus
+    return Corpus.open(folder)
+
+
+def _pack_files(
+    spec: CorpusSpec,
+    vocab_size: int,
+    found: list[Candidate],
+    root: Path,
+    partial: Path,
+    reporter: Reporter,
+) -> str:
+    """Select, and pack unless the same content is packed already; returns the fingerprint."""
+    select = python_source.select if spec.kind == "python_source" else text_folder.select
+    advance = reporter.stage("Select", (spec.train_mb + spec.validation_mb) * MB)
+    documents = sorted(select(spec, found, advance), key=lambda document: (document.name, document.split))
+    train = [document for document in documents if document.split == "train"]
+    validation = [document for document in documents if document.split == "validation"]
+    where = f"data.path={spec.path}" if spec.kind == "text_folder" else "data.packages"
+    for split, side in (("train", train), ("validation", validation)):
+        if not side:
+            raise RequestError(
+                f"{where} leaves no {split} text once duplicates are dropped: add text that differs"
+            )
+    name = fingerprint(map(entry, documents), vocab_size)
+    if _complete(root / name):
+        return name
+    tokenizer = train_tokenizer(_told(train, reporter, "Tokenizer"), vocab_size)
+    encode = encoder(tokenizer, samples(train))
+    advance = reporter.stage("Encode", sum(document.size for document in documents))
+    sides = pack(partial, (train, validation), tokenizer, encode, advance)
+    _describe(partial, spec, name, vocab_size, end_of_text(tokenizer), sides)
+    return name
+
+
+def _pack_stream(spec: CorpusSpec, vocab_size: int, partial: Path, reporter: Reporter) -> str:
+    """Stream both datasets once into `partial`; returns the fingerprint."""
+    rows = huggingface.stream(spec, "train")
+    if spec.tokenizer:
+        tokenizer = huggingface.hub_tokenizer(spec.tokenizer, vocab_size)
+        encode = slow_encoder(tokenizer)
+    else:
+        first: list[Document] = []
+        size = 0
+        for document in rows:
+            first.append(document)
+            size += document.size
+            if size >= _STREAM_SAMPLE_BYTES:
+                break
+        tokenizer = train_tokenizer(_told(first, reporter, "Tokenizer"), vocab_size)
+        encode = encoder(tokenizer, samples(first))
+        rows = itertools.chain(first, rows)
+    advance = reporter.stage("Encode", None)
+    sides = pack(partial, (rows, huggingface.stream(spec, "validation")), tokenizer, encode, advance)
+    for split, side in zip(("train", "validation"), sides, strict=True):
+        if not side.entries:
+            raise RequestError(f"data.{split}_dataset has no rows within data.{split}_mb: raise it")
+    entries = sides[0].entries + sides[1].entries
+    name = fingerprint(entries, vocab_size, tokenizer.to_str() if spec.tokenizer else None)
+    _describe(partial, spec, name, vocab_size, end_of_text(tokenizer), sides)
+    return name
+
+
+def _told(documents: list[Document], reporter: Reporter, stage: str) -> Iterator[str]:
+    advance = reporter.stage(stage, sum(document.size for document in documents))
+    for document in documents:
+        yield document.text
+        advance(document.size)
+
+
+def _describe(
+    folder: Path, spec: CorpusSpec, name: str, vocab_size: int, separator: int, sides: tuple[Side, Side]
+) -> None:
+    write_meta(
+        folder,
+        kind=spec.kind,
+        name=name,
+        vocab_size=vocab_size,
+        separator=separator,
+        train=sides[0],
+        validation=sides[1],
+    )
+
+
+def _open_tokenized(spec: CorpusSpec, vocab_size: int) -> Corpus:
+    corpus = Corpus.open(spec.folder())
+    if corpus.vocab_size > vocab_size:
+        raise RequestError(
+            f"model.vocab_size={vocab_size} is below the {corpus.vocab_size} of data.path={spec.path}: set "
+            f"model.vocab_size={corpus.vocab_size}"
+        )
+    for path in (corpus.train_path, corpus.validation_path):
+        tokens = open_tokens(path)
+        if len(tokens) and int(tokens.max()) >= corpus.vocab_size:
+            raise RequestError(
+                f"data.path={spec.path}: {path.name} has token {int(tokens.max())}, which is not below "
+                f"vocab_size={corpus.vocab_size} of its meta.json; correct one of them"
+            )
+    return corpus

@@ -1,0 +1,50 @@
+"""What a waiting user sees on stderr: bars on a terminal, one plain line elsewhere, nothing when quiet."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from types import TracebackType
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+Advance = Callable[[float], None]
+
+
+class Reporter:
+    """Shows the stages of a preparation; a context manager.
+
+    Args:
+        headline: the plain line for a stderr that is not a terminal.
+    """
+
+    def __init__(self, headline: str, *, quiet: bool) -> None:
+        self._console = Console(stderr=True)
+        self._headline = None if quiet or self._console.is_terminal else headline
+        self._bars: Progress | None = None
+        if self._console.is_terminal and not quiet:
+            columns = (TextColumn("{task.description:<12}"), BarColumn(), TimeElapsedColumn())
+            self._bars = Progress(*columns, console=self._console)
+
+    def __enter__(self) -> Reporter:
+        if self._headline:
+            self._console.print(self._headline, markup=False, highlight=False, soft_wrap=True)
+        if self._bars:
+            self._bars.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._bars:
+            self._bars.stop()
+
+    def stage(self, name: str, total: float | None = None) -> Advance:
+        """Begin a stage of `total` units (None: unknown) and return what advances it."""
+        bars = self._bars
+        if bars is None:
+            return lambda _amount: None
+        for task in bars.tasks:
+            bars.update(task.id, total=1, completed=1)
+        task_id = bars.add_task(name, total=total)
+        return lambda amount: bars.advance(task_id, amount)

@@ -1,0 +1,131 @@
+"""What a user asks for: which text, how much of it, and where its packed form is kept."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from aero_search.errors import RequestError
+
+Kind = Literal["python_source", "text_folder", "huggingface", "tokenized"]
+STDLIB = "stdlib"
+MB = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class CorpusSpec:
+    """One entry of `conf/data/`; built by `schema.from_mapping(CorpusSpec, mapping, "data")`.
+
+    Attributes:
+        kind: `python_source` reads installed packages, `text_folder` a folder of the user's own files,
+            `huggingface` two named datasets, `tokenized` a folder that is packed already.
+        path: the folder of `text_folder` and `tokenized`.
+        suffixes: endings of the file names that are read.
+        exclude: shell patterns; a file or folder whose name matches one is passed over.
+        packages: import names of `python_source`; `stdlib` is the standard library. A nested list is one
+            unit: packages that share code and therefore stay on the same side of the split.
+        train_mb, validation_mb: at most so much text, in MB of 10^6 bytes.
+        validation_share: validation takes this share of all text where `validation_mb` is not less.
+        min_file_bytes, max_file_bytes: files outside are passed over; a null maximum is none.
+        near_duplicate: files whose sets of lines have a Jaccard similarity of at least this are kept once;
+            null drops exact copies only.
+        seed: which packages or files go to validation, and which files are read where not all fit.
+        cache_dir: where packed corpora are kept; null is `AERO_SEARCH_CACHE` or the user's cache folder.
+        train_dataset, validation_dataset, train_split, validation_split, text_field: of `huggingface`.
+        tokenizer: a tokenizer on the hub; null trains one on the train text.
+        train_rows, validation_rows: at most so many rows; null is all.
+    """
+
+    kind: Kind
+    path: str | None = None
+    suffixes: tuple[str, ...] = (".txt", ".md", ".rst", ".py")
+    exclude: tuple[str, ...] = (".*", "__pycache__")
+    packages: tuple[str | tuple[str, ...], ...] = ()
+    train_mb: float = 24.0
+    validation_mb: float = 1.5
+    validation_share: float = 0.1
+    min_file_bytes: int = 1
+    max_file_bytes: int | None = None
+    near_duplicate: float | None = 0.7
+    seed: int = 0
+    cache_dir: str | None = None
+    train_dataset: str | None = None
+    validation_dataset: str | None = None
+    train_split: str = "train"
+    validation_split: str = "validation"
+    text_field: str = "content"
+    tokenizer: str | None = None
+    train_rows: int | None = None
+    validation_rows: int | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be meant.
+
+        Raises:
+            RequestError: a value outside its range, or a field that this kind needs and lacks.
+        """
+        _check(self.train_mb > 0, f"data.train_mb={self.train_mb} must be above 0")
+        _check(self.validation_mb > 0, f"data.validation_mb={self.validation_mb} must be above 0")
+        share = self.validation_share
+        _check(0 < share <= 0.5, f"data.validation_share={share} must be above 0 and at most 0.5")
+        _check(self.min_file_bytes >= 1, f"data.min_file_bytes={self.min_file_bytes} must be at least 1")
+        most = self.max_file_bytes
+        _check(
+            most is None or most >= self.min_file_bytes,
+            f"data.max_file_bytes={most} is below data.min_file_bytes={self.min_file_bytes}: raise it",
+        )
+        near = self.near_duplicate
+        _check(
+            near is None or 0 < near <= 1,
+            f"data.near_duplicate={near} must be above 0 and at most 1, or null",
+        )
+        for field, rows in (("train_rows", self.train_rows), ("validation_rows", self.validation_rows)):
+            _check(rows is None or rows >= 1, f"data.{field}={rows} must be at least 1, or null for all rows")
+        if self.kind in ("text_folder", "tokenized"):
+            _check(bool(self.path), f"data.path is missing: data.kind={self.kind} needs data.path=FOLDER")
+        if self.kind == "huggingface":
+            for field in ("train_dataset", "validation_dataset"):
+                _check(bool(getattr(self, field)), f"data.{field} is missing: name a dataset on the hub")
+        if self.kind == "python_source":
+            _check(len(self.units) >= 2, "data.packages must name at least two packages, one for validation")
+        if self.kind in ("python_source", "text_folder"):
+            _check(bool(self.suffixes), "data.suffixes is empty: name at least one ending such as .txt")
+        names = [name for unit in self.units for name in unit]
+        for name in names:
+            plain = name.isidentifier() and name not in ("aero_search", "hydra_plugins")
+            _check(plain, f"data.packages: {name!r} is not an installed package to read; remove it")
+            _check(names.count(name) == 1, f"data.packages names {name!r} twice; remove one")
+
+    @property
+    def units(self) -> tuple[tuple[str, ...], ...]:
+        """The packages, each unit a tuple of import names that stay on one side of the split."""
+        return tuple((unit,) if isinstance(unit, str) else unit for unit in self.packages)
+
+    def folder(self) -> Path:
+        """The folder the user named.
+
+        Raises:
+            RequestError: it is missing or not a folder.
+        """
+        folder = Path(self.path or "").expanduser()
+        if not folder.exists():
+            raise RequestError(f"data.path={self.path} does not exist: name a folder of text files")
+        if not folder.is_dir():
+            raise RequestError(f"data.path={self.path} is not a folder: name the folder that holds the file")
+        return folder.resolve()
+
+    def cache_folder(self) -> Path:
+        """Where packed corpora are kept: `cache_dir`, `AERO_SEARCH_CACHE` or the user's cache folder."""
+        named = self.cache_dir or os.environ.get("AERO_SEARCH_CACHE")
+        if named:
+            return Path(named).expanduser().resolve()
+        from platformdirs import user_cache_path
+
+        return user_cache_path("aero-search", appauthor=False)
+
+
+def _check(holds: bool, sentence: str) -> None:
+    if not holds:
+        raise RequestError(sentence)
