@@ -53,7 +53,7 @@ def run_command(command: Command, arguments: Sequence[str]) -> int:
         raise RequestError(sentence(problem, command.config)) from problem
     except SystemExit as stop:
         return _exit_code(stop)
-    if multirun and command.finish is not None and not inspecting:
+    if command.finish is not None and not inspecting:
         command.finish(results)
     return 0
 

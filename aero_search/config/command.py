@@ -15,10 +15,10 @@ class Command:
 
     Attributes:
         config: the primary config in conf/, without its suffix.
-        run: does the work of one request; its return value goes to `finish` under --multirun.
+        run: does the work of one request; its return value goes to `finish`.
         sweep: `none` refuses --multirun; `basic` runs every combination in this process, then `finish`;
             `study` hands the sweep to workers (see `config.sweeper`); `always` does so without --multirun.
-        finish: prints what a `basic` sweep's results say together.
+        finish: prints the results, of one request or of a whole `basic` sweep.
     """
 
     config: str

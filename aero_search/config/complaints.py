@@ -64,5 +64,5 @@ def _near_keys(key: str, config_name: str | None) -> list[str]:
         parent = parent.rpartition(".")[0]
         node = OmegaConf.select(cfg, parent)
         if isinstance(node, DictConfig):
-            return [f"{parent}.{name}" for name in node]
+            return [f"{parent}.{name!s}" for name in node]
     return [str(name) for name in cfg]

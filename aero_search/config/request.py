@@ -10,11 +10,13 @@ from typing import Any, Literal, TypeVar
 
 from aero_search.architecture import Architecture
 from aero_search.config.architecture import GROUPS, read_architecture
+from aero_search.config.paths import search_spaces_dir
 from aero_search.cost import Network, Protocol
 from aero_search.data.spec import CorpusSpec
 from aero_search.schema import from_mapping
 from aero_search.search.objective import Objective
 from aero_search.search.spec import SearchSpec
+from aero_search.space import Space, load_space
 from aero_search.tracking.spec import TrackingSpec
 from aero_search.training.recipe import Recipe
 
@@ -64,6 +66,10 @@ class Request:
     @cached_property
     def architecture(self) -> Architecture:
         return read_architecture(self.composed)
+
+    def load_space(self) -> Space:
+        """The search space that `space=` names, with bounds such as n_layer taken from the model."""
+        return load_space(self.space, search_spaces_dir(), {"n_layer": self.architecture.n_layer})
 
     @cached_property
     def data(self) -> CorpusSpec:

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Sequence
-from typing import Any
 
 from rich.console import Console
 
 from aero_search.architecture import parse_notation
 from aero_search.config.request import Request
 from aero_search.data.prepare import prepare
-from aero_search.report.front import print_front
 from aero_search.report.live import LiveView
 from aero_search.search.conductor import Conductor, Watcher
-from aero_search.search.front import Front
+from aero_search.search.front import BASELINE
 from aero_search.search.objective import known_costs
 from aero_search.search.pareto import Reference
 from aero_search.search.settings import study_settings
@@ -22,9 +19,8 @@ from aero_search.search.study import Study
 from aero_search.search.worker import Plan
 from aero_search.space import Assignment, Space
 from aero_search.tracking import Tracker
-from aero_search.training.run import corpus_unigram_perplexity
+from aero_search.training.health import corpus_unigram_loss, perplexity
 
-BASELINE = "SM + LN + G"
 # Groups whose fields every candidate of a study shares, but for what the space varies.
 _BASE_GROUPS = ("model", "recipe")
 
@@ -71,7 +67,7 @@ def make_conductor(
         plan=plan,
         settings=study_settings(plan, base, corpus.fingerprint),
         start=start,
-        reference=baseline_reference(request, corpus_unigram_perplexity(corpus)),
+        reference=baseline_reference(request, perplexity(corpus_unigram_loss(corpus))),
         command=command,
     )
 

@@ -16,8 +16,7 @@ from hydra.core.config_store import ConfigStore
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from hydra.core.plugins import Plugins
-from hydra.plugins.sweeper import Sweeper
-from hydra.types import HydraContext, TaskFunction
+from hydra.types import HydraContext
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from aero_search.config.app import read_request
@@ -29,18 +28,6 @@ from aero_search.search.candidate import Candidate, make_candidate
 from aero_search.search.conductor import WorkerDiedError
 from aero_search.search.worker import Worker
 from aero_search.space import Categorical, Parameter, Space
-
-
-@dataclass
-class SweeperConfig:
-    """hydra/sweeper=aero_search.
-
-    Attributes:
-        strategy: `search` lets the sampler propose; `grid` trains every combination of the sweep.
-    """
-
-    _target_: str = "hydra_plugins.aero_search_sweeper.AeroSweeper"
-    strategy: str = "search"
 
 
 @dataclass(frozen=True)
@@ -71,17 +58,20 @@ class WorkerTask:
         return self.worker.run()
 
 
-class AeroSweeper(Sweeper):
-    """See the module's docstring."""
+class StudySweep:
+    """One sweep; see the module's docstring.
 
-    def __init__(self, strategy: str) -> None:
+    Args:
+        strategy: `search` lets the sampler propose; `grid` trains every combination of the sweep.
+
+    Raises:
+        RequestError: no such strategy.
+    """
+
+    def __init__(self, strategy: str, hydra_context: HydraContext, config: DictConfig) -> None:
         if strategy not in ("search", "grid"):
             raise RequestError(f"hydra.sweeper.strategy={strategy} must be search or grid")
         self.strategy = strategy
-
-    def setup(
-        self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig
-    ) -> None:
         self.config = config
         self.hydra_context = hydra_context
         self.task = WorkerTask()
@@ -92,7 +82,7 @@ class AeroSweeper(Sweeper):
         request = read_request(_without_hydra(self.config), arguments)
         space, queued = self._space(request, parsed)
         names = {parameter.name for parameter in space.parameters}
-        fixed = tuple(o.input_line for o in parsed if o.get_key_element().lstrip("+~") not in names)
+        fixed = tuple(str(o.input_line) for o in parsed if o.get_key_element().lstrip("+~") not in names)
         conductor = make_conductor(
             request,
             space,
@@ -118,7 +108,9 @@ class AeroSweeper(Sweeper):
                 raise RequestError("--multirun sweeps nothing: write GROUP=OPTION,OPTION or GROUP.FIELD=1,2")
             choices = [p for p in swept if isinstance(p, Categorical)]
             if len(choices) < len(swept):
-                raise RequestError("a plain sweep takes lists and ranges; for an interval use aero-search search")
+                raise RequestError(
+                    "a plain sweep takes lists and ranges; for an interval use aero-search search"
+                )
             return Space("sweep", "A plain sweep.", tuple(choices)), grid(choices)
         space = request.load_space()
         known = {parameter.name for parameter in space.parameters}
@@ -151,7 +143,7 @@ class AeroSweeper(Sweeper):
             _ = job.return_value  # raises what the worker raised
 
     def _launcher_config(self, count: int) -> DictConfig:
-        """The configured launcher; where that is Hydra's serial default and there is more than one worker, joblib."""
+        """The configured launcher; joblib where that is Hydra's serial default and there are more workers."""
         config = self.config.copy()
         if count > 1 and config.hydra.launcher._target_.endswith("BasicLauncher"):
             node = ConfigStore.instance().load("hydra/launcher/joblib.yaml").node
@@ -161,4 +153,4 @@ class AeroSweeper(Sweeper):
 
 
 def _without_hydra(cfg: DictConfig) -> DictConfig:
-    return OmegaConf.masked_copy(cfg, [key for key in cfg if key != "hydra"])
+    return OmegaConf.masked_copy(cfg, [str(key) for key in cfg if key != "hydra"])

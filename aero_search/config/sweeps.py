@@ -42,9 +42,7 @@ def fixed_parameter(override: Override) -> Parameter:
 def grid(parameters: Sequence[Categorical]) -> list[dict[str, Any]]:
     """Every combination, the last parameter varying fastest."""
     names = [parameter.name for parameter in parameters]
-    return [
-        dict(zip(names, values, strict=True)) for values in product(*(p.choices for p in parameters))
-    ]
+    return [dict(zip(names, values, strict=True)) for values in product(*(p.choices for p in parameters))]
 
 
 def _plain(name: str, value: Any) -> Value:

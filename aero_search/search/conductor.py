@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from aero_search.errors import AeroSearchError
+from aero_search.schema import to_mapping
 from aero_search.search.candidate import Candidate
 from aero_search.search.front import Front, build_front
 from aero_search.search.pareto import Reference
@@ -69,8 +70,8 @@ class Conductor:
             study.set_attrs(
                 settings=dict(self.settings),
                 metrics=list(plan.objective.metrics),
-                protocol=plan.protocol.name,
-                network=plan.network.name,
+                protocol=to_mapping(plan.protocol),
+                network=to_mapping(plan.network),
                 command=self.command,
                 created=time.time(),
                 reference={

@@ -11,6 +11,9 @@ from aero_search.search.objective import PERPLEXITY, Objective
 from aero_search.search.pareto import Reference, knee, nondominated
 from aero_search.search.record import Record
 
+# What savings are counted from: the architecture that AERO starts with.
+BASELINE = "SM + LN + G"
+
 
 @dataclass(frozen=True)
 class Front:
@@ -105,7 +108,7 @@ class Front:
             "metrics": list(self.objective.metrics),
             "reference": {
                 "perplexity": self.reference.unigram_perplexity,
-                "baseline": "SM + LN + G",
+                "baseline": BASELINE,
                 "costs": dict(self.reference.costs),
             },
             "hypervolume": self.hypervolume,
@@ -120,15 +123,13 @@ class Front:
             raise RequestError("the front is empty: no candidate has finished with a perplexity yet")
 
 
-def build_front(
-    records: Sequence[Record], objective: Objective, reference: Reference, baseline_name: str = "SM + LN + G"
-) -> Front:
+def build_front(records: Sequence[Record], objective: Objective, reference: Reference) -> Front:
     """Sort a study's records into a Front; running ones are left out."""
     trained = [record for record in records if record.perplexity is not None and record.state != "running"]
     rows = [_row(objective, record) for record in trained]
-    on_front = nondominated(reference.scaled(rows)) if rows else []
+    on_front = [bool(on) for on in nondominated(reference.scaled(rows))] if rows else []
     points = [record for record, on in zip(trained, on_front, strict=True) if on]
-    baselines = [r.perplexity for r in trained if r.notation == baseline_name and r.perplexity is not None]
+    baselines = [r.perplexity for r in trained if r.notation == BASELINE and r.perplexity is not None]
     return Front(
         objective=objective,
         reference=reference,

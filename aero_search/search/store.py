@@ -31,9 +31,7 @@ def open_storage(output_dir: Path) -> RDBStorage:
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     with sqlite3.connect(output_dir / DATABASE, timeout=_LOCK_SECONDS) as connection:
         connection.execute("PRAGMA journal_mode=WAL")
-    return RDBStorage(
-        storage_url(output_dir), engine_kwargs={"connect_args": {"timeout": _LOCK_SECONDS}}
-    )
+    return RDBStorage(storage_url(output_dir), engine_kwargs={"connect_args": {"timeout": _LOCK_SECONDS}})
 
 
 def create_study(storage: RDBStorage, name: str, metrics: Sequence[Metric]) -> optuna.Study:
@@ -51,11 +49,15 @@ def load_study(output_dir: Path, name: str) -> optuna.Study:
     Raises:
         RequestError: there is none of that name, with the nearest that there is.
     """
-    names: list[str] = []
-    if (output_dir / DATABASE).is_file():
-        storage = open_storage(output_dir)
-        names = [summary.study_name for summary in optuna.get_all_study_summaries(storage, include_best_trial=False)]
-        if name in names:
-            return optuna.load_study(study_name=name, storage=storage)
+    names = study_names(output_dir)
+    if name in names:
+        return optuna.load_study(study_name=name, storage=open_storage(output_dir))
     where = f"under output_dir={output_dir}"
     raise RequestError(f"study={name} does not exist {where}: {nearest(name, names)}")
+
+
+def study_names(output_dir: Path) -> list[str]:
+    """The studies under `output_dir`, oldest first."""
+    if not (output_dir / DATABASE).is_file():
+        return []
+    return optuna.get_all_study_names(open_storage(output_dir))

@@ -100,7 +100,8 @@ class Study:
     ) -> Claim | None:
         """Take the next candidate to train; None when the budget is used or the space is used up.
 
-        With `only_queued` nothing is proposed beyond the queued points. Duplicates of a trained candidate are told its values; impossible architectures are told as failed.
+        With `only_queued` nothing is proposed beyond the queued points. Duplicates of a trained candidate are
+        told its values; impossible architectures are told as failed.
         """
         with self._claims:
             self._give_back_orphans()

@@ -12,8 +12,8 @@ from aero_search.architecture import Architecture
 from aero_search.cost import Network, Protocol
 from aero_search.data.corpus import Corpus
 from aero_search.search.candidate import Candidate
-from aero_search.search.files import write_candidate
 from aero_search.search.objective import Objective, known_costs
+from aero_search.search.run import train_candidate
 from aero_search.search.spec import SearchSpec
 from aero_search.search.store import load_study
 from aero_search.search.study import Claim, Study, WorkerLock
@@ -91,34 +91,20 @@ class Worker:
         return trained
 
     def _train(self, claim: Claim, study: Study, tracker: Tracker) -> Result:
-        # torch and lightning take seconds to import: only where something is trained, once a worker.
-        from aero_search.training.run import train
-
         candidate = claim.candidate
-        files = write_candidate(candidate, claim.folder)
-        run = tracker.start_candidate(
+        tracked = tracker.start_candidate(
             self.parent_run,
             f"{candidate.notation} #{claim.trial.number}",
             params=_params(candidate),
             costs=self.plan.costs(candidate.architecture),
             tags={"trial": str(claim.trial.number), "candidate": candidate.identity},
         )
-        study.note_run(claim.trial.number, run.run_id)
+        study.note_run(claim.trial.number, tracked.run_id)
+        claim.folder.mkdir(parents=True, exist_ok=True)
         progress = ProgressFile(claim.folder, candidate.notation, candidate.recipe.steps)
-        try:
-            result = train(
-                candidate.architecture,
-                candidate.recipe,
-                Corpus.open(self.plan.corpus_folder),
-                claim.folder,
-                listeners=(progress, run),
-                threads=self.plan.search.threads,
-            )
-        except BaseException as problem:
-            run.fail(f"{type(problem).__name__}: {problem}")
-            raise
-        run.finish(result, [*files, *(p for p in claim.folder.iterdir() if p.name in _ARTIFACTS)])
-        return result
+        corpus = Corpus.open(self.plan.corpus_folder)
+        threads = self.plan.search.threads
+        return train_candidate(candidate, corpus, claim.folder, tracked, (progress,), threads)
 
     def _stop_with_parent(self) -> None:
         if os.getpid() == self.parent_process or os.getppid() != self.parent_process:
@@ -133,10 +119,8 @@ class Worker:
         threading.Thread(target=watch, name="stop-with-parent", daemon=True).start()
 
 
-_ARTIFACTS = ("result.json", "weights.safetensors")
-
-
 def _params(candidate: Candidate) -> dict[str, object]:
     """What differs between candidates, named as on the command line."""
-    params: dict[str, object] = dict(o.split("=", 1) for o in candidate.overrides)
-    return {"notation": candidate.notation, "lr": candidate.recipe.lr, "seed": candidate.recipe.seed, **params}
+    varied = dict(override.split("=", 1) for override in candidate.overrides)
+    recipe = candidate.recipe
+    return {"notation": candidate.notation, "lr": recipe.lr, "seed": recipe.seed, **varied}

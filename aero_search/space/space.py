@@ -188,4 +188,3 @@ def _text(value: Value) -> str:
     if value is None:
         return "null"
     return str(value).lower() if isinstance(value, bool) else str(value)
-

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import platform
+import subprocess
 from importlib import metadata
+from pathlib import Path
 
 import aero_search
 
@@ -18,4 +20,18 @@ def versions() -> dict[str, str]:
             found[name] = metadata.version(name)
         except metadata.PackageNotFoundError:
             continue
+    if commit := _git_commit():
+        found["git"] = commit
     return found
+
+
+def _git_commit() -> str | None:
+    """The checkout that the code runs from, marked where it has changes; None for an installed wheel."""
+    folder = Path(aero_search.__file__).parent
+    if not (folder.parent / ".git").exists():
+        return None
+    try:
+        git = ["git", "-C", str(folder), "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
+        return subprocess.run(git, capture_output=True, text=True, check=True, timeout=10).stdout.strip()
+    except (OSError, subprocess.SubprocessError):
+        return None

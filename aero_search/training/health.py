@@ -8,6 +8,8 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
+from aero_search.data.corpus import Corpus, open_tokens
+
 # A head whose mean attention entropy is below this looks at one token: entropy collapse (AERO, section 3).
 COLLAPSE_NATS = 0.01
 # A model that has learned nothing but token frequencies sits at the unigram loss. Measured on the proxy: stuck
@@ -21,6 +23,17 @@ def unigram_loss(train: npt.NDArray[np.uint16], validation: npt.NDArray[np.uint1
     log_p = np.log(counts / counts.sum())
     seen = np.bincount(validation, minlength=vocab_size)
     return float(-(seen * log_p).sum() / seen.sum())
+
+
+def corpus_unigram_loss(corpus: Corpus) -> float:
+    """`unigram_loss` of a corpus's held-out split."""
+    train, validation = open_tokens(corpus.train_path), open_tokens(corpus.validation_path)
+    return unigram_loss(train, validation, corpus.vocab_size)
+
+
+def perplexity(loss: float) -> float:
+    """exp of a loss in nats a token, capped where a float would overflow."""
+    return math.exp(min(loss, 700.0))
 
 
 def on_plateau(validation_loss: float, unigram: float) -> bool:

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import lightning as L
-import numpy as np
 import torch
 
 from aero_search.architecture import Architecture, key, notation
@@ -19,7 +18,7 @@ from aero_search.data.corpus import Corpus
 from aero_search.data.datamodule import TokenDataModule
 from aero_search.model import count_parameters, save_weights
 from aero_search.training.environment import versions
-from aero_search.training.health import divergence, on_plateau, unigram_loss
+from aero_search.training.health import corpus_unigram_loss, divergence, on_plateau, perplexity
 from aero_search.training.module import CandidateModule, loss_value
 from aero_search.training.progress import Listener
 from aero_search.training.recipe import Recipe
@@ -56,7 +55,7 @@ class _Watch(L.Callback):
             return
         self.entropy = self.module.entropy
         seconds = time.monotonic() - self._started
-        point = CurvePoint(step, self.module.take_train_loss(), loss, _perplexity(loss), seconds)
+        point = CurvePoint(step, self.module.take_train_loss(), loss, perplexity(loss), seconds)
         self.curve.append(point)
         for listener in self.listeners:
             listener.validated(point, self.entropy)
@@ -131,19 +130,11 @@ def train(
         seed=recipe.seed,
         data_seed=recipe.data_seed,
         fingerprint=corpus.fingerprint,
-        unigram_perplexity=_perplexity(unigram),
+        unigram_perplexity=perplexity(unigram),
         versions=versions(),
     )
     result.write(folder)
     return result
-
-
-def corpus_unigram_loss(corpus: Corpus) -> float:
-    """Nats a token of the corpus's held-out split under its training split's token frequencies."""
-    train, validation = (
-        np.memmap(corpus.folder / f"{s}.bin", np.uint16, "r") for s in ("train", "validation")
-    )
-    return unigram_loss(np.asarray(train), np.asarray(validation), corpus.vocab_size)
 
 
 def _trainer(recipe: Recipe, watch: _Watch) -> L.Trainer:
@@ -164,11 +155,6 @@ def _trainer(recipe: Recipe, watch: _Watch) -> L.Trainer:
         callbacks=[watch],
         use_distributed_sampler=False,
     )
-
-
-def _perplexity(loss: float) -> float:
-    """exp of a loss in nats, capped where a float would overflow."""
-    return math.exp(min(loss, 700.0))
 
 
 def _quiet() -> None:

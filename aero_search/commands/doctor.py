@@ -1,0 +1,35 @@
+"""`aero-search doctor`: versions, stores, devices, optional parts; what works here and how to mend the rest."""
+
+from __future__ import annotations
+
+import json
+import sys
+
+from aero_search.config.command import Command
+from aero_search.config.request import Request
+from aero_search.errors import AeroSearchError
+
+
+def run(request: Request) -> None:
+    """Check everything and print it; the work has failed if something essential has."""
+    from aero_search.report.doctor import checkup_table
+    from aero_search.training.checkup import checkup
+
+    checks = checkup(request.output_dir, request.data.cache_folder())
+    if request.format == "json":
+        document = {
+            "ok": all(check.ok or not check.essential for check in checks),
+            "checks": [check.__dict__ for check in checks],
+        }
+        json.dump(document, sys.stdout, indent=1)
+        print()
+    else:
+        from rich.console import Console
+
+        Console().print(checkup_table(checks))
+    broken = [check.name for check in checks if check.essential and not check.ok]
+    if broken:
+        raise AeroSearchError(f"essential parts do not work: {', '.join(broken)}")
+
+
+COMMAND = Command("doctor", run)

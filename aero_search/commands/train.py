@@ -1,0 +1,50 @@
+"""`aero-search train`: one candidate; a --multirun sweep goes to the sweeper and its workers instead."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from aero_search.config.command import Command
+from aero_search.config.request import Request
+from aero_search.training.result import RESULT_FILE, Result, read_result
+
+
+def run(request: Request) -> Result:
+    """Train the request's candidate, log it, and say what came out."""
+    from rich.console import Console
+
+    from aero_search.data.prepare import prepare
+    from aero_search.report.train import TrainingView, print_result
+    from aero_search.search.candidate import make_candidate
+    from aero_search.search.objective import known_costs
+    from aero_search.search.run import train_candidate
+    from aero_search.tracking import open_tracker
+
+    console = Console()
+    architecture, recipe = request.architecture, request.recipe
+    costs = known_costs(architecture, request.protocol, request.network)
+    corpus = prepare(request.data, architecture.vocab_size)
+    candidate = make_candidate(architecture, recipe, corpus.fingerprint, config=request.composed)
+    folder = Path(request.output_dir) / "train" / candidate.identity
+    if (folder / RESULT_FILE).is_file():
+        console.print(f"already trained with this recipe, seed and corpus; delete {folder} to train again")
+        result = read_result(folder)
+    else:
+        tracker = open_tracker(request.tracking, request.output_dir.resolve())
+        tracker.initialize()
+        tracked = tracker.start_candidate(
+            None, candidate.notation, params=dict(enumerate_overrides(request)), costs=costs, tags={}
+        )
+        with TrainingView(candidate.notation, recipe.steps, console) as view:
+            result = train_candidate(candidate, corpus, folder, tracked, (view,), request.search.threads)
+    print_result(result, costs, folder, console)
+    return result
+
+
+def enumerate_overrides(request: Request) -> dict[str, object]:
+    """The user's overrides as parameters of a run."""
+    pairs = (override.lstrip("+~").partition("=") for override in request.overrides)
+    return {name: value for name, _, value in pairs}
+
+
+COMMAND = Command("train", run, sweep="study")

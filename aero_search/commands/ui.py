@@ -1,0 +1,36 @@
+"""`aero-search ui`: the MLflow dashboard on 127.0.0.1, until Ctrl-C."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from aero_search.config.command import Command
+from aero_search.config.request import Request
+from aero_search.errors import AeroSearchError
+
+
+@dataclass(frozen=True)
+class UiOptions:
+    """conf/ui.yaml"""
+
+    port: int
+
+
+def run(request: Request) -> None:
+    """Open the dashboard and wait."""
+    from aero_search.tracking.dashboard import dashboard
+
+    options = request.options(UiOptions)
+    server = dashboard(request.tracking, request.output_dir, options.port)
+    print(f"MLflow: http://127.0.0.1:{options.port}  (Ctrl-C stops it)", flush=True)
+    try:
+        code = server.wait()
+    except KeyboardInterrupt:
+        return
+    finally:
+        server.terminate()
+        server.wait()
+    raise AeroSearchError(f"the dashboard ended by itself, exit code {code}")
+
+
+COMMAND = Command("ui", run)

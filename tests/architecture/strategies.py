@@ -1,0 +1,67 @@
+"""Hypothesis strategies: valid architectures of every family and setting, small enough to build."""
+
+from __future__ import annotations
+
+from typing import get_args
+
+from hypothesis import strategies as st
+
+from aero_search.architecture import Architecture, Attention, Layer, Regularizer, Stabilizer, violations
+from aero_search.architecture.spec import (
+    Activation,
+    Family,
+    FeedForward,
+    Norm,
+    StabilizerKind,
+    StabilizerTargets,
+)
+
+
+def choice(literal: object) -> st.SearchStrategy[str]:
+    return st.sampled_from(get_args(literal))
+
+
+layers = st.builds(Layer, norm=choice(Norm), activation=choice(Activation), ffn=choice(FeedForward))
+attentions = st.builds(
+    Attention,
+    value_projection=st.sampled_from(["full", "identity"]),
+    shaped=st.booleans(),
+    temperature=st.sampled_from(["none", "learned"]),
+    temperature_init=st.sampled_from([0.03, 0.1, 1.0]),
+)
+stabilizers = st.builds(Stabilizer, kind=choice(StabilizerKind), targets=choice(StabilizerTargets))
+regularizers = st.builds(
+    Regularizer,
+    weight=st.sampled_from([0.0, 0.02, 0.5]),
+    margin=st.sampled_from([0.0, 0.2]),
+    reduction=st.sampled_from(["mean", "sum"]),
+    sided=st.sampled_from(["two", "one"]),
+    reference=st.sampled_from(["causal", "log_t"]),
+    threshold_init=st.sampled_from([0.3, 0.5]),
+)
+
+
+@st.composite
+def architectures(draw: st.DrawFn) -> Architecture:
+    """Valid architectures with 1 to 4 layers, heads of 8 and up to 4 of them."""
+    n_head = draw(st.sampled_from([1, 2, 4]))
+    a = Architecture(
+        family=draw(choice(Family)),  # type: ignore[arg-type]  # drawn from the Literal itself
+        n_head=n_head,
+        n_kv_head=draw(st.sampled_from([None, 1, n_head])),
+        d_model=8 * n_head,
+        seq_len=draw(st.sampled_from([4, 8])),
+        vocab_size=draw(st.sampled_from([16, 257])),
+        layers=tuple(draw(st.lists(layers, min_size=1, max_size=4))),
+        ffn_ratio=draw(st.sampled_from([2.0, 4.0])),
+        gated=draw(st.booleans()),
+        final_norm=draw(choice(Norm)),  # type: ignore[arg-type]  # drawn from the Literal itself
+        tied_embeddings=draw(st.booleans()),
+        attention=draw(attentions),
+        stabilizer=draw(stabilizers),
+        regularizer=draw(regularizers),
+    )
+    from hypothesis import assume
+
+    assume(not list(violations(a)))
+    return a
