@@ -1,0 +1,55 @@
+"""What an architecture costs, without training: operations, FLOPs, and the price of private inference.
+
+One list of secret operations (`inventory`) gives FLOPs, the counts of AERO's tables, and, with a `Protocol`
+and a `Network`, bytes, round trips and seconds. Pure Python and NumPy.
+"""
+
+from aero_search.cost.batch import Pricer, Prices, price_batch
+from aero_search.cost.calibrate import Calibration, calibrate_published
+from aero_search.cost.document import cost_document
+from aero_search.cost.estimate import CommunicationBytes, Cost, LatencySeconds, estimate
+from aero_search.cost.flops import Flops, NonlinearOp, flops, nonlinear_operations
+from aero_search.cost.inventory import PARTS, Operation, inventory
+from aero_search.cost.network import Network
+from aero_search.cost.protocol import Protocol
+from aero_search.cost.published import (
+    Comparison,
+    Difference,
+    PublishedRow,
+    compare_published,
+    published_architecture,
+    published_differences,
+    published_rows,
+)
+from aero_search.cost.whatif import Change, single_changes
+
+__all__ = [
+    "PARTS",
+    "Calibration",
+    "Change",
+    "CommunicationBytes",
+    "Comparison",
+    "Cost",
+    "Difference",
+    "Flops",
+    "LatencySeconds",
+    "Network",
+    "NonlinearOp",
+    "Operation",
+    "Pricer",
+    "Prices",
+    "Protocol",
+    "PublishedRow",
+    "calibrate_published",
+    "compare_published",
+    "cost_document",
+    "estimate",
+    "flops",
+    "inventory",
+    "nonlinear_operations",
+    "price_batch",
+    "published_architecture",
+    "published_differences",
+    "published_rows",
+    "single_changes",
+]

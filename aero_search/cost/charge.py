@@ -1,0 +1,95 @@
+"""What one operation costs under a protocol: its lowering, term by term."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from aero_search.cost.inventory import MATMUL_KINDS, Operation
+from aero_search.cost.protocol import Measure, Primitive, Protocol
+
+
+class Charge(NamedTuple):
+    """Bytes in both directions, round trips on the critical path, seconds of compute."""
+
+    bytes: float = 0.0
+    rounds: float = 0.0
+    seconds: float = 0.0
+
+    def plus(self, other: Charge) -> Charge:
+        return Charge(self.bytes + other.bytes, self.rounds + other.rounds, self.seconds + other.seconds)
+
+
+class Use(NamedTuple):
+    """`calls` independent calls of a primitive, each on `elements` elements, `depth` of them in sequence."""
+
+    primitive: str
+    calls: float
+    elements: int
+    depth: float
+
+
+def charge(operation: Operation, protocol: Protocol) -> Charge:
+    """Price one operation of an inventory.
+
+    Raises:
+        RequestError: the protocol does not say how to run an operation of this kind.
+    """
+    total = Charge()
+    for use in uses(operation, protocol):
+        primitive = protocol.primitives[use.primitive]
+        total = total.plus(
+            Charge(
+                bytes=use.calls * call_bytes(primitive, use.elements),
+                rounds=use.depth * primitive.rounds.value,
+                seconds=use.calls * use.elements * primitive.seconds.value,
+            )
+        )
+    return total
+
+
+def uses(operation: Operation, protocol: Protocol) -> Iterator[Use]:
+    """The calls of primitives that an operation is lowered to.
+
+    Instances of an elementwise operation (heads) share one vector; each matrix product packs its own.
+    """
+    is_matmul = operation.kind in MATMUL_KINDS
+    for term in protocol.lowering(operation.kind):
+        measured = _measure(term.per, operation.shape)
+        elements = measured if is_matmul else operation.count * measured
+        if not elements or not term.times:
+            continue
+        depth = term.times if term.depth is None else term.depth
+        if term.per == "reduction":
+            depth *= math.ceil(math.log2(operation.shape[-1]))
+        yield Use(term.primitive, term.times * (operation.count if is_matmul else 1), elements, depth)
+
+
+def call_bytes(primitive: Primitive, elements: int) -> float:
+    """Bytes of one call, padded to whole blocks, never more than a larger call costs."""
+    padded = math.ceil(elements / primitive.block) * primitive.block
+    price = primitive.bytes.value * padded
+    if primitive.small is not None and elements < primitive.small.below:
+        ceiling = primitive.bytes.value * primitive.small.below
+        price = max(price, min(primitive.small.bytes.value * elements, ceiling))
+    return price
+
+
+def _measure(per: Measure, shape: tuple[int, ...]) -> int:
+    rows, columns = shape[0], shape[-1]
+    match per:
+        case "element" | "output":
+            return rows * columns
+        case "row":
+            return rows
+        case "reduction":
+            return rows * (columns - 1)
+        case "left":
+            return rows * shape[1]
+        case "right":
+            return shape[1] * columns
+        case "smaller":
+            return min(rows * shape[1], shape[1] * columns)
+        case "mac":
+            return math.prod(shape)

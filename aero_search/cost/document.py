@@ -1,0 +1,54 @@
+"""The JSON document that `aero-search cost format=json` prints."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from aero_search.architecture import Architecture, key, notation
+from aero_search.cost.estimate import estimate
+from aero_search.cost.flops import Convention, flops, nonlinear_operations
+from aero_search.cost.network import Network
+from aero_search.cost.protocol import Protocol
+from aero_search.schema import to_mapping
+
+
+def cost_document(
+    architecture: Architecture,
+    protocol: Protocol,
+    network: Network,
+    convention: Convention = "full",
+    decode: bool = False,
+) -> dict[str, Any]:
+    """Everything that is known of an architecture's cost, as dicts, lists, text and numbers.
+
+    Returns:
+        notation, key, architecture, flops{ffn, attention, embedding, lm_head, total, ...} in FLOPs
+        (2 x MACs), nonlinear_ops{kind: {count, shape}}, protocol and network by name,
+        communication_bytes{total, by_op, ...}, rounds (round trips),
+        latency_seconds{total, compute, transfer, round_trips, setup, ...}; set-up is in no total.
+
+    Raises:
+        RequestError: the protocol does not say how to run one of the operations.
+    """
+    cost = estimate(architecture, protocol, network, decode)
+    document: dict[str, Any] = {
+        "notation": notation(architecture),
+        "key": key(architecture),
+        "architecture": architecture,
+        "pass": "decode" if decode else "forward",
+        "flops": flops(architecture, convention, decode),
+        "flops_convention": convention,
+        "nonlinear_ops": nonlinear_operations(architecture, decode),
+        "protocol": protocol.name,
+        "trust": protocol.trust,
+        "offline": protocol.offline,
+        "network": network.name,
+        "bandwidth_mbps": network.bandwidth_mbps,
+        "rtt_ms": network.rtt_ms,
+        "communication_bytes": cost.communication_bytes,
+        "rounds": cost.rounds,
+        "rounds_by_op": cost.rounds_by_op,
+        "latency_seconds": cost.latency_seconds,
+    }
+    plain: dict[str, Any] = to_mapping(document)
+    return plain

@@ -1,0 +1,133 @@
+"""The price of an architecture under a protocol and a network: bytes, round trips and seconds, with parts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from aero_search.architecture import Architecture
+from aero_search.cost.charge import Charge, charge
+from aero_search.cost.inventory import PARTS, inventory
+from aero_search.cost.network import Network
+from aero_search.cost.protocol import Protocol
+
+
+@dataclass(frozen=True)
+class CommunicationBytes:
+    """Bytes in both directions.
+
+    Attributes:
+        total: of every forward pass.
+        by_op: by part of the model, only parts that run; sums to the total.
+        by_layer: of each decoder layer; with `outside` (embedding, final norm, LM head) sums to the total.
+        setup: once for a pair of parties, not in the total.
+    """
+
+    total: float
+    by_op: Mapping[str, float]
+    by_layer: tuple[float, ...]
+    outside: float
+    setup: float
+
+
+@dataclass(frozen=True)
+class LatencySeconds:
+    """Seconds.
+
+    Attributes:
+        total: of every forward pass, compute + transfer + round_trips.
+        compute: on the protocol's machine.
+        transfer: bytes / bandwidth.
+        round_trips: round trips x round-trip time.
+        setup: once for a pair of parties (its own transfer included), not in the total.
+        by_op: by part of the model; sums to the total.
+        by_layer: of each decoder layer; with `outside` sums to the total.
+    """
+
+    total: float
+    compute: float
+    transfer: float
+    round_trips: float
+    setup: float
+    by_op: Mapping[str, float]
+    by_layer: tuple[float, ...]
+    outside: float
+
+    @property
+    def first_query(self) -> float:
+        """Seconds of the first forward pass of a pair of parties, set-up included."""
+        return self.total + self.setup
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What one private forward pass costs; operations run one after another.
+
+    Attributes:
+        rounds: round trips on the critical path (one-way hops, halved).
+        rounds_by_op: by part of the model; sums to `rounds`.
+    """
+
+    communication_bytes: CommunicationBytes
+    rounds: float
+    rounds_by_op: Mapping[str, float]
+    latency_seconds: LatencySeconds
+
+
+def estimate(architecture: Architecture, protocol: Protocol, network: Network, decode: bool = False) -> Cost:
+    """Price a forward pass, or with `decode` one token with a key-value cache of seq_len entries.
+
+    latency = compute + bytes / bandwidth + round trips x round-trip time; set-up is paid once, shown apart.
+
+    Raises:
+        RequestError: the protocol does not say how to run one of the operations.
+    """
+    by_op: dict[str, Charge] = {}
+    by_layer = [Charge()] * architecture.n_layer
+    outside = Charge()
+    for operation in inventory(architecture, decode):
+        price = charge(operation, protocol)
+        by_op[operation.part] = by_op.get(operation.part, Charge()).plus(price)
+        if operation.layer is None:
+            outside = outside.plus(price)
+        else:
+            by_layer[operation.layer] = by_layer[operation.layer].plus(price)
+    ordered: dict[str, Charge] = {part: by_op[part] for part in PARTS if part in by_op}
+    return _cost(ordered, by_layer, outside, protocol, network)
+
+
+def seconds(price: Charge, network: Network) -> float:
+    """Latency of a charge: compute, transfer and round trips."""
+    return price.seconds + price.bytes / network.bytes_per_second + price.rounds * network.rtt_seconds
+
+
+def _cost(
+    by_op: Mapping[str, Charge], by_layer: list[Charge], outside: Charge, protocol: Protocol, network: Network
+) -> Cost:
+    total = Charge()
+    for price in by_op.values():
+        total = total.plus(price)
+    transfer = total.bytes / network.bytes_per_second
+    round_trips = total.rounds * network.rtt_seconds
+    setup = Charge(protocol.setup.bytes.value, 0.0, protocol.setup.seconds.value)
+    return Cost(
+        communication_bytes=CommunicationBytes(
+            total=total.bytes,
+            by_op={part: price.bytes for part, price in by_op.items()},
+            by_layer=tuple(price.bytes for price in by_layer),
+            outside=outside.bytes,
+            setup=setup.bytes,
+        ),
+        rounds=total.rounds,
+        rounds_by_op={part: price.rounds for part, price in by_op.items()},
+        latency_seconds=LatencySeconds(
+            total=total.seconds + transfer + round_trips,
+            compute=total.seconds,
+            transfer=transfer,
+            round_trips=round_trips,
+            setup=seconds(setup, network),
+            by_op={part: seconds(price, network) for part, price in by_op.items()},
+            by_layer=tuple(seconds(price, network) for price in by_layer),
+            outside=seconds(outside, network),
+        ),
+    )

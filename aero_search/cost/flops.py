@@ -1,0 +1,125 @@
+"""FLOPs and published-style operation counts of an architecture, both read off the inventory."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from aero_search.architecture import Architecture
+from aero_search.cost.inventory import MATMUL_KINDS, Operation, inventory
+
+Convention = Literal["full", "aero"]
+
+NORM_FLOPS_PER_ELEMENT = 5
+"""What fvcore counts for an affine layer norm: mean, difference, square, scale and affine, one each."""
+
+_NORMS = ("layernorm", "rmsnorm")
+_NONLINEAR = (
+    "softmax",
+    *_NORMS,
+    "gelu",
+    "gelu_tanh",
+    "relu",
+    "leaky_relu",
+    "leaky_relu_learned",
+    "leaky_relu_shared",
+    "squared_relu",
+    "quadratic",
+    "silu",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Flops:
+    """FLOPs by part, each 2 x MACs of matrix products; `norm` and `embedding_one_hot` are not in the total.
+
+    Attributes:
+        ffn: feed-forward linears.
+        attention: projections and both attention products.
+        embedding: 0, since in the clear a lookup multiplies nothing (fvcore and AERO's tables agree).
+        lm_head: the last linear, tied or not.
+        projections: attention's linears, a part of `attention`.
+        attention_products: scores and values, a part of `attention`.
+        norm: elementwise operations of LayerNorm and RMSNorm, 5 an element as fvcore counts them.
+        embedding_one_hot: what the lookup costs as the one-hot product that private inference runs.
+        total: ffn + attention + embedding + lm_head.
+    """
+
+    ffn: float
+    attention: float
+    embedding: float
+    lm_head: float
+    projections: float
+    attention_products: float
+    norm: float
+    embedding_one_hot: float
+    total: float
+
+
+@dataclass(frozen=True, slots=True)
+class NonlinearOp:
+    """How often a nonlinear operation runs, and on which (rows, columns); the shape is that of the first."""
+
+    count: int
+    shape: tuple[int, int]
+
+
+def flops(architecture: Architecture, convention: Convention = "full", decode: bool = False) -> Flops:
+    """Count FLOPs.
+
+    Args:
+        convention: `full` counts both attention products in full, as fvcore and FlopCounterMode do. `aero`
+            counts them as tables 4 to 7 of arXiv 2410.13060v2 do: scores in full and values over the causal
+            half, three quarters together; one half where the value projection is the identity (SOTA rows).
+        decode: count one token decoded with a key-value cache of seq_len entries.
+    """
+    sums = {
+        "feed_forward": 0.0,
+        "projections": 0.0,
+        "attention_products": 0.0,
+        "lm_head": 0.0,
+        "embedding": 0.0,
+    }
+    norm = 0.0
+    for operation in inventory(architecture, decode):
+        if operation.kind in MATMUL_KINDS:
+            sums[operation.part] += 2.0 * operation.macs
+        elif operation.kind in _NORMS:
+            norm += float(NORM_FLOPS_PER_ELEMENT * operation.elements)
+    products = sums["attention_products"]
+    if convention == "aero":
+        products *= 0.5 if architecture.attention.value_projection == "identity" else 0.75
+    attention = sums["projections"] + products
+    return Flops(
+        ffn=sums["feed_forward"],
+        attention=attention,
+        embedding=0.0,
+        lm_head=sums["lm_head"],
+        projections=sums["projections"],
+        attention_products=products,
+        norm=norm,
+        embedding_one_hot=sums["embedding"],
+        total=sums["feed_forward"] + attention + sums["lm_head"],
+    )
+
+
+def nonlinear_operations(architecture: Architecture, decode: bool = False) -> dict[str, NonlinearOp]:
+    """Nonlinear operations as AERO's tables 4 to 7 list them, in the order they first run.
+
+    Keys are the kinds (`softmax`, `layernorm`, `gelu`, `relu`, ...); the norm before the LM head, which the
+    tables leave out, is apart as `final_layernorm` or `final_rmsnorm`.
+    """
+    found: dict[str, NonlinearOp] = {}
+    for operation in inventory(architecture, decode):
+        if operation.kind not in _NONLINEAR:
+            continue
+        name = _published_name(operation)
+        shape = (operation.shape[0], operation.shape[-1])
+        before = found.get(name)
+        count = operation.count + (before.count if before else 0)
+        found[name] = NonlinearOp(count, before.shape if before else shape)
+    return found
+
+
+def _published_name(operation: Operation) -> str:
+    return f"final_{operation.kind}" if operation.name == "final_norm" else operation.kind

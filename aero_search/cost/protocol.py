@@ -1,0 +1,204 @@
+"""A protocol as data: what each primitive costs, and how each operation is built from primitives.
+
+`conf/protocol/*.yaml` are such files; docs/protocols.md says how to write one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+from aero_search.cost.inventory import ELEMENT_KINDS, MATMUL_KINDS
+from aero_search.errors import RequestError, nearest
+
+Measure = Literal["element", "row", "reduction", "left", "right", "smaller", "output", "mac"]
+"""What a primitive is charged by.
+
+Of (rows, columns) operations: `element` rows x columns, `row` rows, `reduction` rows x (columns - 1), the
+comparisons of a maximum. Of (m, k) by (k, n) products: `left` mk, `right` kn, `smaller` the lesser of the
+two, `output` mn, `mac` mkn.
+"""
+_MEASURES = get_args(Measure)
+_OF_ELEMENTS = ("element", "row", "reduction")
+_OF_MATMULS = ("left", "right", "smaller", "output", "mac")
+Unit = Literal["B/element", "B", "round trips/call", "s/element", "s"]
+
+_WEIGHTED = ("linear", "lookup")
+_USABLE = (
+    *(f"{kind}_{weights}" for kind in _WEIGHTED for weights in ("private", "secret")),
+    *(kind for kind in (*MATMUL_KINDS, *ELEMENT_KINDS) if kind not in _WEIGHTED),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Constant:
+    """A number that was measured or published.
+
+    Attributes:
+        value: 0 or above.
+        unit: `B/element` counts both directions; `round trips/call` are one-way hops on the critical path,
+            halved.
+        source: where it can be read or how it was derived.
+        date: of the reading or publication, YYYY-MM.
+    """
+
+    value: float
+    unit: Unit
+    source: str
+    date: str
+
+
+@dataclass(frozen=True, slots=True)
+class SmallCalls:
+    """The price of calls on fewer than `below` elements, per element, up to the price of one of `below`."""
+
+    below: int
+    bytes: Constant
+
+
+@dataclass(frozen=True, slots=True)
+class Primitive:
+    """One cryptographic step on a vector of elements.
+
+    Attributes:
+        bytes: sent in both directions, an element.
+        rounds: round trips on the critical path, a call of any size.
+        seconds: compute on the protocol's `machine`, an element.
+        block: calls are padded to a multiple of it (ciphertext slots).
+        small: dearer price of small calls, where batching is not full.
+    """
+
+    bytes: Constant
+    rounds: Constant
+    seconds: Constant
+    block: int = 1
+    small: SmallCalls | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Term:
+    """`times` uses of a primitive on every `per` of an operation.
+
+    Attributes:
+        depth: how many of them follow one another (round trips add up); all of them if not given. A
+            `reduction` is a tree, `depth` times log2(columns) deep.
+    """
+
+    primitive: str
+    per: Measure
+    times: float = 1.0
+    depth: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Setup:
+    """What a pair of parties pays once, before the first query (keys, base oblivious transfers)."""
+
+    bytes: Constant
+    seconds: Constant
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """A two-party protocol.
+
+    Attributes:
+        name: as in `protocol=name`.
+        title: one line for people.
+        trust: who is trusted with what, for example that a dealer hands out the triples.
+        offline: whether bytes of a preprocessing phase are `included` or `omitted`.
+        weights: `private` to the server, or `secret` (shared like activations); linears and the embedding
+            lookup are lowered by the entries `linear_private`, `lookup_private` or `..._secret` of `use`.
+        machine: where the compute seconds were read.
+        setup: one-time costs.
+        primitives: by name.
+        lowerings: by name; operations as lists of terms, each run once the one before is done.
+        use: which lowering serves an operation kind; `protocol.use.gelu=gelu_puma` picks another.
+    """
+
+    name: str
+    title: str
+    trust: str
+    offline: Literal["included", "omitted"]
+    weights: Literal["private", "secret"]
+    machine: str
+    setup: Setup
+    primitives: Mapping[str, Primitive]
+    lowerings: Mapping[str, tuple[Term, ...]]
+    use: Mapping[str, str]
+
+    def __post_init__(self) -> None:
+        for where, constant, unit in self._constants():
+            if constant.value < 0:
+                raise RequestError(f"protocol.{where}.value={constant.value:g} must be 0 or above")
+            if constant.unit != unit:
+                raise RequestError(f"protocol.{where}.unit={constant.unit} must be '{unit}'")
+        for name, primitive in self.primitives.items():
+            if primitive.block < 1:
+                raise RequestError(f"protocol.primitives.{name}.block={primitive.block} must be 1 or above")
+            if primitive.small is not None and primitive.small.below < 1:
+                raise RequestError(
+                    f"protocol.primitives.{name}.small.below={primitive.small.below} must be 1 or above"
+                )
+        self._check_lowerings()
+        self._check_use()
+
+    def lowering(self, kind: str) -> tuple[Term, ...]:
+        """The terms an operation of this kind is built from.
+
+        Raises:
+            RequestError: the protocol does not say how.
+        """
+        name = f"{kind}_{self.weights}" if kind in _WEIGHTED else kind
+        if name not in self.use:
+            raise RequestError(
+                f"protocol {self.name} does not say how to run {name}: "
+                f"name a lowering in protocol.use.{name}{_choices(self.lowerings)}"
+            )
+        return self.lowerings[self.use[name]]
+
+    def _constants(self) -> Iterator[tuple[str, Constant, Unit]]:
+        yield "setup.bytes", self.setup.bytes, "B"
+        yield "setup.seconds", self.setup.seconds, "s"
+        for name, primitive in self.primitives.items():
+            where = f"primitives.{name}"
+            yield f"{where}.bytes", primitive.bytes, "B/element"
+            yield f"{where}.rounds", primitive.rounds, "round trips/call"
+            yield f"{where}.seconds", primitive.seconds, "s/element"
+            if primitive.small is not None:
+                yield f"{where}.small.bytes", primitive.small.bytes, "B/element"
+
+    def _check_lowerings(self) -> None:
+        for name, terms in self.lowerings.items():
+            for i, term in enumerate(terms):
+                where = f"protocol.lowerings.{name}[{i}]"
+                if term.primitive not in self.primitives:
+                    raise RequestError(
+                        f"{where}.primitive={term.primitive} is not among protocol.primitives: "
+                        f"{nearest(term.primitive, self.primitives)}"
+                    )
+                if term.times < 0 or (term.depth is not None and term.depth < 0):
+                    raise RequestError(f"{where} must have times and depth of 0 or above")
+
+    def _check_use(self) -> None:
+        for kind, name in self.use.items():
+            if kind not in _USABLE:
+                raise RequestError(f"protocol.use.{kind} is not an operation: {nearest(kind, _USABLE)}")
+            if name not in self.lowerings:
+                raise RequestError(
+                    f"protocol.use.{kind}={name} is not among protocol.lowerings: "
+                    f"{nearest(name, self.lowerings)}"
+                )
+            matmul = kind.partition("_")[0] in MATMUL_KINDS
+            allowed = _OF_MATMULS if matmul else _OF_ELEMENTS
+            for term in self.lowerings[name]:
+                if term.per not in allowed:
+                    raise RequestError(
+                        f"protocol.lowerings.{name} charges {term.primitive} per {term.per}, which {kind} "
+                        f"does not have: take one of {', '.join(allowed)}"
+                    )
+
+
+def _choices(lowerings: Mapping[str, object]) -> str:
+    return f" (choices: {', '.join(sorted(lowerings))})"

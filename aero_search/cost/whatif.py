@@ -1,0 +1,132 @@
+"""What one change would save: the next step down the ladder, priced before anything is trained."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from aero_search.architecture import Architecture, Layer
+from aero_search.architecture.spec import Activation
+from aero_search.cost.batch import Pricer
+from aero_search.cost.network import Network
+from aero_search.cost.protocol import Protocol
+
+ChangeKind = Literal["norm", "activation", "fuse", "feed_forward", "layer"]
+_CHEAPER: dict[Activation, tuple[Activation, ...]] = {
+    "gelu": ("relu", "identity"),
+    "gelu_tanh": ("relu", "identity"),
+    "silu": ("relu", "identity"),
+    "identity": (),
+}
+
+
+@dataclass(frozen=True)
+class Change:
+    """One change and its saving.
+
+    Attributes:
+        kind: `norm` and `feed_forward` remove one, `activation` replaces one, `fuse` makes one feed-forward a
+            single linear, `layer` removes the deepest decoder layer.
+        description: for people, for example `gelu to relu in one of layers 0-11`.
+        layers: the decoder layers in which this change saves the same; none for the final norm.
+        architecture: the result, changed in the deepest of them.
+        bytes_saved, seconds_saved, rounds_saved, flops_saved: before minus after.
+    """
+
+    kind: ChangeKind
+    description: str
+    layers: tuple[int, ...]
+    architecture: Architecture
+    bytes_saved: float
+    seconds_saved: float
+    rounds_saved: float
+    flops_saved: float
+
+
+@dataclass(frozen=True)
+class _Candidate:
+    kind: ChangeKind
+    what: str
+    layer: int | None
+    architecture: Architecture
+
+
+def single_changes(
+    architecture: Architecture, protocol: Protocol, network: Network, limit: int = 10
+) -> tuple[Change, ...]:
+    """The single changes that save most seconds (then bytes), at most `limit`, best first.
+
+    The same change in several layers that saves the same in each is listed once, with the layers.
+
+    Raises:
+        RequestError: the protocol does not say how to run one of the operations.
+    """
+    candidates = list(_candidates(architecture))
+    prices = Pricer(protocol, network).price([architecture, *(c.architecture for c in candidates)])
+    groups: dict[tuple[str, float, float], list[int]] = {}
+    for i, candidate in enumerate(candidates, start=1):
+        saved = float(prices.communication_bytes[0] - prices.communication_bytes[i])
+        faster = float(prices.latency_seconds[0] - prices.latency_seconds[i])
+        if saved > 0 or faster > 0:
+            # Sums of floats in another order: equal to well below a byte and a microsecond.
+            groups.setdefault((candidate.what, round(saved), round(faster, 6)), []).append(i)
+    changes = []
+    for members in groups.values():
+        layers = tuple(layer for i in members if (layer := candidates[i - 1].layer) is not None)
+        last = members[-1]
+        changes.append(
+            Change(
+                kind=candidates[last - 1].kind,
+                description=_describe(candidates[last - 1], layers),
+                layers=layers,
+                architecture=candidates[last - 1].architecture,
+                bytes_saved=float(prices.communication_bytes[0] - prices.communication_bytes[last]),
+                seconds_saved=float(prices.latency_seconds[0] - prices.latency_seconds[last]),
+                rounds_saved=float(prices.rounds[0] - prices.rounds[last]),
+                flops_saved=float(prices.flops[0] - prices.flops[last]),
+            )
+        )
+    changes.sort(key=lambda change: (-change.seconds_saved, -change.bytes_saved))
+    return tuple(changes[:limit])
+
+
+def _candidates(a: Architecture) -> Iterator[_Candidate]:
+    for i, layer in enumerate(a.layers):
+        if layer.norm != "none":
+            yield _Candidate("norm", f"{layer.norm} removed", i, _with(a, i, replace(layer, norm="none")))
+        if layer.ffn == "full":
+            for cheaper in _CHEAPER.get(layer.activation, ("identity",)):
+                what = f"{layer.activation} to {cheaper}"
+                yield _Candidate("activation", what, i, _with(a, i, replace(layer, activation=cheaper)))
+            fused = replace(layer, activation="identity", ffn="fused")
+            yield _Candidate("fuse", "feed-forward fused to one linear", i, _with(a, i, fused))
+        if layer.ffn != "none":
+            pruned = replace(layer, activation="identity", ffn="none")
+            yield _Candidate("feed_forward", "feed-forward pruned", i, _with(a, i, pruned))
+    if a.final_norm != "none":
+        yield _Candidate("norm", f"final {a.final_norm} removed", None, replace(a, final_norm="none"))
+    if a.n_layer > 1:
+        yield _Candidate("layer", "deepest layer removed", a.n_layer - 1, replace(a, layers=a.layers[:-1]))
+
+
+def _with(a: Architecture, index: int, layer: Layer) -> Architecture:
+    return replace(a, layers=(*a.layers[:index], layer, *a.layers[index + 1 :]))
+
+
+def _describe(candidate: _Candidate, layers: tuple[int, ...]) -> str:
+    if not layers or candidate.kind == "layer":
+        return candidate.what
+    where = f"layer {layers[0]}" if len(layers) == 1 else f"one of layers {_spans(layers)}"
+    return f"{candidate.what} in {where}"
+
+
+def _spans(layers: tuple[int, ...]) -> str:
+    """Write (0, 1, 2, 5) as `0-2, 5`."""
+    spans: list[list[int]] = []
+    for layer in layers:
+        if spans and layer == spans[-1][1] + 1:
+            spans[-1][1] = layer
+        else:
+            spans.append([layer, layer])
+    return ", ".join(str(first) if first == last else f"{first}-{last}" for first, last in spans)

@@ -1,0 +1,313 @@
+"""Costs for people: rich tables by part and by layer, the what-if block, the published rows, stacked bars.
+
+rich, matplotlib and plotly are imported where they are used, so that importing this module costs nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from aero_search.cost import (
+    PARTS,
+    Change,
+    Comparison,
+    Cost,
+    Network,
+    Protocol,
+    published_differences,
+)
+from aero_search.errors import RequestError
+
+if TYPE_CHECKING:
+    from rich.console import Group
+    from rich.table import Table
+
+Quantity = Literal["communication", "latency"]
+PART_LABELS: dict[str, str] = {part: part.replace("_", " ").replace("lm head", "LM head") for part in PARTS}
+_AXES = {"communication": "GB", "latency": "seconds"}
+# Okabe and Ito's palette and two greys: told apart by colour-blind readers, one colour a part in every plot.
+_COLOURS: dict[str, str] = {
+    "embedding": "#999999",
+    "projections": "#0072B2",
+    "positions": "#555555",
+    "attention_products": "#56B4E9",
+    "softmax": "#D55E00",
+    "norm": "#CC79A7",
+    "activation": "#E69F00",
+    "feed_forward": "#009E73",
+    "scaling": "#F0E442",
+    "lm_head": "#000000",
+}
+
+
+def format_bytes(count: float) -> str:
+    """Write bytes with three or four digits, in powers of 1000: `25.32 GB`, `615.0 MB`."""
+    for unit, size in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
+        if abs(count) >= size:
+            return f"{count / size:.2f} {unit}" if unit == "GB" else f"{count / size:.1f} {unit}"
+    return f"{count:.0f} B"
+
+
+def format_seconds(value: float) -> str:
+    """Write seconds, from two minutes on as minutes: `95.2 s`, `8.21 min`."""
+    return f"{value / 60:.2f} min" if abs(value) >= 120 else f"{value:.3g} s"
+
+
+def parts_table(cost: Cost) -> Table:
+    """Bytes, round trips and seconds by part of the model, each with its share, dearest first."""
+    from rich.table import Table
+
+    sent, latency = cost.communication_bytes, cost.latency_seconds
+    table = Table(title="by part", title_justify="left")
+    for heading in ("part", "bytes", "share", "round trips", "seconds", "share"):
+        table.add_column(heading, justify="left" if heading == "part" else "right")
+    for part in sorted(sent.by_op, key=lambda name: -latency.by_op[name]):
+        table.add_row(
+            PART_LABELS[part],
+            format_bytes(sent.by_op[part]),
+            _share(sent.by_op[part], sent.total),
+            f"{cost.rounds_by_op[part]:,.0f}",
+            format_seconds(latency.by_op[part]),
+            _share(latency.by_op[part], latency.total),
+        )
+    table.add_section()
+    table.add_row(
+        "total",
+        format_bytes(sent.total),
+        "",
+        f"{cost.rounds:,.0f}",
+        format_seconds(latency.total),
+        "",
+        style="bold",
+    )
+    return table
+
+
+def layers_table(cost: Cost) -> Table:
+    """Bytes and seconds by decoder layer, equal neighbours on one line, and what lies outside the layers."""
+    from rich.table import Table
+
+    sent, latency = cost.communication_bytes, cost.latency_seconds
+    table = Table(title="by layer", title_justify="left")
+    for heading in ("layer", "bytes each", "seconds each", "share"):
+        table.add_column(heading, justify="left" if heading == "layer" else "right")
+    first = 0
+    for i, size in enumerate(sent.by_layer):
+        if i + 1 < len(sent.by_layer) and sent.by_layer[i + 1] == size:
+            continue
+        name = str(i) if i == first else f"{first} to {i}"
+        share = sum(latency.by_layer[first : i + 1])
+        table.add_row(
+            name, format_bytes(size), format_seconds(latency.by_layer[i]), _share(share, latency.total)
+        )
+        first = i + 1
+    outside = (
+        format_bytes(sent.outside),
+        format_seconds(latency.outside),
+        _share(latency.outside, latency.total),
+    )
+    table.add_row("embedding, final norm, LM head", *outside)
+    return table
+
+
+def dominating(cost: Cost) -> str:
+    """One sentence: which part dominates, and whether compute, bandwidth or round trips do."""
+    latency = cost.latency_seconds
+    part = max(latency.by_op, key=lambda name: latency.by_op[name])
+    causes = {"compute": latency.compute, "bandwidth": latency.transfer, "round trips": latency.round_trips}
+    cause = max(causes, key=lambda name: causes[name])
+    return (
+        f"{PART_LABELS[part]} dominates with {_share(latency.by_op[part], latency.total)} of the latency; "
+        f"{cause} is {_share(causes[cause], latency.total)} of it."
+    )
+
+
+def cost_report(
+    name: str, cost: Cost, protocol: Protocol, network: Network, changes: Sequence[Change] = ()
+) -> Group:
+    """Everything `aero-search cost` prints of one architecture."""
+    from rich.console import Group, RenderableType
+    from rich.text import Text
+
+    latency = cost.latency_seconds
+    head = (
+        f"{name}\nprotocol {protocol.name} ({protocol.title}; {protocol.trust})\n"
+        f"network {network.name} ({network.bandwidth_mbps:g} Mbps, {network.rtt_ms:g} ms)\n"
+        f"{format_bytes(cost.communication_bytes.total)}, {cost.rounds:,.0f} round trips, "
+        f"{format_seconds(latency.total)} = {format_seconds(latency.compute)} compute "
+        f"+ {format_seconds(latency.transfer)} transfer + {format_seconds(latency.round_trips)} round trips\n"
+        f"set-up, once: {format_bytes(cost.communication_bytes.setup)}, {format_seconds(latency.setup)}"
+    )
+    parts: list[RenderableType] = [Text(head), parts_table(cost), layers_table(cost), Text(dominating(cost))]
+    if protocol.offline == "omitted":
+        parts.append(
+            Text("This protocol leaves out its offline phase: compare it with other online phases only.")
+        )
+    if changes:
+        parts.append(changes_table(changes))
+    return Group(*parts)
+
+
+def changes_table(changes: Sequence[Change]) -> Table:
+    """The what-if block: single changes with what each saves."""
+    from rich.table import Table
+
+    table = Table(title="what one change saves", title_justify="left")
+    for heading in ("change", "bytes", "seconds", "round trips"):
+        table.add_column(heading, justify="left" if heading == "change" else "right")
+    for change in changes:
+        saved = (format_bytes(change.bytes_saved), format_seconds(change.seconds_saved))
+        table.add_row(change.description, *saved, f"{change.rounds_saved:,.0f}")
+    return table
+
+
+def published_report(comparisons: Sequence[Comparison]) -> Group:
+    """Published beside predicted for every row, split calibrate/validate, and the row differences."""
+    from rich.console import Group, RenderableType
+    from rich.text import Text
+
+    tables: list[RenderableType] = []
+    for split in ("calibrate", "validate"):
+        rows = [c for c in comparisons if c.row.split == split]
+        tables += [_comparison_table(split, rows), Text(_summary(rows))]
+    tables.append(_differences_table(comparisons))
+    return Group(*tables)
+
+
+def _comparison_table(split: str, rows: Sequence[Comparison]) -> Table:
+    from rich.table import Table
+
+    title = (
+        "rows the fit used (calibrate)" if split == "calibrate" else "rows the fit has not seen (validate)"
+    )
+    table = Table(title=title, title_justify="left")
+    for heading in ("variant", "layers", "tokens", "FFNs"):
+        table.add_column(heading, justify="left" if heading == "variant" else "right")
+    for heading in ("GB published", "predicted", "error", "min published", "predicted", "error"):
+        table.add_column(heading, justify="right")
+    for c in rows:
+        table.add_row(
+            c.row.variant,
+            str(c.row.n_layer),
+            str(c.row.seq_len),
+            str(c.row.ffn_layers),
+            f"{c.row.comm_gb:.2f}",
+            f"{c.comm_gb:.2f}",
+            f"{c.comm_error:+.1%}",
+            f"{c.row.latency_min:.2f}",
+            f"{c.latency_min:.2f}",
+            f"{c.latency_error:+.1%}",
+        )
+    return table
+
+
+def _differences_table(comparisons: Sequence[Comparison]) -> Table:
+    from rich.table import Table
+
+    table = Table(title="what each step saves", title_justify="left")
+    for heading in ("from", "to", "GB published", "predicted", "error"):
+        table.add_column(heading, justify="left" if heading in ("from", "to") else "right")
+    for d in published_differences(tuple(comparisons)):
+        numbers = (f"{d.published_gb:.2f}", f"{d.predicted_gb:.2f}", f"{d.error:+.1%}")
+        table.add_row(d.before.label, d.after.label, *numbers)
+    return table
+
+
+def _summary(rows: Sequence[Comparison]) -> str:
+    """Largest and mean absolute errors, SOTA rows apart."""
+    lines = []
+    for name, chosen in (
+        ("rows", [c for c in rows if not c.row.is_sota]),
+        ("SOTA rows", [c for c in rows if c.row.is_sota]),
+    ):
+        if chosen:
+            sent = [abs(c.comm_error) for c in chosen]
+            latency = [abs(c.latency_error) for c in chosen]
+            lines.append(
+                f"{len(chosen)} {name}: bytes within {max(sent):.1%} (mean {sum(sent) / len(sent):.1%}), "
+                f"latency within {max(latency):.1%} (mean {sum(latency) / len(latency):.1%})"
+            )
+    return "\n".join(lines)
+
+
+def plot_costs(costs: Sequence[tuple[str, Cost]], path: Path, quantity: Quantity = "communication") -> Path:
+    """Draw stacked bars by part, one bar a variant, cheapest parts on top.
+
+    Args:
+        costs: names and costs, in the order of the bars.
+        path: ends in .png, .svg or .pdf (matplotlib), or .html (plotly, one file that works offline).
+
+    Raises:
+        RequestError: another suffix.
+    """
+    names = [name for name, _ in costs]
+    shares = [_by_part(cost, quantity) for _, cost in costs]
+    parts: list[str] = [part for part in PARTS if any(share.get(part, 0.0) > 0 for share in shares)]
+    parts.sort(key=lambda part: -sum(share.get(part, 0.0) for share in shares))
+    bars = {part: [share.get(part, 0.0) for share in shares] for part in parts}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if path.suffix == ".html":
+        _plot_html(names, bars, path, quantity)
+    elif path.suffix in (".png", ".svg", ".pdf"):
+        _plot_image(names, bars, path, quantity)
+    else:
+        raise RequestError(f"the plot {path.name} has no known format: end it in .png, .svg, .pdf or .html")
+    return path
+
+
+def _by_part(cost: Cost, quantity: Quantity) -> dict[str, float]:
+    if quantity == "communication":
+        return {part: sent / 1e9 for part, sent in cost.communication_bytes.by_op.items()}
+    return dict(cost.latency_seconds.by_op)
+
+
+def _plot_image(names: Sequence[str], bars: dict[str, list[float]], path: Path, quantity: Quantity) -> None:
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(max(6.0, 1.6 + 1.1 * len(names)), 4.8), layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.subplots()
+    bottom = [0.0] * len(names)
+    for part, heights in bars.items():
+        axes.bar(
+            range(len(names)),
+            heights,
+            bottom=bottom,
+            label=PART_LABELS[part],
+            color=_COLOURS[part],
+            width=0.7,
+        )
+        bottom = [below + height for below, height in zip(bottom, heights, strict=True)]
+    for i, height in enumerate(bottom):
+        axes.annotate(f"{height:.3g}", (i, height), ha="center", va="bottom", fontsize=9)
+    tilt = len(names) > 3
+    axes.set_xticks(range(len(names)), names, rotation=25 * tilt, ha="right" if tilt else "center")
+    axes.set_ylabel(f"{quantity} ({_AXES[quantity]})")
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.legend(reverse=True, frameon=False, fontsize=8, loc="upper left", bbox_to_anchor=(1.0, 1.0))
+    figure.savefig(path, dpi=150)
+
+
+def _plot_html(names: Sequence[str], bars: dict[str, list[float]], path: Path, quantity: Quantity) -> None:
+    import plotly.graph_objects as go
+
+    figure = go.Figure(
+        [
+            go.Bar(name=PART_LABELS[part], x=list(names), y=heights, marker_color=_COLOURS[part])
+            for part, heights in bars.items()
+        ]
+    )
+    figure.update_layout(
+        barmode="stack",
+        template="plotly_white",
+        yaxis_title=f"{quantity} ({_AXES[quantity]})",
+        legend_traceorder="reversed",
+    )
+    figure.write_html(path, include_plotlyjs=True)
+
+
+def _share(part: float, total: float) -> str:
+    return f"{part / total:.1%}" if total else "0.0%"
