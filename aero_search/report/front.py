@@ -1,0 +1,183 @@
+"""A front as a table, in the terminal and in Markdown, and in words."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from aero_search.report.units import Scale, compact, readable, scale, significant, times
+
+if TYPE_CHECKING:
+    from aero_search.search.front import Front
+    from aero_search.search.record import Record
+
+KNEE = "◆"
+BASELINE = "SM + LN + G"
+
+
+def front_table(front: Front, title: str | None = None) -> Table:
+    """The front from cheapest to most expensive, one row a candidate, and the baseline's row below.
+
+    Costs have the unit of their heading and, after it, how many times less than the baseline they are.
+    """
+    scales = _scales(front)
+    table = Table(
+        title=title,
+        box=box.SIMPLE_HEAD,
+        padding=(0, 1, 0, 0),
+        title_justify="left",
+        caption=_caption(front),
+        caption_justify="left",
+    )
+    table.add_column("trial", justify="right", no_wrap=True)
+    table.add_column("architecture", min_width=16, overflow="fold")
+    table.add_column("ppl", justify="right", no_wrap=True)
+    if front.baseline_perplexity is not None:
+        table.add_column("change", justify="right", no_wrap=True)
+    for metric_scale in scales.values():
+        table.add_column(
+            metric_scale.heading.replace("communication", "comm."), justify="right", no_wrap=True
+        )
+    table.add_column("lr", justify="right", no_wrap=True)
+    knee = front.knee() if front.points else None
+    for record in front.points:
+        row = _row(front, scales, record)
+        if record is knee:
+            row.trial = f"{KNEE} {row.trial}"
+        table.add_row(*row.terminal(), style="bold" if record is knee else None)
+    if not any(record.notation == BASELINE for record in front.points):
+        if front.points:
+            table.add_section()
+        table.add_row(*_row(front, scales).terminal(), style="dim")
+    return table
+
+
+def front_summary(front: Front) -> str:
+    """The front in two or three sentences: counts, hypervolume, and the box in which that is measured."""
+    parts = [f"{_trained(front)} trained: {len(front.points)} on the front, {len(front.dominated)} dominated"]
+    if front.diverged:
+        parts.append(f"{len(front.diverged)} diverged")
+    if plateau := _plateau(front):
+        parts.append(f"{plateau} never left the unigram plateau")
+    costs = " and ".join(f"{readable(m, 1.1 * c)} {_in_words(m)}" for m, c in front.baseline.items())
+    return (
+        f"{', '.join(parts)}. Hypervolume {front.hypervolume:.4f}: the share of the box that the front "
+        f"dominates, from perplexity 1 (by its logarithm) and no cost up to the reference point, perplexity "
+        f"{significant(front.reference.unigram_perplexity)} (token frequencies alone) and {costs} "
+        f"(1.1 times {BASELINE} at the same size)."
+    )
+
+
+def print_front(front: Front, console: Console, title: str | None = None) -> None:
+    """Print table and summary; an empty front says why it is one."""
+    if front.points:
+        console.print(front_table(front, title))
+    else:
+        console.print("The front is empty: no candidate has finished with a perplexity yet.", style="yellow")
+        for record in front.diverged:
+            console.print(Text(f"  {record.label}: {record.reason or 'diverged'}", style="dim"))
+    console.print(Text(front_summary(front)))
+
+
+def front_markdown(front: Front) -> str:
+    """The same table in GitHub's Markdown, with the summary below."""
+    scales = _scales(front)
+    known = front.baseline_perplexity is not None
+    heads = ["trial", "architecture", "perplexity", *(["change"] if known else [])]
+    for metric_scale in scales.values():
+        heads += [metric_scale.heading, "saving"]
+    heads.append("learning rate")
+    knee = front.knee() if front.points else None
+    rows = []
+    for record in front.points:
+        row = _row(front, scales, record)
+        if record is knee:
+            row.trial = f"{KNEE} {row.trial}"
+        rows.append(row.markdown())
+    if not any(record.notation == BASELINE for record in front.points):
+        rows.append(_row(front, scales).markdown())
+    marks = [":--" if head == "architecture" else "--:" for head in heads]
+    table = "\n".join(f"| {' | '.join(line)} |" for line in (heads, marks, *rows))
+    return f"{table}\n\n{KNEE} best balance. {front_summary(front)}\n"
+
+
+@dataclass
+class _Row:
+    """One line of a table as text; `change` is None where no baseline is trained."""
+
+    trial: str
+    architecture: str
+    perplexity: str
+    change: str | None
+    costs: list[tuple[str, str]]
+    lr: str
+
+    def terminal(self) -> list[Text]:
+        cells = [self.trial, compact(self.architecture), self.perplexity]
+        texts = [Text(cell) for cell in (cells if self.change is None else [*cells, self.change])]
+        texts += [Text.assemble(cost, " ", (f"{saving:>4}", "green")) for cost, saving in self.costs]
+        return [*texts, Text(self.lr)]
+
+    def markdown(self) -> list[str]:
+        cells = [self.trial, self.architecture.replace("|", "\\|"), self.perplexity]
+        cells += [] if self.change is None else [self.change]
+        return [*cells, *(cell for pair in self.costs for cell in pair), self.lr]
+
+
+def _row(front: Front, scales: dict[str, Scale], record: Record | None = None) -> _Row:
+    """A candidate's line, the baseline's where `record` is None."""
+    perplexity = record.perplexity if record else front.baseline_perplexity
+    known = front.baseline_perplexity
+    costs = record.costs if record else front.baseline
+    return _Row(
+        trial=f"#{record.number}" if record else "",
+        architecture=record.notation if record else f"{BASELINE} (baseline)",
+        perplexity="-" if perplexity is None else f"{perplexity:.2f}",
+        change=None if known is None or perplexity is None else _change(perplexity / known - 1),
+        costs=[
+            (metric_scale.text(costs[metric]), _saving(front.baseline[metric], costs[metric]))
+            for metric, metric_scale in scales.items()
+        ],
+        lr=f"{record.lr:.3g}" if record else "",
+    )
+
+
+def _change(share: float) -> str:
+    return f"{100 * share:+.1f}%" if abs(share) < 0.9995 else f"{100 * share:+.0f}%"
+
+
+def _saving(baseline: float, cost: float) -> str:
+    return times(baseline / cost) if cost > 0 else "-"
+
+
+def _scales(front: Front) -> dict[str, Scale]:
+    return {
+        metric: scale(metric, [front.baseline[metric], *(record.costs[metric] for record in front.points)])
+        for metric in front.objective.costs
+    }
+
+
+def _caption(front: Front) -> str:
+    parts = [f"{KNEE} best balance", f"{len(front.dominated)} dominated", f"{len(front.diverged)} diverged"]
+    if front.baseline_perplexity is None:
+        parts.append(f"{BASELINE} is not trained in this study")
+    return " · ".join(parts if front.points else parts[1:])
+
+
+def _plateau(front: Front) -> int:
+    return sum(record.state == "plateau" for record in (*front.points, *front.dominated))
+
+
+def _trained(front: Front) -> int:
+    return len(front.points) + len(front.dominated) + len(front.diverged)
+
+
+def _in_words(metric: str) -> str:
+    return {"latency_s": "of latency", "communication_bytes": "of communication", "flops": "FLOPs"}.get(
+        metric, metric.replace("_", " ")
+    )

@@ -1,0 +1,201 @@
+"""The front as a page to point at, with plotly: every candidate says who it is. Works offline."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from html import escape
+from itertools import pairwise
+from typing import Any
+
+from aero_search.report import palette
+from aero_search.report.chart import Mark, Panel
+from aero_search.report.labels import Box, place
+from aero_search.report.static import baseline_lines, significant_tick
+from aero_search.report.units import readable
+
+# Pixels of one panel's plotting area, and of the margins around it.
+_WIDTH, _HEIGHT, _LEFT, _RIGHT, _TOP, _BOTTOM = 560, 400, 70, 20, 74, 64
+# A browser's sans-serif at size 11: pixels a character (generous) and a line.
+_CHARACTER, _LINE = 6.4, 14.0
+_STYLES: dict[str, tuple[str, int, str, float, str]] = {
+    "dominated": ("circle", 8, palette.DOMINATED, 0.5, "dominated"),
+    "plateau": ("triangle-up", 10, palette.PLATEAU, 1.0, "stuck at the unigram plateau"),
+    "diverged": ("x-thin", 9, palette.DIVERGED, 1.0, "diverged"),
+    "front": ("circle", 11, palette.FRONT, 1.0, "front"),
+}
+
+
+def page(panels: Sequence[Panel], title: str, subtitle: str) -> str:
+    """The whole HTML document, plotly's code included (about 5 MB)."""
+    import plotly.graph_objects as go
+
+    columns = min(2, len(panels))
+    rows = -(-len(panels) // columns)
+    width = columns * (_WIDTH + _LEFT + _RIGHT)
+    cell = _HEIGHT + _BOTTOM + 20
+    height = _TOP + rows * cell + 40
+    figure = go.Figure()
+    annotations: list[dict[str, Any]] = []
+    shapes: list[dict[str, Any]] = []
+    layout: dict[str, Any] = {}
+    for i, panel in enumerate(panels):
+        row, column = divmod(i, columns)
+        left, top = column * (_WIDTH + _LEFT + _RIGHT) + _LEFT, _TOP + row * cell
+        suffix = str(i + 1) if i else ""
+        layout[f"xaxis{suffix}"] = _axis(
+            panel.x, panel.scale.heading, left / width, (left + _WIDTH) / width, "y" + suffix
+        )
+        layout[f"yaxis{suffix}"] = _axis(
+            panel.y, "perplexity", 1 - (top + _HEIGHT) / height, 1 - top / height, "x" + suffix
+        )
+        axes = {"xaxis": f"x{suffix}", "yaxis": f"y{suffix}"}
+        for trace in _traces(panel, first=i == 0):
+            figure.add_trace(go.Scatter(**trace, **axes))
+        shapes += _shapes(panel, suffix)
+        annotations += _annotations(panel, suffix)
+    figure.update_layout(
+        **layout,
+        title={
+            "text": f"<b>{escape(title)}</b><br><span style='font-size:12px;color:{palette.MUTED}'>"
+            f"{escape(subtitle)}</span>",
+            "x": _LEFT / width, "y": 1 - 30 / height, "font": {"size": 17},
+        },
+        width=width, height=height, template="none", paper_bgcolor="white", plot_bgcolor="white",
+        font={"family": "system-ui, Segoe UI, Roboto, sans-serif", "color": palette.INK, "size": 12},
+        margin={"l": 0, "r": 0, "t": 0, "b": 0},
+        legend={"orientation": "h", "x": 0.5, "xanchor": "center", "y": 8 / height, "yanchor": "bottom"},
+        shapes=shapes, annotations=annotations, hoverlabel={"align": "left", "bgcolor": "white"},
+    )  # fmt: skip
+    html: str = figure.to_html(
+        include_plotlyjs=True, full_html=True, config={"displaylogo": False, "responsive": False}
+    )
+    return html.replace("<head>", f"<head><title>{escape(title)}</title>", 1)
+
+
+def _axis(axis: Any, title: str, start: float, end: float, anchor: str) -> dict[str, Any]:
+    ends = [axis.low, axis.high]
+    return {
+        "title": {"text": title, "standoff": 12}, "domain": [start, end], "anchor": anchor,
+        "type": "log" if axis.log else "linear", "range": [math.log10(v) for v in ends] if axis.log else ends,
+        "tickvals": list(axis.ticks), "ticktext": [significant_tick(tick) for tick in axis.ticks],
+        "gridcolor": palette.GRID, "zeroline": False, "linecolor": "#B8BDC3", "showline": True, "ticks": "",
+    }  # fmt: skip
+
+
+def _traces(panel: Panel, first: bool) -> list[dict[str, Any]]:
+    traces: list[dict[str, Any]] = []
+    if panel.step:
+        xs, ys = zip(*panel.step, strict=True)
+        traces.append({
+            "x": xs, "y": ys, "mode": "lines", "line": {"color": palette.FRONT, "width": 2}, "opacity": 0.75,
+            "hoverinfo": "skip", "showlegend": False,
+        })  # fmt: skip
+    cost, perplexity = panel.baseline
+    if perplexity is not None:
+        traces.append({
+            "x": [cost], "y": [perplexity], "mode": "markers", "name": "baseline SM + LN + G",
+            "legendgroup": "baseline", "showlegend": first, "hoverinfo": "skip",
+            "marker": {"symbol": "star", "size": 24, "color": palette.BASELINE},
+        })  # fmt: skip
+    for kind, (symbol, size, color, opacity, name) in _STYLES.items():
+        marks = [mark for mark in panel.marks if mark.kind == kind]
+        if not marks:
+            continue
+        thin = symbol == "x-thin"
+        traces.append({
+            "x": [mark.x for mark in marks], "y": [mark.y for mark in marks], "mode": "markers", "name": name,
+            "legendgroup": kind, "showlegend": first, "opacity": opacity,
+            "hovertemplate": "%{text}<extra></extra>",
+            "text": [_hover(mark, panel) for mark in marks],
+            "marker": {
+                "symbol": symbol, "size": size,
+                "color": [palette.FRONT if mark.on_front else color for mark in marks],
+                "line": {"width": 2.2 if thin else 1, "color": color if thin else "white"},
+            },
+        })  # fmt: skip
+    if knee := [mark for mark in panel.marks if mark.knee]:
+        traces.append({
+            "x": [knee[0].x], "y": [knee[0].y], "mode": "markers", "name": "best balance",
+            "legendgroup": "knee", "showlegend": first, "hoverinfo": "skip",
+            "marker": {"symbol": "circle-open", "size": 19, "color": palette.KNEE, "line": {"width": 2.4}},
+        })  # fmt: skip
+    return traces
+
+
+def _hover(mark: Mark, panel: Panel) -> str:
+    record = mark.record
+    costs = [
+        f"{readable(m, v)}{' FLOPs' if m == 'flops' else ''}"
+        for m, v in record.costs.items()
+        if m != "rounds"
+    ]
+    lines = [f"<b>{escape(record.notation)}</b>  #{record.number}"]
+    lines.append(
+        escape(record.reason or "diverged")
+        if record.perplexity is None
+        else f"perplexity {record.perplexity:.2f}"
+    )
+    if record.state == "plateau":
+        lines.append("never left the unigram plateau")
+    if record.costs.get("rounds"):
+        costs.append(f"{record.costs['rounds']:,.0f} rounds")
+    return "<br>".join([*lines, ", ".join(costs), f"learning rate {record.lr:g}, seed {record.seed}"])
+
+
+def _shapes(panel: Panel, suffix: str) -> list[dict[str, Any]]:
+    axes = {"xref": f"x{suffix}", "yref": f"y{suffix}", "layer": "below"}
+    shapes = [
+        {"type": "line", "x0": x0, "y0": y0, "x1": x1, "y1": y1, **axes,
+         "line": {"color": palette.BASELINE, "width": 1.3, "dash": "dot"}}
+        for (x0, y0), (x1, y1) in baseline_lines(panel)
+    ]  # fmt: skip
+    if panel.band is not None:
+        shapes.append({
+            "type": "rect", "x0": panel.x.low, "x1": panel.x.high, "y0": panel.band, "y1": panel.y.high,
+            "fillcolor": palette.BAND, "line": {"width": 0}, **axes,
+        })  # fmt: skip
+    return shapes
+
+
+def _annotations(panel: Panel, suffix: str) -> list[dict[str, Any]]:
+    """Labels of the front, placed for the page as it opens; they keep to their points when it is zoomed."""
+    named = [mark for mark in panel.marks if mark.on_front]
+    at = [_pixels(panel, mark.x, mark.y) for mark in named]
+    texts = [[mark.label, mark.short_label] for mark in named]
+    corners = [_pixels(panel, *corner) for corner in panel.step]
+    lines = list(pairwise(corners))
+    lines += [(_pixels(panel, *a), _pixels(panel, *b)) for a, b in baseline_lines(panel)]
+    marks = [_pixels(panel, mark.x, mark.y) for mark in panel.marks]
+    placed = place(
+        at,
+        [[_size(text) for text in variants] for variants in texts],
+        Box(0, 0, _WIDTH, _HEIGHT),
+        [Box(x - 7, y - 7, 14, 14) for x, y in marks],
+        lines,
+        unit=1.3,
+    )
+    annotations = []
+    for mark, (x, y), variants, where in zip(named, at, texts, placed, strict=True):
+        if where is None:
+            continue
+        box, text = where.box, escape(variants[where.variant]).replace("\n", "<br>")
+        annotations.append({
+            "x": math.log10(mark.x) if panel.x.log else mark.x,
+            "y": math.log10(mark.y) if panel.y.log else mark.y,
+            "xref": f"x{suffix}", "yref": f"y{suffix}", "align": "left", "font": {"size": 11},
+            "text": f"<b>{text}</b>" if mark.knee else text,
+            "ax": box.x + box.width / 2 - x, "ay": -(box.y + box.height / 2 - y), "borderpad": 0,
+            "showarrow": True, "arrowhead": 0, "arrowwidth": 0.8, "standoff": 7,
+            "arrowcolor": palette.MUTED if where.leader else "rgba(0,0,0,0)",
+        })  # fmt: skip
+    return annotations
+
+
+def _pixels(panel: Panel, x: float, y: float) -> tuple[float, float]:
+    return panel.x.share(x) * _WIDTH, panel.y.share(max(y, panel.y.low)) * _HEIGHT
+
+
+def _size(text: str) -> tuple[float, float]:
+    lines = text.split("\n")
+    return max(map(len, lines)) * _CHARACTER, len(lines) * _LINE

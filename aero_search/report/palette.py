@@ -1,0 +1,12 @@
+"""Okabe and Ito's colours, told apart by every common kind of colour vision; shapes differ as well."""
+
+FRONT = "#0072B2"
+KNEE = "#D55E00"
+BASELINE = "#E69F00"
+DOMINATED = "#8A8F94"
+PLATEAU = "#56B4E9"
+DIVERGED = "#CC3D7A"
+INK = "#24292F"
+MUTED = "#6B7178"
+GRID = "#E7E9EC"
+BAND = "#F4F5F7"

@@ -1,0 +1,232 @@
+"""The front as a still picture, with matplotlib and without pyplot's global state."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
+
+from aero_search.report import palette
+from aero_search.report.chart import Mark, Panel
+from aero_search.report.labels import Box, place
+from aero_search.report.units import significant
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+DPI = 160
+_FONT = ["DejaVu Sans"]
+# Inches of one panel, and what title and legend take.
+_WIDTH, _HEIGHT, _HEAD, _FOOT = 7.0, 4.9, 0.72, 0.62
+_LABEL_SIZE = 8.3
+# kind: marker, area in points squared, colour, opacity, what the legend says
+_STYLES: dict[str, tuple[str, float, str, float, str]] = {
+    "front": ("o", 58, palette.FRONT, 1.0, "front"),
+    "dominated": ("o", 34, palette.DOMINATED, 0.45, "dominated"),
+    "plateau": ("^", 46, palette.PLATEAU, 1.0, "stuck at the unigram plateau"),
+    "diverged": ("x", 42, palette.DIVERGED, 1.0, "diverged"),
+}
+
+
+def draw(panels: Sequence[Panel], title: str, subtitle: str) -> Figure:
+    """Draw every panel on one figure, two beside each other."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    columns = min(2, len(panels))
+    rows = -(-len(panels) // columns)
+    width, height = _WIDTH * columns, _HEIGHT * rows + _HEAD + _FOOT
+    figure = Figure(figsize=(width, height), dpi=DPI, facecolor="white")
+    canvas: Any = FigureCanvasAgg(figure)
+    axes = []
+    for i, panel in enumerate(panels):
+        row, column = divmod(i, columns)
+        box = (
+            (column * _WIDTH + 0.78) / width,
+            (_FOOT + (rows - 1 - row) * _HEIGHT + 0.6) / height,
+            (_WIDTH - 1.05) / width,
+            (_HEIGHT - 0.75) / height,
+        )
+        axis = figure.add_axes(box)
+        _draw_panel(axis, panel)
+        axes.append(axis)
+    left = 0.78 / width
+    figure.text(
+        left, 1 - 0.3 / height, title, size=13, weight="bold", color=palette.INK, va="center", family=_FONT
+    )
+    figure.text(left, 1 - 0.56 / height, subtitle, size=9, color=palette.MUTED, va="center", family=_FONT)
+    _legend(figure, panels)
+    # Text is measured only after a first drawing, so labels come last.
+    canvas.draw()
+    for axis, panel in zip(axes, panels, strict=True):
+        _label(axis, panel, canvas.get_renderer())
+    return figure
+
+
+def _draw_panel(axis: Axes, panel: Panel) -> None:
+    for side in ("top", "right"):
+        axis.spines[side].set_visible(False)
+    for side in ("left", "bottom"):
+        axis.spines[side].set_color("#B8BDC3")
+    if panel.x.log:
+        axis.set_xscale("log")
+    if panel.y.log:
+        axis.set_yscale("log")
+    axis.set_xlim(panel.x.low, panel.x.high)
+    axis.set_ylim(panel.y.low, panel.y.high)
+    axis.set_xticks(panel.x.ticks, [significant_tick(tick) for tick in panel.x.ticks])
+    axis.set_yticks(panel.y.ticks, [significant_tick(tick) for tick in panel.y.ticks])
+    axis.minorticks_off()
+    axis.tick_params(colors=palette.MUTED, labelsize=9, length=0, pad=5)
+    axis.grid(color=palette.GRID, linewidth=0.8)
+    axis.set_axisbelow(True)
+    axis.set_xlabel(panel.scale.heading, color=palette.INK, size=10, labelpad=6)
+    axis.set_ylabel("perplexity", color=palette.INK, size=10, labelpad=6)
+    if panel.band is not None:
+        axis.axhspan(panel.band, panel.y.high, color=palette.BAND, linewidth=0, zorder=0.6)
+    if panel.step:
+        xs, ys = zip(*panel.step, strict=True)
+        axis.plot(xs, ys, color=palette.FRONT, linewidth=1.6, alpha=0.75, zorder=2, solid_joinstyle="miter")
+        axis.fill_between(xs, ys, panel.band or panel.y.high, color=palette.FRONT, alpha=0.05, linewidth=0)
+    _draw_baseline(axis, panel)
+    for mark in panel.marks:
+        _draw_mark(axis, mark)
+
+
+def _draw_baseline(axis: Axes, panel: Panel) -> None:
+    style: dict[str, Any] = {
+        "color": palette.BASELINE,
+        "linewidth": 1.1,
+        "linestyle": (0, (2, 2.5)),
+        "zorder": 1,
+    }
+    for (x0, y0), (x1, y1) in baseline_lines(panel):
+        axis.plot([x0, x1], [y0, y1], **style)
+    cost, perplexity = panel.baseline
+    if perplexity is not None:
+        axis.scatter([cost], [perplexity], marker="*", s=400, color=palette.BASELINE, zorder=3, linewidths=0)
+
+
+def _draw_mark(axis: Axes, mark: Mark) -> None:
+    marker, size, color, alpha, _ = _STYLES[mark.kind]
+    if mark.kind == "diverged":
+        axis.scatter([mark.x], [mark.y], marker=marker, s=size, color=color, linewidths=1.9, zorder=4)
+        return
+    if mark.on_front and mark.kind == "plateau":
+        color = palette.FRONT
+    # A white rim keeps marks apart where they touch.
+    axis.scatter(
+        [mark.x], [mark.y], marker=marker, s=size, color=color, alpha=alpha, edgecolors="white",
+        linewidths=0.9, zorder=5 if mark.on_front else 3,
+    )  # fmt: skip
+    if mark.knee:
+        axis.scatter(
+            [mark.x], [mark.y], marker="o", s=170, facecolors="none", edgecolors=palette.KNEE,
+            linewidths=1.9, zorder=6,
+        )  # fmt: skip
+
+
+def _label(axis: Axes, panel: Panel, renderer: Any) -> None:
+    """Name the front's points; lengths are pixels of the canvas."""
+    from matplotlib.patheffects import Normal, Stroke
+
+    named = [mark for mark in panel.marks if mark.on_front]
+    if not named:
+        return
+    per_point = DPI / 72
+    to_pixels = axis.transData.transform
+    texts = [[mark.label, mark.short_label] for mark in named]
+    sizes = [[_measure(axis, text, renderer) for text in variants] for variants in texts]
+    anchors = [_pair(to_pixels((mark.x, mark.y))) for mark in named]
+    radius = 5.0 * per_point
+    obstacles = [
+        _around(_pair(to_pixels((mark.x, mark.y))), radius * (1.5 if mark.knee else 1.0))
+        for mark in panel.marks
+    ]
+    if panel.baseline[1] is not None:
+        obstacles.append(_around(_pair(to_pixels((panel.baseline[0], panel.baseline[1]))), 1.6 * radius))
+    frame = axis.get_window_extent(renderer)
+    corners = [_pair(to_pixels(corner)) for corner in panel.step]
+    lines = list(pairwise(corners))
+    lines += [(_pair(to_pixels(a)), _pair(to_pixels(b))) for a, b in baseline_lines(panel)]
+    placed = place(
+        anchors,
+        sizes,
+        Box(frame.x0 + per_point, frame.y0 + per_point, frame.width - 2 * per_point, frame.height),
+        obstacles,
+        lines,
+        unit=per_point,
+    )
+    to_data = axis.transData.inverted().transform
+    for variants, where, mark in zip(texts, placed, named, strict=True):
+        if where is None:
+            continue
+        x, y = to_data((where.box.x, where.box.y + where.box.height))
+        text = axis.text(
+            x, y, variants[where.variant], size=_LABEL_SIZE, va="top", ha="left", color=palette.INK,
+            family=_FONT, weight="bold" if mark.knee else "normal", zorder=7, linespacing=1.15,
+        )  # fmt: skip
+        text.set_path_effects([Stroke(linewidth=2.2, foreground="white"), Normal()])
+        if where.leader is not None:
+            end = to_data(where.leader)
+            axis.plot([mark.x, end[0]], [mark.y, end[1]], color=palette.MUTED, linewidth=0.7, zorder=2.5)
+
+
+def _measure(axis: Axes, text: str, renderer: Any) -> tuple[float, float]:
+    probe = axis.text(0, 0, text, size=_LABEL_SIZE, family=_FONT, weight="bold", linespacing=1.15)
+    probe.set_transform(None)
+    extent = probe.get_window_extent(renderer)
+    probe.remove()
+    return extent.width, extent.height
+
+
+def _legend(figure: Figure, panels: Sequence[Panel]) -> None:
+    from matplotlib.lines import Line2D
+
+    kinds = {mark.kind for panel in panels for mark in panel.marks}
+    handles = []
+    for kind, (marker, size, color, alpha, text) in _STYLES.items():
+        if kind in kinds:
+            handles.append(
+                Line2D([], [], marker=marker, color=color, alpha=alpha, linestyle="none", label=text,
+                       markersize=size**0.5, markeredgewidth=1.9 if marker == "x" else 0)
+            )  # fmt: skip
+    if any(mark.knee for panel in panels for mark in panel.marks):
+        handles.append(
+            Line2D([], [], marker="o", markerfacecolor="none", markeredgecolor=palette.KNEE, linestyle="none",
+                   markersize=10, markeredgewidth=1.9, label="best balance")
+        )  # fmt: skip
+    trained = any(panel.baseline[1] is not None for panel in panels)
+    handles.append(
+        Line2D([], [], color=palette.BASELINE, marker="*" if trained else "None", markersize=13,
+               linestyle=(0, (2, 2.5)), linewidth=1.1, markeredgewidth=0, label="baseline SM + LN + G")
+    )  # fmt: skip
+    figure.legend(
+        handles=handles, loc="lower center", ncols=len(handles) if figure.get_figwidth() > 8 else 3,
+        frameon=False, fontsize=9, labelcolor=palette.INK, handletextpad=0.5, columnspacing=2.0,
+        bbox_to_anchor=(0.5, 0.06 / figure.get_figheight()),
+    )  # fmt: skip
+
+
+def baseline_lines(panel: Panel) -> list[tuple[tuple[float, float], tuple[float, float]]]:
+    """Ends of the baseline's lines: its cost, and its perplexity where one is trained."""
+    cost, perplexity = panel.baseline
+    lines = [((cost, panel.y.low), (cost, panel.band or panel.y.high))]
+    if perplexity is not None:
+        lines.append(((panel.x.low, perplexity), (panel.x.high, perplexity)))
+    return lines
+
+
+def significant_tick(value: float) -> str:
+    """A tick's number without zeros that say nothing: `0.5`, `80`, `1,000`."""
+    text = significant(value)
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def _pair(values: Any) -> tuple[float, float]:
+    return float(values[0]), float(values[1])
+
+
+def _around(point: tuple[float, float], radius: float) -> Box:
+    return Box(point[0] - radius, point[1] - radius, 2 * radius, 2 * radius)
