@@ -22,7 +22,7 @@ def read(name: str, **fields: object) -> CorpusSpec:
 
 @pytest.mark.parametrize("path", sorted(CONF.glob("*.yaml")), ids=lambda path: path.stem)
 def test_every_file_of_the_group_is_a_valid_spec(path: Path) -> None:
-    needs_path = "path: ???" in path.read_text()
+    needs_path = "path: null" in path.read_text()
     spec = read(path.name, **({"path": "somewhere"} if needs_path else {}))
     assert spec.kind == {"codeparrot": "huggingface"}.get(path.stem, path.stem)
 
@@ -91,3 +91,8 @@ def test_cache_folder_is_field_then_environment_then_user_cache(
     monkeypatch.setenv("AERO_SEARCH_CACHE", str(tmp_path / "b"))
     assert CorpusSpec("text_folder", "x").cache_folder() == tmp_path / "b"
     assert CorpusSpec("text_folder", "x", cache_dir=str(tmp_path / "a")).cache_folder() == tmp_path / "a"
+
+
+def test_a_folder_that_was_not_given_is_asked_for() -> None:
+    with pytest.raises(RequestError, match=r"data\.path is missing: .* needs data\.path=FOLDER"):
+        read("text_folder.yaml")
