@@ -4,7 +4,7 @@ Nothing imported here loads torch; `aero_search.data.datamodule` does.
 """
 
 from aero_search.data.corpus import Corpus
-from aero_search.data.prepare import prepare
+from aero_search.data.preparation import prepare
 from aero_search.data.spec import CorpusSpec
 from aero_search.data.tokenizer import load_tokenizer
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from types import TracebackType
+from typing import TYPE_CHECKING
 
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+if TYPE_CHECKING:
+    from rich.progress import Progress
 
 Advance = Callable[[float], None]
 
@@ -19,6 +20,9 @@ class Reporter:
     """
 
     def __init__(self, headline: str, *, quiet: bool) -> None:
+        from rich.console import Console
+        from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
         self._console = Console(stderr=True)
         self._headline = None if quiet or self._console.is_terminal else headline
         self._bars: Progress | None = None

@@ -69,10 +69,11 @@ def select(spec: CorpusSpec, found: list[Candidate], advance: Advance) -> list[D
     text = read(largest) or ""
     before, after = head_and_tail(text, max(1, round(target)))
     before = head(before, train_cap)
-    documents = [
+    halves = (
         Document(f"{largest.name}[head]", largest.unit, "train", before),
         Document(f"{largest.name}[tail]", largest.unit, "validation", after),
-    ]
+    )
+    documents = [half for half in halves if half.text]
     others = [c for c in texts if c is not largest]
-    room = train_cap - documents[0].size
+    room = train_cap - halves[0].size
     return documents + fill(others, "train", room, read, seed=spec.seed, cut=True)
