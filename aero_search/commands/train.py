@@ -13,7 +13,7 @@ def run(request: Request) -> Result:
     """Train the request's candidate, log it, and say what came out."""
     from rich.console import Console
 
-    from aero_search.data.prepare import prepare
+    from aero_search.data import prepare
     from aero_search.report.train import TrainingView, print_result
     from aero_search.search.candidate import make_candidate
     from aero_search.search.objective import known_costs

@@ -36,8 +36,9 @@ def sentence(problem: Exception, config_name: str | None) -> str:
 
 
 def _options(text: str) -> list[str]:
-    _, found, listed = text.partition("Available options in")
-    return [line.strip() for line in listed.splitlines()[1:] if line.strip()] if found else []
+    """The choices that Hydra lists under its message, one a line, up to the next heading."""
+    match = re.search(r"Available options in .*\n((?:\t\S+\n?)*)", text)
+    return match[1].split() if match else []
 
 
 def _shipped_options(group: str) -> list[str]:

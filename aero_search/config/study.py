@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from rich.console import Console
 
 from aero_search.architecture import parse_notation
 from aero_search.config.request import Request
-from aero_search.data.prepare import prepare
-from aero_search.report.live import LiveView
-from aero_search.search.conductor import Conductor, Watcher
-from aero_search.search.front import BASELINE
+from aero_search.data import prepare
+from aero_search.report.front import front_markdown, print_front
+from aero_search.report.live import LiveView, Snapshot
+from aero_search.report.plot import plot_front
+from aero_search.search.conductor import Conductor
+from aero_search.search.front import BASELINE, Front
 from aero_search.search.objective import known_costs
 from aero_search.search.pareto import Reference
 from aero_search.search.settings import study_settings
@@ -20,6 +24,7 @@ from aero_search.search.worker import Plan
 from aero_search.space import Assignment, Space
 from aero_search.tracking import Tracker
 from aero_search.training.health import corpus_unigram_loss, perplexity
+from aero_search.training.progress import read_progress
 
 # Groups whose fields every candidate of a study shares, but for what the space varies.
 _BASE_GROUPS = ("model", "recipe")
@@ -72,10 +77,106 @@ def make_conductor(
     )
 
 
-def watch_study(conductor: Conductor) -> Callable[[Study, Tracker, str | None], Watcher]:
-    """What shows a study while it runs: the live view, and MLflow's front kept fresh."""
+class Watching:
+    """Takes snapshots for the live view, and refreshes front, pictures and tracking as candidates finish."""
 
-    def watch(study: Study, tracker: Tracker, parent_run: str | None) -> Watcher:
-        return LiveView(_Snapshots(conductor, study, tracker, parent_run), Console())
+    def __init__(self, conductor: Conductor, study: Study, tracker: Tracker, parent_run: str | None) -> None:
+        self._conductor, self._study = conductor, study
+        self._tracker, self._parent_run = tracker, parent_run
+        self._started = time.time()
+        self._published = -1
+
+    def __call__(self) -> Snapshot:
+        plan = self._conductor.plan
+        records = self._study.records()
+        front = self._conductor.front(records)
+        done = [record for record in records if record.state != "running"]
+        running = [read_progress(record.folder) for record in records if record.state == "running"]
+        budget = len(records) + self._study.left(plan.search, plan.only_queued)
+        if len(done) != self._published:
+            self._published = len(done)
+            publish(self._conductor, front, len(done), self._tracker, self._parent_run)
+        return Snapshot(
+            study=plan.name,
+            budget=budget,
+            done=len(done),
+            stopped=sum(record.state == "plateau" for record in done),
+            diverged=len(front.diverged),
+            duplicates=self._study.duplicates(),
+            running=tuple(progress for progress in running if progress is not None),
+            front=front,
+            started=self._started,
+            seconds=tuple(record.seconds for record in done if record.seconds is not None),
+            workers=plan.search.workers,
+        )
+
+
+def watch_study(conductor: Conductor) -> Callable[[Study, Tracker, str | None], LiveView]:
+    """What shows a study while it runs."""
+
+    def watch(study: Study, tracker: Tracker, parent_run: str | None) -> LiveView:
+        return LiveView(Watching(conductor, study, tracker, parent_run), Console())
 
     return watch
+
+
+def publish(
+    conductor: Conductor, front: Front, done: int, tracker: Tracker, parent_run: str | None
+) -> None:
+    """Write the front's files into the study's folder and to the parent run."""
+    plan = conductor.plan
+    pictures = plot_front(front, plan.folder)
+    if parent_run is None:
+        return
+    document = front.document()
+    tracker.update_study(
+        parent_run,
+        metrics=_front_metrics(front, done),
+        step=done,
+        front_document=document,
+        front_rows=[{k: v for k, v in row.items() if k != "overrides"} for row in document["front"]],
+        pictures=list(pictures.values()),
+        description=_description(conductor, front, done),
+    )
+
+
+def finish_study(conductor: Conductor, study: Study, front: Front) -> None:
+    """Print the front and the next command to type."""
+    console = Console()
+    plan = conductor.plan
+    print_front(front, console)
+    if not front.points:
+        console.print("no candidate has finished with a perplexity; see the reasons above")
+        return
+    left = study.left(plan.search, plan.only_queued)
+    if left:
+        console.print(f"the space is used up: {left} of {plan.search.n_trials} candidates were not found")
+    where = "" if plan.output_dir.name == "outputs" else f" output_dir={plan.output_dir}"
+    console.print(f"pictures: {plan.folder / 'front.png'}, front.svg, front.html", soft_wrap=True)
+    console.print(f"take one home: aero-search export study={plan.name} pick=knee{where}", soft_wrap=True)
+    console.print(f"look closer:   aero-search ui{where}", soft_wrap=True)
+
+
+def _front_metrics(front: Front, done: int) -> dict[str, float]:
+    metrics: dict[str, Any] = {
+        "hypervolume": front.hypervolume,
+        "front_points": len(front.points),
+        "trained": done,
+        "diverged": len(front.diverged),
+    }
+    if front.points:
+        metrics["best_perplexity"] = front.best().perplexity
+    return metrics
+
+
+def _description(conductor: Conductor, front: Front, done: int) -> str:
+    plan = conductor.plan
+    return "\n\n".join(
+        (
+            f"**{plan.name}**: {plan.space.description}",
+            f"{done} candidates trained; protocol `{plan.protocol.name}`, network `{plan.network.name}`.",
+            front_markdown(front),
+            f"Repeat or resume: `{conductor.command}`",
+            f"Export: `aero-search export study={plan.name} pick=knee`",
+        )
+    )
