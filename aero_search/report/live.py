@@ -1,0 +1,254 @@
+"""What a search is doing while it does it: a live view on a terminal, one line a candidate elsewhere."""
+
+from __future__ import annotations
+
+import contextlib
+import statistics
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from types import TracebackType
+from typing import TYPE_CHECKING
+
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from aero_search.report.front import KNEE
+from aero_search.report.units import compact, duration, readable, times
+
+if TYPE_CHECKING:
+    from aero_search.search.front import Front
+    from aero_search.search.record import Record
+    from aero_search.training.progress import Progress
+
+FRONT_ROWS = 10
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """A search at one moment.
+
+    Attributes:
+        study: its name.
+        budget: candidates to train in all.
+        done: candidates whose training has ended, whatever the verdict; they use up the budget.
+        stopped: those of `done` that ended before their last step without diverging.
+        diverged: those of `done` whose loss was no number.
+        duplicates: proposals that were trained already and were not trained again.
+        running: progress of every candidate in training that has reported any.
+        front: None before there is one to sort.
+        started: when this search began or went on, seconds since the epoch.
+        seconds: wall time of each finished candidate.
+        workers: processes that train at the same time.
+    """
+
+    study: str
+    budget: int
+    done: int
+    stopped: int
+    diverged: int
+    duplicates: int
+    running: tuple[Progress, ...]
+    front: Front | None
+    started: float
+    seconds: tuple[float, ...]
+    workers: int = 1
+
+
+def time_left(snapshot: Snapshot, now: float) -> float | None:
+    """Seconds until the budget is trained; None before anything is known.
+
+    Finished candidates say how long one takes; before the first, the running ones' progress does.
+    """
+    fractions = [progress.step / max(1, progress.steps) for progress in snapshot.running]
+    if snapshot.seconds:
+        each = statistics.fmean(snapshot.seconds)
+    elif sum(fractions) > 0.02:
+        each = (now - snapshot.started) * len(fractions) / sum(fractions)
+    else:
+        return None
+    left = max(0.0, snapshot.budget - snapshot.done - sum(fractions)) * each
+    # The last candidate to start runs alone, however many workers there are.
+    longest = max((1 - fraction for fraction in fractions), default=0.0) * each
+    return max(left / max(1, min(snapshot.workers, snapshot.budget - snapshot.done)), longest)
+
+
+def render(snapshot: Snapshot, now: float, note: str = "") -> RenderableType:
+    """The whole view as one renderable, some 8 to 25 lines."""
+    parts: list[RenderableType] = [_head(snapshot, now), _budget(snapshot)]
+    if snapshot.running:
+        parts.append(_running(snapshot))
+    if snapshot.front is not None and snapshot.front.points:
+        parts.append(_front(snapshot.front))
+    if note:
+        parts.append(Text(note, style="yellow", overflow="ellipsis", no_wrap=True))
+    return Group(*parts)
+
+
+class LiveView:
+    """Shows a search from a background thread until the context ends.
+
+    On a terminal the view is redrawn in place and erased at the end. Elsewhere nothing is printed but one
+    line a candidate whose training has ended since the view began. A `snapshot` that raises keeps the last
+    view on screen; it never reaches the search.
+    """
+
+    def __init__(self, snapshot: Callable[[], Snapshot], console: Console, interval: float = 1.0) -> None:
+        """Args:
+        snapshot: called from the background thread every `interval` seconds.
+        """
+        self._snapshot, self._console, self._interval = snapshot, console, interval
+        self._drawn = console.is_terminal and not console.is_dumb_terminal
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._loop, name="live-view", daemon=True)
+        self._live: Live | None = None
+        self._last: Snapshot | None = None
+        self._told: set[int] | None = None
+
+    def __enter__(self) -> LiveView:
+        if self._drawn:
+            self._live = Live(console=self._console, auto_refresh=False, transient=True)
+            self._live.start()
+        self._refresh()
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._stop.set()
+        try:
+            # A snapshot that hangs does not hold up the end of the search.
+            self._thread.join(timeout=5.0)
+            if self._live is None and not self._thread.is_alive():
+                self._refresh()
+        finally:
+            if self._live is not None:
+                self._live.stop()
+
+    def _loop(self) -> None:
+        while not self._stop.wait(self._interval):
+            self._refresh()
+
+    def _refresh(self) -> None:
+        note = ""
+        try:
+            self._last = self._snapshot()
+        except Exception as problem:
+            note = f"this view is not up to date: {type(problem).__name__}: {problem}".splitlines()[0]
+        if self._last is None:
+            return
+        # A view that cannot be drawn (a closed stream, a window of no width) is no reason to end a search.
+        with contextlib.suppress(Exception):
+            if self._live is not None:
+                self._live.update(render(self._last, time.time(), note), refresh=True)
+            else:
+                self._tell(self._last)
+
+    def _tell(self, snapshot: Snapshot) -> None:
+        front = snapshot.front
+        records = [] if front is None else [*front.points, *front.dominated, *front.diverged]
+        if self._told is None:
+            # What a resumed study had before is no news.
+            self._told = {record.number for record in records}
+        for record in sorted(records, key=lambda record: record.number):
+            if record.number not in self._told:
+                self._told.add(record.number)
+                line = f"[{snapshot.done}/{snapshot.budget}] {outcome(record)}"
+                self._console.print(Text(line), soft_wrap=True)
+
+
+def outcome(record: Record) -> str:
+    """One line on a candidate whose training has ended."""
+    if record.perplexity is None:
+        return f"{record.label}  {record.reason or 'diverged'}"
+    cost = next(iter(record.costs), None)
+    parts = [f"perplexity {record.perplexity:.2f}"]
+    parts += [readable(cost, record.costs[cost])] if cost else []
+    parts += [duration(record.seconds)] if record.seconds is not None else []
+    parts += [record.reason] if record.reason else []
+    return f"{record.label}  {', '.join(parts)}"
+
+
+def _head(snapshot: Snapshot, now: float) -> Text:
+    left = time_left(snapshot, now)
+    text = Text.assemble(
+        (snapshot.study, "bold"), f"  {duration(now - snapshot.started)}", overflow="ellipsis"
+    )
+    if left is not None and snapshot.done < snapshot.budget:
+        text.append(f", about {duration(left)} left")
+    return text
+
+
+def _budget(snapshot: Snapshot) -> RenderableType:
+    grid = Table.grid(padding=(0, 1))
+    started = sum(progress.step / max(1, progress.steps) for progress in snapshot.running)
+    counts = [f"{snapshot.done} of {snapshot.budget} trained", f"{len(snapshot.running)} running"]
+    duplicates = "duplicate" if snapshot.duplicates == 1 else "duplicates"
+    others = (snapshot.stopped, "stopped"), (snapshot.diverged, "diverged"), (snapshot.duplicates, duplicates)
+    counts += [f"{number} {name}" for number, name in others if number]
+    bar = ProgressBar(
+        total=snapshot.budget, completed=min(snapshot.budget, snapshot.done + started), width=16
+    )
+    grid.add_row(bar, Text(" · ".join(counts)))
+    return grid
+
+
+def _running(snapshot: Snapshot) -> RenderableType:
+    grid = Table.grid(padding=(0, 2, 0, 0))
+    grid.add_column(width=8)
+    grid.add_column()
+    for _ in range(3):
+        grid.add_column(justify="right", no_wrap=True, style="dim")
+    for progress in snapshot.running:
+        grid.add_row(
+            ProgressBar(total=max(1, progress.steps), completed=progress.step, width=8),
+            _name(progress.notation),
+            f"step {progress.step:,}/{progress.steps:,}",
+            "" if progress.loss is None else f"loss {progress.loss:.3f}",
+            "" if progress.perplexity is None else f"ppl {progress.perplexity:.1f}",
+        )
+    return grid
+
+
+def _front(front: Front) -> RenderableType:
+    grid = Table.grid(padding=(0, 2, 0, 0))
+    grid.add_column(justify="right", no_wrap=True)
+    grid.add_column()
+    for _ in range(1 + len(front.objective.costs)):
+        grid.add_column(justify="right", no_wrap=True)
+    knee = front.knee()
+    for record in _shown(front, knee):
+        cells = [Text(f"{KNEE if record is knee else ''} #{record.number}".strip())]
+        cells += [_name(record.notation), Text(f"ppl {record.perplexity:.2f}")]
+        for metric in front.objective.costs:
+            saving = times(front.saving(record, metric)) if record.costs[metric] else ""
+            value = readable(metric, record.costs[metric]) + ("FLOPs" if metric == "flops" else "")
+            cells.append(Text.assemble(value, " ", (f"{saving:>4}", "green")))
+        grid.add_row(*cells, style="bold" if record is knee else "")
+    hidden = len(front.points) - FRONT_ROWS
+    more = f", {hidden} more" if hidden > 0 else ""
+    head = f"\nfront: {len(front.points)} of {len(front.points) + len(front.dominated)}{more} · "
+    return Group(Text(f"{head}hypervolume {front.hypervolume:.4f}", style="cyan"), grid)
+
+
+def _name(notation: str) -> Text:
+    """A notation that gives way where a line is too narrow; the numbers beside it stay whole."""
+    return Text(compact(notation), no_wrap=True, overflow="ellipsis")
+
+
+def _shown(front: Front, knee: Record) -> list[Record]:
+    """At most FRONT_ROWS points, spread evenly over the front, its ends and the knee among them."""
+    points = front.points
+    if len(points) <= FRONT_ROWS:
+        return list(points)
+    chosen = {round(i * (len(points) - 1) / (FRONT_ROWS - 1)) for i in range(FRONT_ROWS)}
+    at = next(i for i, record in enumerate(points) if record is knee)
+    if at not in chosen:
+        inner = chosen - {0, len(points) - 1}
+        chosen = (chosen - {min(inner, key=lambda i: abs(i - at))}) | {at}
+    return [points[i] for i in sorted(chosen)]
