@@ -18,7 +18,7 @@ def run(request: Request) -> Result:
     from aero_search.search.candidate import make_candidate
     from aero_search.search.objective import known_costs
     from aero_search.search.run import train_candidate
-    from aero_search.tracking import open_tracker
+    from aero_search.tracking.tracker import Tracker
 
     console = Console()
     architecture, recipe = request.architecture, request.recipe
@@ -30,7 +30,7 @@ def run(request: Request) -> Result:
         console.print(f"already trained with this recipe, seed and corpus; delete {folder} to train again")
         result = read_result(folder)
     else:
-        tracker = open_tracker(request.tracking, request.output_dir.resolve())
+        tracker = Tracker.open(request.tracking, request.output_dir.resolve())
         tracker.initialize()
         tracked = tracker.start_candidate(
             None, candidate.notation, params=dict(enumerate_overrides(request)), costs=costs, tags={}

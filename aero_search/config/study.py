@@ -22,7 +22,7 @@ from aero_search.search.settings import study_settings
 from aero_search.search.study import Study
 from aero_search.search.worker import Plan
 from aero_search.space import Assignment, Space
-from aero_search.tracking import Tracker
+from aero_search.tracking.tracker import Tracker
 from aero_search.training.health import corpus_unigram_loss, perplexity
 from aero_search.training.progress import read_progress
 
@@ -80,7 +80,7 @@ def make_conductor(
 class Watching:
     """Takes snapshots for the live view, and refreshes front, pictures and tracking as candidates finish."""
 
-    def __init__(self, conductor: Conductor, study: Study, tracker: Tracker, parent_run: str | None) -> None:
+    def __init__(self, conductor: Conductor, study: Study, tracker: Tracker, parent_run: str) -> None:
         self._conductor, self._study = conductor, study
         self._tracker, self._parent_run = tracker, parent_run
         self._started = time.time()
@@ -111,23 +111,19 @@ class Watching:
         )
 
 
-def watch_study(conductor: Conductor) -> Callable[[Study, Tracker, str | None], LiveView]:
+def watch_study(conductor: Conductor) -> Callable[[Study, Tracker, str], LiveView]:
     """What shows a study while it runs."""
 
-    def watch(study: Study, tracker: Tracker, parent_run: str | None) -> LiveView:
+    def watch(study: Study, tracker: Tracker, parent_run: str) -> LiveView:
         return LiveView(Watching(conductor, study, tracker, parent_run), Console())
 
     return watch
 
 
-def publish(
-    conductor: Conductor, front: Front, done: int, tracker: Tracker, parent_run: str | None
-) -> None:
+def publish(conductor: Conductor, front: Front, done: int, tracker: Tracker, parent_run: str) -> None:
     """Write the front's files into the study's folder and to the parent run."""
     plan = conductor.plan
     pictures = plot_front(front, plan.folder)
-    if parent_run is None:
-        return
     document = front.document()
     tracker.update_study(
         parent_run,

@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 from aero_search.errors import AeroSearchError
 from aero_search.schema import to_mapping
@@ -19,20 +20,12 @@ from aero_search.search.store import create_study, open_storage
 from aero_search.search.study import Study
 from aero_search.search.worker import Plan, Worker
 from aero_search.space import Assignment
-from aero_search.tracking import Tracker, open_tracker
+from aero_search.tracking.tracker import StudyStatus, Tracker
 
 # How often workers are placed again after one of them was killed, before the search gives up.
 _RELAUNCHES = 5
 
 Launch = Callable[[Worker, int], None]
-
-
-class Watcher(Protocol):
-    """Shows a running study."""
-
-    def __enter__(self) -> Watcher: ...
-
-    def __exit__(self, *exc_info: object) -> None: ...
 
 
 @dataclass(frozen=True)
@@ -87,7 +80,7 @@ class Conductor:
         study: Study,
         compose: Callable[[Sequence[str]], Candidate],
         launch: Launch,
-        watch: Callable[[Study, Tracker, str | None], Watcher],
+        watch: Callable[[Study, Tracker, str], AbstractContextManager[object]],
     ) -> Front:
         """Train until the budget is used; returns the final front.
 
@@ -99,13 +92,13 @@ class Conductor:
         Raises:
             AeroSearchError: workers died again and again.
         """
-        tracker = open_tracker(self.plan.tracking, self.plan.output_dir)
+        tracker = Tracker.open(self.plan.tracking, self.plan.output_dir)
         tracker.initialize()
         parent_run = self._parent_run(study, tracker)
         for run in study.give_back_orphans():
             tracker.abandon(run)
         worker = Worker(self.plan, compose, parent_run, os.getpid())
-        status = "FAILED"
+        status: StudyStatus = "FAILED"
         try:
             with watch(study, tracker, parent_run):
                 self._keep_going(study, worker, launch)
@@ -114,8 +107,7 @@ class Conductor:
             status = "KILLED"
             raise
         finally:
-            if parent_run is not None:
-                tracker.finish_study(parent_run, status)
+            tracker.finish_study(parent_run, status)
         return self.front(study.records())
 
     def front(self, records: Sequence[Record]) -> Front:
@@ -139,10 +131,9 @@ class Conductor:
                 if not study.give_back_orphans():
                     return
 
-    def _parent_run(self, study: Study, tracker: Tracker) -> str | None:
-        known: str | None = study.study.user_attrs.get("run")
-        if known is not None:
-            tracker.resume_study(known)
+    def _parent_run(self, study: Study, tracker: Tracker) -> str:
+        known: str = study.study.user_attrs.get("run", "")
+        if known and tracker.resume_study(known):
             return known
         run = tracker.start_study(
             self.plan.name,

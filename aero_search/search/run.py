@@ -8,7 +8,7 @@ from pathlib import Path
 from aero_search.data.corpus import Corpus
 from aero_search.search.candidate import Candidate
 from aero_search.search.files import write_candidate
-from aero_search.tracking import CandidateRun
+from aero_search.tracking.tracker import CandidateRun
 from aero_search.training.progress import Listener
 from aero_search.training.result import RESULT_FILE, Result
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import sqlite3
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
 import optuna
+from optuna.exceptions import ExperimentalWarning
 from optuna.storages import RDBStorage
 
 from aero_search.errors import RequestError, nearest
@@ -39,7 +41,10 @@ def create_study(storage: RDBStorage, name: str, metrics: Sequence[Metric]) -> o
     study = optuna.create_study(
         study_name=name, storage=storage, directions=["minimize"] * len(metrics), load_if_exists=True
     )
-    study.set_metric_names(list(metrics))
+    with warnings.catch_warnings():
+        # Only a label for Optuna's own dashboards; still marked experimental.
+        warnings.simplefilter("ignore", ExperimentalWarning)
+        study.set_metric_names(list(metrics))
     return study
 
 

@@ -176,7 +176,7 @@ class Study:
         for name, value in attrs.items():
             self.study.set_user_attr(name, value)
 
-    def note_run(self, number: int, run_id: str | None) -> None:
+    def note_run(self, number: int, run_id: str) -> None:
         """Remember the tracking run of a trial."""
         self._set(self._trial(number)._trial_id, run=run_id)
 

@@ -18,8 +18,8 @@ from aero_search.search.spec import SearchSpec
 from aero_search.search.store import load_study
 from aero_search.search.study import Claim, Study, WorkerLock
 from aero_search.space import Space
-from aero_search.tracking import Tracker, open_tracker
 from aero_search.tracking.spec import TrackingSpec
+from aero_search.tracking.tracker import Tracker
 from aero_search.training.progress import ProgressFile
 from aero_search.training.result import Result
 
@@ -65,21 +65,21 @@ class Worker:
     """One worker of a plan; picklable.
 
     Attributes:
-        parent_run: MLflow's run of the study, None without tracking.
+        parent_run: the study's run in the tracking store; empty without tracking.
         parent_process: the launching process; a worker whose parent is gone stops at once, so that a killed
             search does not go on unseen.
     """
 
     plan: Plan
     compose: Callable[[Sequence[str]], Candidate]
-    parent_run: str | None
+    parent_run: str
     parent_process: int
 
     def run(self) -> int:
         """Train until the budget is used. Returns how many candidates this worker trained."""
         self._stop_with_parent()
         study = self.plan.open_study()
-        tracker = open_tracker(self.plan.tracking, self.plan.output_dir)
+        tracker = Tracker.open(self.plan.tracking, self.plan.output_dir)
         trained = 0
         with WorkerLock(self.plan.folder / "workers") as lock:
             while claim := study.claim(
@@ -93,7 +93,7 @@ class Worker:
     def _train(self, claim: Claim, study: Study, tracker: Tracker) -> Result:
         candidate = claim.candidate
         tracked = tracker.start_candidate(
-            self.parent_run,
+            self.parent_run or None,
             f"{candidate.notation} #{claim.trial.number}",
             params=_params(candidate),
             costs=self.plan.costs(candidate.architecture),

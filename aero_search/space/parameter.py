@@ -47,6 +47,7 @@ class Parameter:
 
 
 _ABSENT = object()
+_DIGITS = 3
 
 
 @dataclass(frozen=True)
@@ -80,14 +81,16 @@ class Integer(Parameter):
 
 @dataclass(frozen=True)
 class Real(Parameter):
-    """A number between low and high; `log` draws its logarithm uniformly."""
+    """A number between low and high, to three significant digits; `log` draws its logarithm uniformly."""
 
     low: float
     high: float
     log: bool = False
 
     def suggest(self, trial: Suggest) -> Value:
-        return trial.suggest_float(self.name, self.low, self.high, log=self.log)
+        drawn = trial.suggest_float(self.name, self.low, self.high, log=self.log)
+        # People read, compare and retype these numbers; more digits than training noise can tell are noise.
+        return min(max(float(f"{drawn:.{_DIGITS}g}"), self.low), self.high)
 
     def contains(self, value: Value) -> bool:
         return isinstance(value, int | float) and self.low <= value <= self.high

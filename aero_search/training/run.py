@@ -160,6 +160,8 @@ def _trainer(recipe: Recipe, watch: _Watch) -> L.Trainer:
 def _quiet() -> None:
     for name in ("lightning", "lightning.pytorch", "lightning.fabric"):
         logging.getLogger(name).setLevel(logging.WARNING)
+    # Lightning 2.6 asks torch for a class that torch 2.13 has renamed.
+    warnings.filterwarnings("ignore", message=r".*isinstance\(treespec, LeafSpec\).*")
     # One in-process loader is the right number for memory-mapped windows and one core a worker.
     warnings.filterwarnings("ignore", message=".*does not have many workers.*")
     warnings.filterwarnings("ignore", message=".*`IterableDataset` has `__len__` defined.*")

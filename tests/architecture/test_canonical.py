@@ -6,7 +6,6 @@ from dataclasses import replace
 
 import pytest
 from hypothesis import given
-from tests.architecture.strategies import architectures
 
 from aero_search.architecture import (
     Architecture,
@@ -18,6 +17,7 @@ from aero_search.architecture import (
     key,
 )
 from aero_search.schema import from_mapping, to_mapping
+from tests.architecture.strategies import architectures
 
 
 @given(architectures())
@@ -46,7 +46,10 @@ def test_survives_yaml(a: Architecture) -> None:
         ({"regularizer": Regularizer(weight=0.0, margin=0.4, reduction="sum")}, {}),
         ({"stabilizer": Stabilizer("none", "qk")}, {}),
         ({"stabilizer": Stabilizer("scaled", "qk")}, {"stabilizer": Stabilizer("scaled", "ffn")}),
-        ({"layers": (Layer(ffn="none"),), "stabilizer": Stabilizer("scaled")}, {"layers": (Layer(ffn="none"),)}),
+        (
+            {"layers": (Layer(ffn="none"),), "stabilizer": Stabilizer("scaled")},
+            {"layers": (Layer(ffn="none"),)},
+        ),
         ({"layers": (Layer(ffn="fused"),), "ffn_ratio": 2.0}, {"layers": (Layer(ffn="fused"),)}),
         ({"n_kv_head": 4}, {}),
     ],

@@ -6,10 +6,10 @@ import re
 
 import pytest
 from hypothesis import given
-from tests.architecture.strategies import architectures
 
 from aero_search.architecture import Architecture, canonical, notation, parse_notation
 from aero_search.errors import RequestError
+from tests.architecture.strategies import architectures
 
 PAPER = [
     "SM + LN + G",

@@ -19,7 +19,10 @@ from aero_search.architecture import (
 @pytest.mark.parametrize(
     ("change", "says"),
     [
-        ({"d_model": 66}, r"model.d_model=66 is not a multiple of model.n_head=4: take model.d_model=64 or 68"),
+        (
+            {"d_model": 66},
+            r"model.d_model=66 is not a multiple of model.n_head=4: take model.d_model=64 or 68",
+        ),
         ({"n_head": 0}, r"model.n_head=0 must be at least 1"),
         ({"seq_len": -1}, r"model.seq_len=-1 must be at least 1"),
         ({"vocab_size": 70000}, r"model.vocab_size=70000 is above 65536"),
