@@ -40,7 +40,8 @@ class Flops:
         lm_head: the last linear, tied or not.
         projections: attention's linears, a part of `attention`.
         attention_products: scores and values, a part of `attention`.
-        norm: elementwise operations of LayerNorm and RMSNorm, 5 an element as fvcore counts them.
+        norm: elementwise operations of LayerNorm and RMSNorm, 5 an element: what fvcore adds to its MACs for
+            LayerNorm (it leaves RMSNorm out).
         embedding_one_hot: what the lookup costs as the one-hot product that private inference runs.
         total: ffn + attention + embedding + lm_head.
     """

@@ -152,6 +152,8 @@ def _attention(a: Architecture, layer: Layer, index: int, m: int) -> Iterator[Op
     yield Operation("softmax", "softmax", "softmax", (m, T), h, index)
     yield Operation("attention_products", "values", "matmul", (m, T, d_head), h, index)
     if a.attention.shaped:
+        # The uniform causal matrix is public: a running mean of the values, truncated.
+        yield Operation("scaling", "running_mean", "public_scale", (m, h * d_head), 1, index)
         factors = 2 if has_values else 3
         yield Operation("scaling", "shaped", "private_scale", (m, h * d_head), factors, index)
     if has_values:

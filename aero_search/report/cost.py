@@ -113,14 +113,16 @@ def layers_table(cost: Cost) -> Table:
 
 
 def dominating(cost: Cost) -> str:
-    """One sentence: which part dominates, and whether compute, bandwidth or round trips do."""
-    latency = cost.latency_seconds
-    part = max(latency.by_op, key=lambda name: latency.by_op[name])
-    causes = {"compute": latency.compute, "bandwidth": latency.transfer, "round trips": latency.round_trips}
+    """One sentence: which part dominates bytes and latency, and what the latency is spent on."""
+    sent, latency = cost.communication_bytes, cost.latency_seconds
+    dearest = max(sent.by_op, key=lambda name: sent.by_op[name])
+    slowest = max(latency.by_op, key=lambda name: latency.by_op[name])
+    causes = {"compute": latency.compute, "transfer": latency.transfer, "round trips": latency.round_trips}
     cause = max(causes, key=lambda name: causes[name])
     return (
-        f"{PART_LABELS[part]} dominates with {_share(latency.by_op[part], latency.total)} of the latency; "
-        f"{cause} is {_share(causes[cause], latency.total)} of it."
+        f"{PART_LABELS[dearest]} dominates the bytes ({_share(sent.by_op[dearest], sent.total)}), "
+        f"{PART_LABELS[slowest]} the latency ({_share(latency.by_op[slowest], latency.total)}), "
+        f"which goes to {cause} ({_share(causes[cause], latency.total)})."
     )
 
 

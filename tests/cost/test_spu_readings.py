@@ -1,0 +1,103 @@
+"""The SPU protocols against what SPU's profiler read: whole decoders, and operations one by one."""
+
+import pytest
+
+from aero_search.architecture import Architecture, Layer
+from aero_search.cost import estimate
+from aero_search.cost.charge import charge
+from aero_search.cost.inventory import Operation
+
+
+def decoder(norm, activation, n_layer=2, d_model=128, n_head=4, seq_len=32):
+    return Architecture(
+        n_head=n_head,
+        d_model=d_model,
+        seq_len=seq_len,
+        vocab_size=512,
+        layers=(Layer(norm, activation),) * n_layer,
+        final_norm=norm,
+    )
+
+
+@pytest.mark.parametrize(
+    ("norm", "activation", "weights", "megabytes"),
+    [
+        ("layernorm", "relu", "secret", 97.917540),
+        ("layernorm", "relu", "private", 91.0),
+        ("layernorm", "gelu", "private", 179.251341),
+        ("none", "identity", "private", 68.702032),
+    ],
+)
+def test_cheetah_decoders_on_a_fresh_runtime(protocol, network, norm, activation, weights, megabytes):
+    cost = estimate(decoder(norm, activation), protocol("spu_cheetah_0_9_5", weights=weights), network("lan"))
+    sent = cost.communication_bytes
+    assert (sent.total + sent.setup) / 1e6 == pytest.approx(megabytes, rel=0.05)
+    assert sent.setup == 24e6
+
+
+def test_cheetah_layer_of_gpt2_size(protocol, network):
+    layer = decoder("layernorm", "relu", n_layer=1, d_model=768, n_head=12, seq_len=128)
+    cost = estimate(layer, protocol("spu_cheetah_0_9_5"), network("lan"))
+    assert cost.communication_bytes.total / 1e6 == pytest.approx(615, rel=0.02)
+    # Compute was read to about 50 %.
+    assert cost.latency_seconds.compute == pytest.approx(219, rel=0.5)
+
+
+@pytest.mark.parametrize(("activation", "megabytes"), [("relu", 21.857344), ("gelu", 43.091008)])
+def test_semi2k_decoders(protocol, network, activation, megabytes):
+    cost = estimate(decoder("layernorm", activation), protocol("spu_semi2k"), network("lan"))
+    assert cost.communication_bytes.total / 1e6 == pytest.approx(megabytes, rel=0.01)
+
+
+DIVIDE, BUMBLEBEE = {"softmax": "softmax_divide"}, {"softmax": "softmax_bumblebee"}
+CHEETAH = [
+    (Operation("activation", "-", "relu", (1, 131072)), {}, 12_910_592, 0.001),
+    (Operation("activation", "-", "multiply", (1, 131072)), {}, 29_015_920, 0.001),
+    (Operation("activation", "-", "multiply", (1, 4096)), {}, 1_287_899, 0.001),
+    (Operation("activation", "-", "public_scale", (1, 131072)), {}, 409_600, 0.0),
+    (Operation("activation", "-", "gelu", (1, 131072)), {}, 366_260_270, 0.005),
+    (Operation("activation", "-", "gelu", (1, 4096)), {}, 16_192_408, 0.01),
+    (Operation("activation", "-", "gelu", (1, 32768)), {"gelu": "gelu_segments"}, 31_543_791, 0.001),
+    (Operation("activation", "-", "gelu", (1, 32768)), {"gelu": "gelu_puma"}, 39_415_445, 0.001),
+    (Operation("norm", "-", "layernorm", (128, 768)), {}, 65_426_182, 0.005),
+    (Operation("softmax", "-", "softmax", (128, 128), 12), {}, 294_510_958, 0.01),
+    (Operation("softmax", "-", "softmax", (32, 32), 4), {}, 12_238_499, 0.08),
+    (Operation("softmax", "-", "softmax", (64, 64), 12), DIVIDE, 202_252_177, 0.01),
+    (Operation("softmax", "-", "softmax", (128, 128), 12), BUMBLEBEE, 350_949_451, 0.01),
+    (Operation("projections", "-", "linear", (128, 768, 768)), {}, 5_579_123, 0.002),
+    (Operation("projections", "-", "linear", (256, 768, 768)), {}, 11_158_321, 0.002),
+    (Operation("projections", "-", "linear", (128, 768, 3072)), {}, 15_657_520, 0.005),
+    (Operation("projections", "-", "linear", (128, 3072, 768)), {}, 12_237_587, 0.005),
+    (Operation("embedding", "-", "lookup", (128, 2048, 768)), {}, 9_278_424, 0.005),
+    (Operation("attention_products", "-", "matmul", (128, 64, 128), 12), {}, 17_263_217, 0.05),
+    (Operation("attention_products", "-", "matmul", (128, 128, 64), 12), {}, 10_851_092, 0.05),
+]  # fmt: skip
+
+SEMI2K = [
+    (Operation("activation", "-", "relu", (1, 131072)), {}, 18_874_368, 0.0),
+    (Operation("activation", "-", "gelu", (1, 131072)), {}, 103_809_024, 0.0),
+    (Operation("activation", "-", "gelu", (1, 131072)), {"gelu": "gelu_segments"}, 73_400_320, 0.0),
+    (Operation("norm", "-", "layernorm", (128, 768)), {}, 11_908_352, 0.001),
+    (Operation("softmax", "-", "softmax", (128, 128), 12), {}, 77_048_832, 0.001),
+    (Operation("projections", "-", "linear", (128, 768, 3072)), {}, 42_467_328, 0.0),
+    (Operation("attention_products", "-", "matmul", (128, 64, 128), 12), {}, 4_718_592, 0.0),
+]
+
+
+@pytest.mark.parametrize(
+    ("name", "operation", "use", "read", "within"),
+    [("spu_cheetah_0_9_5", *case) for case in CHEETAH] + [("spu_semi2k", *case) for case in SEMI2K],
+)
+def test_operation(protocol, mapping, name, operation, use, read, within):
+    chosen = protocol(name, use=mapping("protocol", name)["use"] | use)
+    assert charge(operation, chosen).bytes == pytest.approx(read, rel=within or 1e-12)
+
+
+def test_round_trips_that_were_timed(protocol, mapping):
+    """A proxy that delays every message: ReLU takes 18 to 19 one-way hops, a BumbleBee softmax 240 to 270."""
+    use = mapping("protocol", "spu_cheetah_0_9_5")["use"] | {"softmax": "softmax_bumblebee"}
+    chosen = protocol("spu_cheetah_0_9_5", use=use)
+    relu = charge(Operation("activation", "-", "relu", (1, 32768)), chosen)
+    assert 18 <= 2 * relu.rounds <= 19
+    softmax = charge(Operation("softmax", "-", "softmax", (32, 32), 4), chosen)
+    assert 240 <= 2 * softmax.rounds <= 270
