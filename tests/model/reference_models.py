@@ -33,6 +33,11 @@ def _randomize(model: Any) -> Any:
     return model.eval()
 
 
+def _transposed(conv1d: Tensor) -> Tensor:
+    """GPT-2's Conv1D keeps its weight as (in, out); a bias stays as it is."""
+    return conv1d.mT if conv1d.ndim == 2 else conv1d
+
+
 def gpt2(a: Architecture) -> Any:
     config = GPT2Config(
         vocab_size=a.vocab_size, n_positions=a.seq_len, n_embd=a.d_model, n_layer=a.n_layer, n_head=a.n_head,
@@ -52,13 +57,12 @@ def from_gpt2(source: Mapping[str, Tensor], a: Architecture) -> dict[str, Tensor
             theirs, ours = f"transformer.h.{i}", f"layers.{i}"
             to[f"{ours}.attention_norm.{kind}"] = source[f"{theirs}.ln_1.{kind}"]
             to[f"{ours}.feed_forward_norm.{kind}"] = source[f"{theirs}.ln_2.{kind}"]
-            # Conv1D keeps its weight as (in, out).
-            joint = source[f"{theirs}.attn.c_attn.{kind}"].T.chunk(3)
+            joint = _transposed(source[f"{theirs}.attn.c_attn.{kind}"]).chunk(3)
             for name, part in zip(("query", "key", "value"), joint, strict=True):
                 to[f"{ours}.attention.{name}.{kind}"] = part
-            to[f"{ours}.attention.output.{kind}"] = source[f"{theirs}.attn.c_proj.{kind}"].T
-            to[f"{ours}.feed_forward.up.{kind}"] = source[f"{theirs}.mlp.c_fc.{kind}"].T
-            to[f"{ours}.feed_forward.down.{kind}"] = source[f"{theirs}.mlp.c_proj.{kind}"].T
+            to[f"{ours}.attention.output.{kind}"] = _transposed(source[f"{theirs}.attn.c_proj.{kind}"])
+            to[f"{ours}.feed_forward.up.{kind}"] = _transposed(source[f"{theirs}.mlp.c_fc.{kind}"])
+            to[f"{ours}.feed_forward.down.{kind}"] = _transposed(source[f"{theirs}.mlp.c_proj.{kind}"])
     return to
 
 
