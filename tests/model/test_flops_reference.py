@@ -45,8 +45,8 @@ def test_three_counts_agree(architecture: Architecture) -> None:
     counted = fvcore_flops(build_model(architecture, seed=0), architecture)
     assert {part: counted[part] for part in expected} == expected
     assert counted["total"] == sum(expected.values()) == flop_counter_flops(architecture)
-    # Everything left out works element by element.
-    elementwise = "add mul div gelu relu softmax cumsum embedding rsub sub norm exp neg silu prelu arange"
+    # Everything left out works element by element, moves data, or finds a spectral norm (folded away later).
+    elementwise = "add mul div gelu relu cumsum embedding sub norm exp clone repeat mv vdot"
     for name in counted["unsupported_ops"]:
         assert any(word in name for word in elementwise.split()), name
 
