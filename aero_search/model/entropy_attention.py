@@ -27,6 +27,8 @@ MASKED = -1e9
 # Query rows computed together on a CPU: keys after the last of them are never touched. Measured on one core
 # at T = 128 and 512 against 32, 128 and T.
 BLOCK = 64
+# FlexAttention's kernels begin at this width of a head.
+FLEX_MIN_CHANNELS = 16
 
 
 def attention_with_entropy(
@@ -46,7 +48,7 @@ def attention_with_entropy(
     """
     if temperature_ht is not None:
         q_bhtd = q_bhtd / temperature_ht.unsqueeze(-1).to(q_bhtd.dtype)
-    if q_bhtd.is_cuda:
+    if q_bhtd.is_cuda and q_bhtd.dtype != torch.float64 and q_bhtd.shape[-1] >= FLEX_MIN_CHANNELS:
         return _flex_attention_with_entropy(q_bhtd, k_bhtd, v_bhtd)
     # Half precision would lose the entropy in the difference of two large numbers.
     exact = torch.float64 if q_bhtd.dtype == torch.float64 else torch.float32
@@ -75,7 +77,7 @@ class _AttentionWithEntropy(torch.autograd.Function):
             # a row.
             top_bht = z_bhts.amax(-1)
             # The softmax kernel of a CPU reads a row before it writes it, so one buffer serves both.
-            a_bhts = torch.softmax(z_bhts, dim=-1, out=z_bhts)
+            a_bhts = torch.softmax(z_bhts, dim=-1, out=z_bhts if z_bhts.is_cpu else None)
             lse.append(top_bht.sub_(a_bhts.amax(-1).log_()))
             mixed.append(torch.matmul(a_bhts, values_bhsw[..., :stop, :]))
             blocks.append(a_bhts)
@@ -127,11 +129,12 @@ def _flex_attention_with_entropy(q_bhtd: Tensor, k_bhsd: Tensor, v_bhsd: Tensor)
     """
     attend, block_mask = _compiled_flex_attention(q_bhtd.shape[-2], q_bhtd.device)
     d = q_bhtd.shape[-1]
-    values_bhsw = torch.cat([v_bhsd, k_bhsd.to(v_bhsd.dtype)], dim=-1)
-    mixed_bhtw, lse_bht = attend(q_bhtd, k_bhsd, values_bhsw, block_mask)
+    # Under autocast an unprojected value is still float32 where queries and keys are not.
+    values_bhsw = torch.cat([v_bhsd.to(q_bhtd.dtype), k_bhsd.to(q_bhtd.dtype)], dim=-1)
+    mixed_bhtw, lse_bht = attend(q_bhtd, k_bhsd.to(q_bhtd.dtype), values_bhsw, block_mask)
     mean_key_bhtd = mixed_bhtw[..., -d:].float()
     expected_bht = (q_bhtd.float() * mean_key_bhtd).sum(-1) / math.sqrt(d)
-    return mixed_bhtw[..., :-d], (lse_bht.float() - expected_bht).clamp(min=0)
+    return mixed_bhtw[..., :-d].to(v_bhsd.dtype), (lse_bht.float() - expected_bht).clamp(min=0)
 
 
 @functools.lru_cache(maxsize=8)

@@ -62,7 +62,7 @@ def _tensors(model: nn.Module) -> dict[str, Tensor]:
 def _require_same(expected: dict[str, Tensor], found: dict[str, Tensor], path: str | Path) -> None:
     missing, foreign = sorted(expected.keys() - found.keys()), sorted(found.keys() - expected.keys())
     if missing or foreign:
-        problems = [f"lacks {missing[0]}"] * bool(missing) + [f"has {foreign[0]} too many"] * bool(foreign)
+        problems = [f"lacks {name}" for name in missing[:1]] + [f"also has {name}" for name in foreign[:1]]
         raise RequestError(
             f"{path} belongs to another architecture: it {' and '.join(problems)} "
             f"({len(missing)} tensors missing, {len(foreign)} foreign)"
