@@ -1,0 +1,168 @@
+"""Claims, duplicates, orphans and budgets: nothing is trained twice and nothing is lost."""
+
+from __future__ import annotations
+
+import multiprocessing
+from pathlib import Path
+
+import pytest
+from optuna.trial import TrialState
+
+from aero_search.search.front import build_front
+from aero_search.search.pareto import Reference
+from aero_search.search.study import Claim, Study, WorkerLock
+from aero_search.space import Categorical, Space
+from tests.search.fakes import SPACE, compose, open_study, spec, trained
+
+
+def run_to_the_end(study: Study, n_trials: int, sampler: str = "random", space: Space = SPACE) -> list[str]:
+    """What one worker does. Returns the identities it trained."""
+    identities = []
+    with WorkerLock(study.folder / "workers") as lock:
+        while claim := study.claim(lock, spec(n_trials, sampler), space, compose):
+            identities.append(claim.candidate.identity)
+            study.tell(claim.trial.number, trained(claim.candidate))
+    return identities
+
+
+@pytest.mark.parametrize("sampler", ["random", "tpe", "nsga2", "gp"])
+def test_the_budget_counts_trained_candidates_only(tmp_path: Path, sampler: str) -> None:
+    study = open_study(tmp_path)
+    identities = run_to_the_end(study, 7, sampler)
+    assert len(identities) == len(set(identities)) == 7
+    assert study.used() == 7
+    assert study.left(spec(7)) == 0
+    assert len(study.records()) == 7
+    # Impossible architectures were met on the way, told and not counted.
+    assert all(r.state == "finished" and r.perplexity is not None for r in study.records())
+
+
+def test_a_raised_budget_goes_on(tmp_path: Path) -> None:
+    first = run_to_the_end(open_study(tmp_path), 3)
+    second = run_to_the_end(open_study(tmp_path), 5)
+    assert len(second) == 2
+    assert not set(first) & set(second)
+
+
+def test_an_interrupted_search_proposes_what_an_uninterrupted_one_does(tmp_path: Path) -> None:
+    whole = run_to_the_end(open_study(tmp_path / "whole"), 8, "tpe")
+    parts = [run_to_the_end(open_study(tmp_path / "parts"), n, "tpe") for n in (3, 5, 8)]
+    assert [identity for part in parts for identity in part] == whole
+
+
+def test_duplicates_are_told_the_twin_s_values_and_not_trained(tmp_path: Path) -> None:
+    space = Space(
+        "small",
+        "two networks",
+        (
+            Categorical("norm", ("none",)),
+            Categorical("ffn", ("full", "fused")),
+            Categorical("activation", ("gelu",), when={"ffn": ("full",)}),
+            Categorical("lr", (0.001,)),
+        ),
+    )
+    study = open_study(tmp_path)
+    assert len(run_to_the_end(study, 10, space=space)) == 2
+    assert study.duplicates() > 0
+    twins = {t.number: t for t in study.study.trials}
+    for trial in study.study.trials:
+        if "duplicate_of" in trial.user_attrs:
+            assert trial.values == twins[trial.user_attrs["duplicate_of"]].values
+
+
+def claim_one(study: Study, lock: WorkerLock) -> Claim:
+    claim = study.claim(lock, spec(), SPACE, compose)
+    assert claim is not None
+    return claim
+
+
+def test_two_workers_never_hold_the_same_candidate(tmp_path: Path) -> None:
+    space = SPACE.with_parameters(Categorical("lr", (0.001,)), Categorical("ffn", ("full",)))
+    study = open_study(tmp_path)
+    with WorkerLock(study.folder / "workers") as one, WorkerLock(study.folder / "workers") as two:
+        claims = [study.claim(lock, spec(), space, compose) for lock in (one, two, one, two)]
+        identities = [claim.candidate.identity for claim in claims if claim is not None]
+        assert len(set(identities)) == len(identities) == 4
+        # All four networks of this space are in training: there is nothing left to claim.
+        assert study.claim(one, spec(), space, compose) is None
+
+
+def test_a_dead_worker_s_candidate_is_trained_again_first(tmp_path: Path) -> None:
+    study = open_study(tmp_path)
+    with WorkerLock(study.folder / "workers") as lock:
+        lost = claim_one(study, lock)
+    with WorkerLock(study.folder / "workers") as lock:
+        again = claim_one(study, lock)
+        assert again.candidate.identity == lost.candidate.identity
+        assert study.study.trials[lost.trial.number].state == TrialState.FAIL
+        assert study.used() == 1
+
+
+def test_a_result_written_before_the_death_is_kept(tmp_path: Path) -> None:
+    study = open_study(tmp_path)
+    with WorkerLock(study.folder / "workers") as lock:
+        lost = claim_one(study, lock)
+        study.note_run(lost.trial.number, "run-7")
+        lost.folder.mkdir(parents=True)
+        trained(lost.candidate).write(lost.folder)
+    assert study.give_back_orphans() == ["run-7"]
+    (record,) = study.records()
+    assert record.state == "finished"
+    assert record.candidate == lost.candidate.identity
+
+
+def test_a_live_worker_s_candidate_is_left_alone(tmp_path: Path) -> None:
+    study = open_study(tmp_path)
+    with WorkerLock(study.folder / "workers") as lock:
+        claim_one(study, lock)
+        assert open_study(tmp_path).give_back_orphans() == []
+
+
+def _claim_and_wait(folder: Path, ready: multiprocessing.synchronize.Event) -> None:
+    study = open_study(folder)
+    with WorkerLock(study.folder / "workers") as lock:
+        study.claim(lock, spec(), SPACE, compose)
+        ready.set()
+        multiprocessing.Event().wait(60)
+
+
+def test_kill_dash_nine_lets_go_of_the_claim(tmp_path: Path) -> None:
+    context = multiprocessing.get_context("spawn")
+    ready = context.Event()
+    process = context.Process(target=_claim_and_wait, args=(tmp_path, ready))
+    process.start()
+    assert ready.wait(60)
+    study = open_study(tmp_path)
+    assert study.give_back_orphans() == []
+    process.kill()
+    process.join()
+    study.give_back_orphans()
+    assert study.used() == 0
+    assert study.study.trials[-1].state == TrialState.WAITING
+
+
+def test_a_diverged_candidate_is_a_result(tmp_path: Path) -> None:
+    study = open_study(tmp_path)
+    with WorkerLock(study.folder / "workers") as lock:
+        claim = claim_one(study, lock)
+        study.tell(claim.trial.number, trained(claim.candidate, verdict="diverged"))
+    (record,) = study.records()
+    assert (record.state, record.perplexity, record.reason) == ("diverged", None, "diverged at step 3")
+    # The sampler learns that it is no better than counting tokens.
+    assert study.study.trials[0].values[0] == 200.0
+    front = build_front(study.records(), study.objective, Reference(200.0, {"latency_s": 5.0, "flops": 18.0}))
+    assert front.points == ()
+    assert front.diverged == (record,)
+
+
+def test_queued_points_come_first_and_a_plain_sweep_ends_with_them(tmp_path: Path) -> None:
+    study = open_study(tmp_path)
+    points = [{"norm": n, "ffn": "fused", "lr": 0.001} for n in ("none", "layernorm")]
+    study.enqueue(points)
+    study.enqueue(points)
+    with WorkerLock(study.folder / "workers") as lock:
+        norms = []
+        while claim := study.claim(lock, spec(99), SPACE, compose, only_queued=True):
+            norms.append(claim.candidate.architecture.layers[0].norm)
+            study.tell(claim.trial.number, trained(claim.candidate))
+    assert norms == ["none", "layernorm"]
