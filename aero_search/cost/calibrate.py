@@ -22,6 +22,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from aero_search.cost.batch import price_batch
 from aero_search.cost.charge import uses
 from aero_search.cost.inventory import inventory
 from aero_search.cost.network import Network
@@ -170,8 +171,6 @@ def _relative_least_squares(
 
 
 def _residuals(rows: list[PublishedRow], protocol: Protocol, network: Network) -> tuple[Residual, ...]:
-    from aero_search.cost.batch import price_batch
-
     prices = price_batch([published_architecture(row) for row in rows], protocol, network)
     return tuple(
         Residual(

@@ -152,6 +152,27 @@ def cost_report(
     return Group(*parts)
 
 
+def variants_table(costs: Sequence[tuple[str, Cost]]) -> Table:
+    """Several variants side by side, with what each saves against the first."""
+    from rich.table import Table
+
+    table = Table(title=f"savings against {costs[0][0]}" if costs else None, title_justify="left")
+    for heading in ("variant", "bytes", "saved", "round trips", "latency", "saved"):
+        table.add_column(heading, justify="left" if heading == "variant" else "right")
+    for name, cost in costs:
+        first = costs[0][1]
+        sent, latency = cost.communication_bytes.total, cost.latency_seconds.total
+        table.add_row(
+            name,
+            format_bytes(sent),
+            _times(first.communication_bytes.total, sent),
+            f"{cost.rounds:,.0f}",
+            format_seconds(latency),
+            _times(first.latency_seconds.total, latency),
+        )
+    return table
+
+
 def changes_table(changes: Sequence[Change]) -> Table:
     """The what-if block: single changes with what each saves."""
     from rich.table import Table
@@ -313,3 +334,7 @@ def _plot_html(names: Sequence[str], bars: dict[str, list[float]], path: Path, q
 
 def _share(part: float, total: float) -> str:
     return f"{part / total:.1%}" if total else "0.0%"
+
+
+def _times(before: float, after: float) -> str:
+    return f"{before / after:.2f}x" if after else "-"

@@ -119,6 +119,14 @@ def test_published_report_shows_every_row_and_its_split(paper):
     assert "what each step saves" in printed
 
 
+def test_variants_are_compared_with_the_first(paper):
+    rows = [row for row in published_rows() if row.n_layer == 18 and not row.is_sota]
+    costs = [(row.label, estimate(published_architecture(row), *paper)) for row in rows]
+    printed = text(report.variants_table(costs))
+    assert "1.00x" in printed
+    assert "4.25x" in printed
+
+
 @pytest.mark.parametrize("quantity", ["communication", "latency"])
 def test_plots(tmp_path, paper, quantity):
     rows = published_rows()[:3]

@@ -101,3 +101,23 @@ def test_round_trips_that_were_timed(protocol, mapping):
     assert 18 <= 2 * relu.rounds <= 19
     softmax = charge(Operation("softmax", "-", "softmax", (32, 32), 4), chosen)
     assert 240 <= 2 * softmax.rounds <= 270
+
+
+@pytest.mark.parametrize(
+    ("kind", "shape"),
+    [
+        ("linear", (32, 64, 64)),
+        ("matmul", (32, 64, 32)),
+        ("softmax", (32, 32)),
+        ("layernorm", (32, 64)),
+        ("gelu", (32, 64)),
+        ("relu", (32, 64)),
+        ("multiply", (32, 64)),
+        ("public_scale", (32, 64)),
+        ("private_scale", (32, 64)),
+    ],
+)
+def test_the_fitted_protocol_takes_its_round_trips_from_cheetah(protocol, kind, shape):
+    operation = Operation("softmax", "-", kind, shape)
+    fitted, measured = (charge(operation, protocol(name)) for name in ("aero_paper", "spu_cheetah_0_9_5"))
+    assert fitted.rounds == pytest.approx(measured.rounds)
