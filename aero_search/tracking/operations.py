@@ -1,0 +1,97 @@
+"""What is told to a tracking store, as data: runs, batches, files, ends.
+
+A run is named before the store knows it: `Create.run` is ours, and stays so if the store cannot be reached.
+An operation that could not be sent holds all that a later attempt needs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+Status = Literal["RUNNING", "FINISHED", "FAILED", "KILLED"]
+
+# MLflow's limits on one log_batch.
+MAX_METRICS, MAX_PARAMS, MAX_TAGS, MAX_VALUES = 1000, 100, 100, 1000
+MAX_PARAM_LENGTH, MAX_TAG_LENGTH = 6000, 5000
+
+
+@dataclass(frozen=True)
+class Point:
+    """One value of a metric; `time_ms` since the epoch."""
+
+    name: str
+    value: float
+    step: int
+    time_ms: int
+
+
+@dataclass(frozen=True)
+class Create:
+    """A new run, running."""
+
+    run: str
+    name: str
+    tags: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Values of a run, within MLflow's limits; see `batches`."""
+
+    run: str
+    metrics: tuple[Point, ...] = ()
+    params: Mapping[str, str] = field(default_factory=dict)
+    tags: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class File:
+    """A file for a run, under `folder` of its artifacts."""
+
+    run: str
+    path: Path
+    folder: str | None = None
+
+
+@dataclass(frozen=True)
+class Text:
+    """A text file for a run, such as a JSON document."""
+
+    run: str
+    text: str
+    name: str
+
+
+@dataclass(frozen=True)
+class End:
+    """The status of a run from now on; RUNNING takes it up again."""
+
+    run: str
+    status: Status
+
+
+Operation = Create | Batch | File | Text | End
+
+
+def batches(
+    run: str,
+    metrics: tuple[Point, ...] = (),
+    params: Mapping[str, object] | None = None,
+    tags: Mapping[str, str] | None = None,
+) -> Iterator[Batch]:
+    """Cut values into batches that MLflow takes; long texts are cut as well."""
+    texts = [(name, _cut(str(value), MAX_PARAM_LENGTH)) for name, value in (params or {}).items()]
+    notes = [(name, _cut(value, MAX_TAG_LENGTH)) for name, value in (tags or {}).items()]
+    while metrics or texts or notes:
+        some_texts, texts = texts[:MAX_PARAMS], texts[MAX_PARAMS:]
+        some_notes, notes = notes[:MAX_TAGS], notes[MAX_TAGS:]
+        room = min(MAX_METRICS, MAX_VALUES - len(some_texts) - len(some_notes))
+        points, metrics = metrics[:room], metrics[room:]
+        yield Batch(run, points, dict(some_texts), dict(some_notes))
+
+
+def _cut(text: str, length: int) -> str:
+    return text if len(text) <= length else text[: length - 1] + "…"
