@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +29,9 @@ from aero_search.training.result import RESULT_FILE, Result, read_result
 
 # After this many asks a space counts as used up: the others were duplicates and impossible architectures.
 _ASKS_PER_TRIAL, _SPARE_ASKS = 20, 50
+# After so many proposals in a row that need no training, the next are random: a model that sees nothing new
+# may ask for the same point for ever.
+_PATIENCE = 5
 
 
 @dataclass(frozen=True)
@@ -105,8 +108,11 @@ class Study:
         """
         with self._claims:
             self._give_back_orphans()
+            wasted = 0
             while self.left(spec, only_queued):
-                self.study.sampler = make_sampler(spec.sampler, spec.seed, len(self._trials()))
+                sampler = spec.sampler if wasted < _PATIENCE else replace(spec.sampler, name="random")
+                self.study.sampler = make_sampler(sampler, spec.seed, len(self._trials()))
+                wasted += 1
                 trial = self.study.ask()
                 overrides = space.overrides(space.suggest(trial))
                 try:
