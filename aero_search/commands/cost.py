@@ -5,25 +5,103 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
 
+from aero_search.architecture import notation
 from aero_search.config.command import Command
 from aero_search.config.request import Request
-from aero_search.cost.document import cost_document
+from aero_search.cost import (
+    Cost,
+    compare_published,
+    cost_document,
+    estimate,
+    published_document,
+    single_changes,
+)
+from aero_search.errors import RequestError
+
+
+@dataclass(frozen=True)
+class CostOptions:
+    """conf/cost.yaml"""
+
+    table: Literal["published"] | None
+    plot: str | None
+    decode: bool
+    flops_convention: Literal["full", "aero"]
 
 
 def run(request: Request) -> Request:
-    """Everything is priced when all requests of a sweep are known; only check here that it can be."""
-    _ = request.architecture, request.protocol, request.network
+    """Check that the request can be priced; printing waits until all requests of a sweep are known."""
+    _ = request.architecture, request.protocol, request.network, request.options(CostOptions)
     return request
 
 
 def finish(requests: Sequence[Request]) -> None:
     """Print the costs of one request, or of a sweep beside each other."""
-    documents = [cost_document(r.architecture, r.protocol, r.network) for r in requests]
-    if requests[0].format == "json":
-        json.dump(documents[0] if len(documents) == 1 else documents, sys.stdout, indent=1, allow_nan=False)
-        print()
+    options = requests[0].options(CostOptions)
+    if options.table == "published":
+        _published(requests)
+    elif requests[0].format == "json":
+        documents = [
+            cost_document(r.architecture, r.protocol, r.network, options.flops_convention, options.decode)
+            for r in requests
+        ]
+        _print_json(documents[0] if len(documents) == 1 else documents)
+    else:
+        _tables(requests, options.decode)
+    if options.plot is not None:
+        _plot(requests, options.plot, options.decode)
+
+
+def _tables(requests: Sequence[Request], decode: bool) -> None:
+    from rich.console import Console
+
+    from aero_search.report.cost import cost_report, variants_table
+
+    console = Console()
+    if len(requests) > 1:
+        console.print(variants_table(_named_costs(requests, decode)))
         return
+    request = requests[0]
+    cost = estimate(request.architecture, request.protocol, request.network, decode)
+    changes = single_changes(request.architecture, request.protocol, request.network)
+    name = notation(request.architecture)
+    console.print(cost_report(name, cost, request.protocol, request.network, changes))
+
+
+def _published(requests: Sequence[Request]) -> None:
+    from rich.console import Console
+
+    from aero_search.report.cost import published_report
+
+    if len(requests) > 1:
+        raise RequestError("table=published compares all published rows already: leave --multirun out")
+    comparisons = compare_published(requests[0].protocol, requests[0].network)
+    if requests[0].format == "json":
+        _print_json(published_document(comparisons))
+    else:
+        Console().print(published_report(comparisons))
+
+
+def _plot(requests: Sequence[Request], name: str, decode: bool) -> None:
+    from aero_search.report.cost import plot_costs
+
+    path = plot_costs(_named_costs(requests, decode), Path(name))
+    print(f"picture: {path}", file=sys.stderr)
+
+
+def _named_costs(requests: Sequence[Request], decode: bool) -> list[tuple[str, Cost]]:
+    return [
+        (notation(r.architecture), estimate(r.architecture, r.protocol, r.network, decode)) for r in requests
+    ]
+
+
+def _print_json(document: object) -> None:
+    json.dump(document, sys.stdout, indent=1, allow_nan=False)
+    print()
 
 
 COMMAND = Command("cost", run, sweep="basic", finish=finish)

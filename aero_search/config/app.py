@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import sys
+import tempfile
 from collections.abc import Sequence
 from typing import Any
 
@@ -21,12 +22,11 @@ from aero_search.errors import AeroSearchError, RequestError
 # Hydra's own logs and folders are off: results have one place, under output_dir.
 _QUIET_HYDRA = (
     "hydra.output_subdir=null",
-    "hydra.run.dir=.",
-    "hydra.sweep.dir=.",
     "hydra.sweep.subdir=.",
     "hydra/job_logging=none",
     "hydra/hydra_logging=none",
 )
+_HYDRA_FOLDERS = ("hydra.run.dir", "hydra.sweep.dir")
 # Hydra flags that print something about the configuration instead of running the command.
 _INSPECTING = ("--help", "-h", "--hydra-help", "--cfg", "-c", "--info", "-i", "--shell-completion", "-sc")
 
@@ -77,20 +77,31 @@ def _hydra_main(command: Command, argv: list[str]) -> list[Any]:
     from hydra.core.hydra_config import HydraConfig
 
     results: list[Any] = []
+    problems: list[Exception] = []
 
     def task(cfg: DictConfig) -> None:
-        results.append(command.run(read_request(cfg, HydraConfig.get().overrides.task)))
+        # Hydra announces what a job raises; ours are told once, by the command line.
+        try:
+            results.append(command.run(read_request(cfg, HydraConfig.get().overrides.task)))
+        except Exception as problem:
+            problems.append(problem)
 
     # Hydra prints a traceback and exits unless told to let the exception through to us.
     os.environ["HYDRA_FULL_ERROR"] = "1"
     saved = sys.argv
     quiet = [setting for setting in _QUIET_HYDRA if not _chosen(setting, argv)]
+    # Hydra's basic sweeper leaves a multirun.yaml in its folder.
+    scratch = tempfile.TemporaryDirectory(prefix="aero-search-")
+    quiet += [f"{name}={scratch.name}" for name in _HYDRA_FOLDERS if not _chosen(name, argv)]
     sys.argv = [f"aero-search {command.config}", *argv, *quiet]
     entry = hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name=command.config)
     try:
         entry(task)()
     finally:
         sys.argv = saved
+        scratch.cleanup()
+    if problems:
+        raise problems[0]
     return results
 
 

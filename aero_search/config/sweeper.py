@@ -53,9 +53,14 @@ class WorkerTask:
 
     worker: Worker | None = field(default=None)
 
-    def __call__(self, cfg: DictConfig) -> int:
+    def __call__(self, cfg: DictConfig) -> Exception | None:
+        """Returns what went wrong instead of raising it: Hydra would announce it with a job that means nothing."""
         assert self.worker is not None, "launched before the sweep has begun"
-        return self.worker.run()
+        try:
+            self.worker.run()
+        except Exception as problem:
+            return problem
+        return None
 
 
 class StudySweep:
@@ -140,7 +145,8 @@ class StudySweep:
                 raise WorkerDiedError(" ".join(str(problem).split())[:200]) from problem
             raise
         for job in returns:
-            _ = job.return_value  # raises what the worker raised
+            if isinstance(job.return_value, Exception):
+                raise job.return_value
 
     def _launcher_config(self, count: int) -> DictConfig:
         """The configured launcher; joblib where that is Hydra's serial default and there are more workers."""

@@ -6,7 +6,7 @@ and a `Network`, bytes, round trips and seconds. Pure Python and NumPy.
 
 from aero_search.cost.batch import Pricer, Prices, price_batch
 from aero_search.cost.calibrate import Calibration, calibrate_published
-from aero_search.cost.document import cost_document
+from aero_search.cost.document import cost_document, published_document
 from aero_search.cost.estimate import CommunicationBytes, Cost, LatencySeconds, estimate
 from aero_search.cost.flops import Flops, NonlinearOp, flops, nonlinear_operations
 from aero_search.cost.inventory import PARTS, Operation, inventory
@@ -50,6 +50,7 @@ __all__ = [
     "price_batch",
     "published_architecture",
     "published_differences",
+    "published_document",
     "published_rows",
     "single_changes",
 ]

@@ -9,6 +9,7 @@ from aero_search.cost.estimate import estimate
 from aero_search.cost.flops import Convention, flops, nonlinear_operations
 from aero_search.cost.network import Network
 from aero_search.cost.protocol import Protocol
+from aero_search.cost.published import Comparison, published_differences
 from aero_search.schema import to_mapping
 
 
@@ -52,3 +53,38 @@ def cost_document(
     }
     plain: dict[str, Any] = to_mapping(document)
     return plain
+
+
+def published_document(comparisons: tuple[Comparison, ...]) -> dict[str, Any]:
+    """AERO's rows and what a protocol predicts for them; errors are predicted / published - 1."""
+    return {
+        "rows": [
+            {
+                "dataset": c.row.dataset,
+                "variant": c.row.variant,
+                "n_layer": c.row.n_layer,
+                "seq_len": c.row.seq_len,
+                "ffn_layers": c.row.ffn_layers,
+                "split": c.row.split,
+                "comm_gb": {"published": c.row.comm_gb, "predicted": c.comm_gb, "error": c.comm_error},
+                "latency_min": {
+                    "published": c.row.latency_min,
+                    "predicted": c.latency_min,
+                    "error": c.latency_error,
+                },
+            }
+            for c in comparisons
+        ],
+        "differences_gb": [
+            {
+                "before": d.before.variant,
+                "after": d.after.variant,
+                "n_layer": d.before.n_layer,
+                "seq_len": d.before.seq_len,
+                "published": d.published_gb,
+                "predicted": d.predicted_gb,
+                "error": d.error,
+            }
+            for d in published_differences(comparisons)
+        ],
+    }
