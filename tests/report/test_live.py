@@ -118,6 +118,16 @@ def test_the_terminal_is_restored_when_the_search_breaks(snapshot: Snapshot) -> 
     assert "\x1b[?25h" in stream.getvalue()
 
 
+def test_the_terminal_is_restored_when_the_first_look_is_interrupted() -> None:
+    def take() -> Snapshot:
+        raise KeyboardInterrupt
+
+    stream = StringIO()
+    with pytest.raises(KeyboardInterrupt), LiveView(take, Console(file=stream, force_terminal=True)):
+        pass
+    assert "\x1b[?25h" in stream.getvalue()
+
+
 @pytest.mark.parametrize("terminal", [True, False])
 def test_a_snapshot_that_raises_is_no_ones_problem(snapshot: Snapshot, terminal: bool) -> None:
     calls = [0]
