@@ -106,6 +106,27 @@ def front_markdown(front: Front) -> str:
     return f"{table}\n\n{KNEE} best balance. {front_summary(front)}\n"
 
 
+def front_rows(front: Front) -> list[dict[str, object]]:
+    """The front as plain rows for other tables, such as MLflow's: same keys in every row, SI units.
+
+    `saving_*` is how many times less than the baseline; `change_percent` is None where none is trained.
+    """
+    knee = front.knee() if front.points else None
+    rows: list[dict[str, object]] = []
+    for record in front.points:
+        known, perplexity = front.baseline_perplexity, record.perplexity
+        row: dict[str, object] = {
+            "architecture": record.notation,
+            "perplexity": perplexity,
+            "change_percent": 100 * (perplexity / known - 1) if known and perplexity else None,
+        }
+        for metric in front.objective.costs:
+            row[metric] = record.costs[metric]
+            row[f"saving_{metric}"] = front.saving(record, metric) if record.costs[metric] else None
+        rows.append({**row, "lr": record.lr, "trial": record.number, "knee": record is knee})
+    return rows
+
+
 @dataclass
 class _Row:
     """One line of a table as text; `change` is None where no baseline is trained."""

@@ -98,8 +98,10 @@ class LiveView:
     """
 
     def __init__(self, snapshot: Callable[[], Snapshot], console: Console, interval: float = 1.0) -> None:
-        """Args:
-        snapshot: called from the background thread every `interval` seconds.
+        """Prepare a view; nothing is shown before the context begins.
+
+        Args:
+            snapshot: called every `interval` seconds, from the background thread.
         """
         self._snapshot, self._console, self._interval = snapshot, console, interval
         self._drawn = console.is_terminal and not console.is_dumb_terminal
@@ -113,8 +115,14 @@ class LiveView:
         if self._drawn:
             self._live = Live(console=self._console, auto_refresh=False, transient=True)
             self._live.start()
-        self._refresh()
-        self._thread.start()
+        try:
+            self._refresh()
+            self._thread.start()
+        except BaseException:
+            # Ctrl-C while the first snapshot is taken: no context has begun that would end.
+            if self._live is not None:
+                self._live.stop()
+            raise
         return self
 
     def __exit__(
