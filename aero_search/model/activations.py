@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from aero_search.architecture.spec import Activation
 
-# The slope a leaky ReLU has, and the one a learned slope starts from. AERO (section 3.1) reports that learned
+# The slope a leaky ReLU has, and the one a learned slope starts from. AERO (step 1) reports that learned
 # slopes go to 0 without LayerNorm but not where they start: PyTorch's default is our choice.
 LEAKY_SLOPE = 0.01
 

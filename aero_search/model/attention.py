@@ -19,7 +19,7 @@ from aero_search.model.rotary import Rotary
 class Temperature(nn.Module):
     """t = temperature_init * exp(s), one for each head and query position; s is learned and starts at 0.
 
-    AERO (section 4) learns t itself and does not publish how it stays positive. The exponential keeps it so,
+    AERO (step 4) learns t itself and does not publish how it stays positive. The exponential keeps it so,
     and a step of the optimizer changes t by the same share whatever its starting value.
     """
 

@@ -33,7 +33,7 @@ class FeedForward(nn.Module):
 
 
 class FusedFeedForward(nn.Module):
-    """One d_model x d_model linear: what two linears with nothing between them are (AERO, section 3.3)."""
+    """One d_model x d_model linear: what two linears with nothing between them are (AERO, step 3)."""
 
     def __init__(self, architecture: Architecture) -> None:
         super().__init__()

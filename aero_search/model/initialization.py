@@ -45,7 +45,9 @@ def initialize(model: nn.Module, architecture: Architecture, seed: int, std: flo
                 module.weight.zero_()
             else:
                 generator = torch.Generator().manual_seed(_tensor_seed(seed, name))
-                module.weight.normal_(0.0, std, generator=generator)
+                # Drawn on the CPU whatever the model's device, so that the numbers are the same everywhere.
+                drawn = torch.empty(module.weight.shape, device="cpu").normal_(0.0, std, generator=generator)
+                module.weight.copy_(drawn)
             if isinstance(module, nn.Linear) and module.bias is not None:
                 module.bias.zero_()
 

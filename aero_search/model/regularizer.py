@@ -1,4 +1,4 @@
-"""The head-wise entropy penalty (AERO, arXiv 2410.13060v2, section 4; arXiv 2501.03489v2, algorithm 1).
+"""The head-wise entropy penalty (AERO, arXiv 2410.13060v2, step 4; arXiv 2501.03489v2).
 
 Shapes: l layer, b batch, h head, t query position.
 """

@@ -1,4 +1,4 @@
-"""What keeps a model without normalization and nonlinearity trainable (AERO, section 3.2)."""
+"""What keeps a model without normalization and nonlinearity trainable (AERO, step 2)."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from aero_search.model.attention import Attention
 
 
 class Scaling(nn.Module):
-    """X = beta * X_SA + FFN(X_SA) / alpha with learnable scalars (AERO, section 3.2, scaled feed-forward).
+    """X = beta * X_SA + FFN(X_SA) / alpha with learnable scalars (AERO, step 2).
 
     Their starting value is not published; both start at 1, the plain residual connection.
     """

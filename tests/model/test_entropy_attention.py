@@ -13,7 +13,8 @@ from torch import Tensor
 
 from aero_search.architecture import Regularizer
 from aero_search.model import attention_with_entropy, entropy_penalty, largest_entropy
-from aero_search.model.entropy_attention import BLOCK, _flex_attention_with_entropy
+from aero_search.model.entropy_attention import MAX_ROWS as BLOCK
+from aero_search.model.entropy_attention import _flex_attention_with_entropy
 
 
 def reference_attention(q: Tensor, k: Tensor, v: Tensor, temperature: Tensor) -> tuple[Tensor, Tensor]:
