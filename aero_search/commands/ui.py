@@ -18,18 +18,17 @@ class UiOptions:
 
 def run(request: Request) -> None:
     """Open the dashboard and wait."""
-    from aero_search.tracking.dashboard import dashboard
+    from aero_search.tracking.dashboard import dashboard, stop, url
 
     options = request.options(UiOptions)
     server = dashboard(request.tracking, request.output_dir, options.port)
-    print(f"MLflow: http://127.0.0.1:{options.port}  (Ctrl-C stops it)", flush=True)
+    print(f"MLflow: {url(options.port)}  (Ctrl-C stops it)", flush=True)
     try:
         code = server.wait()
     except KeyboardInterrupt:
         return
     finally:
-        server.terminate()
-        server.wait()
+        stop(server)
     raise AeroSearchError(f"the dashboard ended by itself, exit code {code}")
 
 

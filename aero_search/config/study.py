@@ -11,7 +11,7 @@ from rich.console import Console
 from aero_search.architecture import parse_notation
 from aero_search.config.request import Request
 from aero_search.data import prepare
-from aero_search.report.front import front_markdown, print_front
+from aero_search.report.front import front_markdown, front_rows, print_front
 from aero_search.report.live import LiveView, Snapshot
 from aero_search.report.plot import plot_front
 from aero_search.search.conductor import Conductor
@@ -124,13 +124,12 @@ def publish(conductor: Conductor, front: Front, done: int, tracker: Tracker, par
     """Write the front's files into the study's folder and to the parent run."""
     plan = conductor.plan
     pictures = plot_front(front, plan.folder)
-    document = front.document()
     tracker.update_study(
         parent_run,
         metrics=_front_metrics(front, done),
         step=done,
-        front_document=document,
-        front_rows=[{k: v for k, v in row.items() if k != "overrides"} for row in document["front"]],
+        front_document=front.document(),
+        front_rows=front_rows(front),
         pictures=list(pictures.values()),
         description=_description(conductor, front, done),
     )
