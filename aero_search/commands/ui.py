@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from dataclasses import dataclass
 
 from aero_search.config.command import Command
@@ -21,6 +22,9 @@ def run(request: Request) -> None:
     from aero_search.tracking.dashboard import dashboard, stop, url
 
     options = request.options(UiOptions)
+    # A terminal that closes or a supervisor that stops the command takes the server with it.
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.default_int_handler)
     server = dashboard(request.tracking, request.output_dir, options.port)
     print(f"MLflow: {url(options.port)}  (Ctrl-C stops it)", flush=True)
     try:

@@ -5,6 +5,7 @@ rich, matplotlib and plotly are imported where they are used, so that importing 
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -302,9 +303,9 @@ def _plot_image(names: Sequence[str], bars: dict[str, list[float]], path: Path, 
         left = [before + width for before, width in zip(left, widths, strict=True)]
     for i, width in enumerate(left):
         axes.annotate(f" {width:.3g}", (width, i), ha="left", va="center", fontsize=9)
-    axes.set_yticks(range(len(names)), names)
+    axes.set_yticks(range(len(names)), [textwrap.fill(name, 30) for name in names])
     axes.invert_yaxis()
-    axes.set_xlim(right=1.08 * max(left))
+    axes.set_xlim(right=1.12 * max(left))
     axes.set_xlabel(f"{quantity} ({_AXES[quantity]})")
     axes.spines[["top", "right"]].set_visible(False)
     axes.legend(frameon=False, fontsize=8, loc="upper left", bbox_to_anchor=(1.0, 1.0))

@@ -1,0 +1,94 @@
+"""Imports point one way, the boundary is the only one to see OmegaConf, and light commands stay light."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import aero_search
+
+PACKAGE = Path(aero_search.__file__).parent
+# A package may import from packages of a lower rank, and from itself.
+RANK = {
+    "errors": -1,
+    "schema": 0,
+    "architecture": 1,
+    "space": 2,
+    "cost": 2,
+    "model": 3,
+    "data": 3,
+    "training": 4,
+    "tracking": 5,
+    "search": 6,
+    "report": 7,
+    "export": 7,
+    "measure": 7,
+    "config": 8,
+    "commands": 9,
+    "cli": 10,
+    "__main__": 11,
+}
+MODULES = sorted(path for path in PACKAGE.glob("**/*.py") if path != PACKAGE / "__init__.py")
+
+
+def imported(path: Path) -> Iterator[str]:
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield node.module
+
+
+def room(path: Path) -> str:
+    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_imports_point_one_way(path: Path) -> None:
+    here = room(path)
+    for name in imported(path):
+        if name.startswith("aero_search."):
+            there = name.split(".")[1]
+            assert there == here or RANK[there] < RANK[here], f"{here} imports {name}"
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_only_the_boundary_sees_hydra(path: Path) -> None:
+    if room(path) != "config":
+        assert not {name.split(".")[0] for name in imported(path)} & {"omegaconf", "hydra"}
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_nothing_can_be_unpickled_or_executed(path: Path) -> None:
+    assert not {name.split(".")[0] for name in imported(path)} & {"pickle", "dill", "marshal", "shelve"}
+    calls = {ast.unparse(n.func) for n in ast.walk(ast.parse(path.read_text())) if isinstance(n, ast.Call)}
+    assert not calls & {"eval", "exec", "yaml.load", "yaml.unsafe_load", "yaml.full_load", "torch.load"}
+
+
+@pytest.mark.parametrize(
+    ("module", "absent"),
+    [
+        ("aero_search.cli", ("hydra", "numpy", "torch", "rich")),
+        (
+            "aero_search.commands.cost",
+            ("torch", "lightning", "mlflow", "optuna", "matplotlib", "plotly", "pandas"),
+        ),
+        ("aero_search.commands.front", ("torch", "lightning", "mlflow", "matplotlib", "plotly")),
+    ],
+)
+def test_light_commands_import_nothing_heavy(module: str, absent: tuple[str, ...]) -> None:
+    code = f"import sys, {module}; print([m for m in {absent!r} if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_every_folder_says_what_lives_there() -> None:
+    for folder in PACKAGE.iterdir():
+        if folder.is_dir() and folder.name != "__pycache__" and any(folder.glob("*.py")):
+            docstring = ast.get_docstring(ast.parse((folder / "__init__.py").read_text()))
+            assert docstring, folder.name

@@ -1,0 +1,151 @@
+"""A training run: reproducible, honest about its end, and the same data for every architecture."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from aero_search.architecture import Architecture, Attention, Layer, Regularizer, Stabilizer
+from aero_search.data import Corpus, CorpusSpec, prepare
+from aero_search.model import Decoder, build_model, load_weights
+from aero_search.training.health import (
+    PLATEAU_SHARE,
+    collapsed_layer,
+    corpus_unigram_loss,
+    divergence,
+    on_plateau,
+    unigram_loss,
+)
+from aero_search.training.module import lr_factor
+from aero_search.training.result import CurvePoint, read_result
+from aero_search.training.run import train
+from tests.search.fakes import RECIPE
+
+ARCHITECTURE = Architecture(n_head=2, d_model=16, seq_len=16, vocab_size=300, layers=(Layer(),) * 2)
+SHORT = replace(RECIPE, steps=60, lr=3e-2, batch_size=8, validate_every=30, validation_sequences=16)
+
+
+@pytest.fixture(scope="module")
+def corpus(text_folder: Path) -> Corpus:
+    return prepare(CorpusSpec("text_folder", path=str(text_folder)), 300, quiet=True)
+
+
+class Recorder:
+    """A listener that keeps what it hears."""
+
+    def __init__(self) -> None:
+        self.losses: list[float] = []
+        self.points: list[CurvePoint] = []
+
+    def step(self, step: int, loss: float) -> None:
+        assert step == len(self.losses) + 1
+        self.losses.append(loss)
+
+    def validated(self, point: CurvePoint, entropy: list[list[float]]) -> None:
+        assert len(entropy) == 2
+        self.points.append(point)
+
+
+def test_same_seed_same_digits_and_another_seed_others(corpus: Corpus, tmp_path: Path) -> None:
+    first, second = (train(ARCHITECTURE, SHORT, corpus, tmp_path / name) for name in ("a", "b"))
+    other = train(ARCHITECTURE, replace(SHORT, seed=1), corpus, tmp_path / "c")
+    assert first.perplexity == second.perplexity
+    assert [p.validation_loss for p in first.curve] == [p.validation_loss for p in second.curve]
+    assert first.perplexity != other.perplexity
+
+
+def test_what_a_finished_run_leaves(corpus: Corpus, tmp_path: Path) -> None:
+    heard = Recorder()
+    result = train(ARCHITECTURE, SHORT, corpus, tmp_path, listeners=(heard,))
+    assert read_result(tmp_path) == result
+    assert [point.step for point in result.curve] == [30, 60]
+    assert result.verdict == "finished"
+    assert heard.points == list(result.curve)
+    assert len(heard.losses) == 60
+    assert heard.losses[-1] < heard.losses[0]
+    assert result.tokens == 60 * 8 * 16
+    assert result.fingerprint == corpus.fingerprint
+    assert len(result.entropy) == 2
+    model: Decoder = build_model(ARCHITECTURE)
+    load_weights(model, tmp_path / "weights.safetensors")
+    assert not any(p.suffix in (".pt", ".ckpt", ".pkl") for p in tmp_path.iterdir())
+
+
+def test_the_reported_perplexity_is_the_saved_weights_own(corpus: Corpus, tmp_path: Path) -> None:
+    from aero_search.data.datamodule import TokenDataModule
+
+    result = train(ARCHITECTURE, SHORT, corpus, tmp_path)
+    model = build_model(ARCHITECTURE).eval()
+    load_weights(model, tmp_path / "weights.safetensors")
+    nats, tokens = 0.0, 0
+    with torch.no_grad():
+        for batch in TokenDataModule(corpus, 16, 8, 60, 0, 16).val_dataloader():
+            loss = model.loss(batch[:, :-1], batch[:, 1:]).cross_entropy
+            nats, tokens = nats + float(loss) * batch[:, 1:].numel(), tokens + batch[:, 1:].numel()
+    assert nats / tokens == pytest.approx(result.validation_loss, rel=1e-5)
+
+
+def test_a_diverged_run_is_a_result(corpus: Corpus, tmp_path: Path) -> None:
+    linear = replace(ARCHITECTURE, layers=(Layer("none", "quadratic"),) * 2, final_norm="none")
+    result = train(linear, replace(SHORT, lr=1e4, clip=0.0, warmup_ratio=0.0), corpus, tmp_path)
+    assert result.verdict == "diverged"
+    assert result.perplexity is None
+    assert "learning rate 10000" in result.reason
+    assert "step" in result.reason
+    assert not (tmp_path / "weights.safetensors").exists()
+    assert read_result(tmp_path) == result
+
+
+def test_a_run_that_learns_nothing_is_stopped_at_half_the_budget(corpus: Corpus, tmp_path: Path) -> None:
+    result = train(ARCHITECTURE, replace(SHORT, lr=1e-9), corpus, tmp_path)
+    assert (result.verdict, result.steps) == ("plateau", 30)
+    assert result.perplexity is not None
+    assert result.perplexity > result.unigram_perplexity**PLATEAU_SHARE
+
+
+def test_the_regularized_model_trains_through_the_same_run(corpus: Corpus, tmp_path: Path) -> None:
+    regularized = replace(
+        ARCHITECTURE,
+        layers=(Layer("none", "identity", "fused"),) * 2,
+        attention=Attention(temperature="learned"),
+        stabilizer=Stabilizer("scaled"),
+        regularizer=Regularizer(weight=0.02),
+    )
+    result = train(regularized, SHORT, corpus, tmp_path)
+    assert result.notation == "EReg(SM(t) + ScFuFFN)"
+    assert result.perplexity is not None
+
+
+def test_unigram_loss_in_closed_form(corpus: Corpus) -> None:
+    import numpy as np
+
+    train_tokens = np.asarray([0, 0, 0, 1], dtype=np.uint16)
+    half = unigram_loss(train_tokens, np.asarray([0, 1], dtype=np.uint16), vocab_size=2)
+    assert half == pytest.approx(-(np.log(4 / 6) + np.log(2 / 6)) / 2)
+    assert 3.0 < corpus_unigram_loss(corpus) < np.log(300)
+    assert on_plateau(corpus_unigram_loss(corpus), corpus_unigram_loss(corpus))
+
+
+def test_verdicts_name_layer_and_step() -> None:
+    assert collapsed_layer([[1.0, 2.0], [0.5, 0.0], [float("nan"), 1.0]]) == 1
+    assert collapsed_layer([[1.0, 2.0]]) is None
+    assert (
+        divergence(1200, 3e-3, [[1.0], [1.0], [1.0], [0.0]])
+        == "collapsed at layer 3, step 1,200, learning rate 0.003"
+    )
+    assert divergence(7, 3e-3, []) == "diverged at step 7, learning rate 0.003"
+
+
+def test_the_schedule_rises_and_falls() -> None:
+    recipe = replace(RECIPE, steps=100, warmup_ratio=0.1, lr_end_ratio=0.2)
+    factors = [lr_factor(step, recipe) for step in range(101)]
+    assert factors[0] == pytest.approx(1 / 11)
+    assert max(factors) == factors[10] == 1.0
+    assert factors[55] == pytest.approx(0.6)
+    assert factors[100] == pytest.approx(0.2)
+    cosine = [lr_factor(step, replace(recipe, schedule="cosine")) for step in range(101)]
+    assert cosine[55] == pytest.approx(0.6)
+    assert cosine[100] == pytest.approx(0.2)
