@@ -42,6 +42,8 @@ def run(request: Request) -> Request:
 def finish(requests: Sequence[Request]) -> None:
     """Print the costs of one request, or of a sweep beside each other."""
     options = requests[0].options(CostOptions)
+    if options.plot is not None:
+        _plot(requests, options.plot, options.decode)
     if options.table == "published":
         _published(requests)
     elif requests[0].format == "json":
@@ -52,8 +54,6 @@ def finish(requests: Sequence[Request]) -> None:
         _print_json(documents[0] if len(documents) == 1 else documents)
     else:
         _tables(requests, options.decode)
-    if options.plot is not None:
-        _plot(requests, options.plot, options.decode)
 
 
 def _tables(requests: Sequence[Request], decode: bool) -> None:

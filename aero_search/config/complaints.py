@@ -46,7 +46,10 @@ def _shipped_options(group: str) -> list[str]:
 
 
 def _unknown_key(key: str, config_name: str | None) -> str:
-    return f"{key} is not a setting: {nearest(key, _near_keys(key, config_name))}"
+    names = _near_keys(key, config_name)
+    if key in names:
+        return f"{key} is no choice in this configuration but a group of settings: write {key}.FIELD=VALUE"
+    return f"{key} is not a setting: {nearest(key, names)}"
 
 
 def _near_keys(key: str, config_name: str | None) -> list[str]:
