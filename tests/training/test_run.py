@@ -74,6 +74,12 @@ def test_what_a_finished_run_leaves(corpus: Corpus, tmp_path: Path) -> None:
     assert not any(p.suffix in (".pt", ".ckpt", ".pkl") for p in tmp_path.iterdir())
 
 
+def test_the_last_step_is_validated_whatever_the_interval(corpus: Corpus, tmp_path: Path) -> None:
+    result = train(ARCHITECTURE, replace(SHORT, steps=70), corpus, tmp_path)
+    assert [point.step for point in result.curve] == [30, 60, 70]
+    assert result.perplexity == result.curve[-1].perplexity
+
+
 def test_the_reported_perplexity_is_the_saved_weights_own(corpus: Corpus, tmp_path: Path) -> None:
     from aero_search.data.datamodule import TokenDataModule
 
