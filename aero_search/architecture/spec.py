@@ -11,7 +11,7 @@ from typing import Literal
 
 Family = Literal["gpt2", "pythia", "llama"]
 Norm = Literal["layernorm", "rmsnorm", "none"]
-Activation = Literal[
+Nonlinearity = Literal[
     "gelu",
     "gelu_tanh",
     "relu",
@@ -21,8 +21,8 @@ Activation = Literal[
     "squared_relu",
     "quadratic",
     "silu",
-    "identity",
 ]
+Activation = Literal[Nonlinearity, "identity"]
 FeedForward = Literal["full", "fused", "none"]
 StabilizerKind = Literal["none", "scaled", "weight_norm", "spectral_norm"]
 StabilizerTargets = Literal["qk", "ffn", "qk+ffn", "qkv+ffn", "qkvo+ffn"]

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 from aero_search.architecture import Architecture
+from aero_search.architecture.spec import Nonlinearity
 from aero_search.cost.inventory import MATMUL_KINDS, Operation, inventory
 
 Convention = Literal["full", "aero"]
@@ -14,19 +15,7 @@ NORM_FLOPS_PER_ELEMENT = 5
 """What fvcore counts for an affine layer norm: mean, difference, square, scale and affine, one each."""
 
 _NORMS = ("layernorm", "rmsnorm")
-_NONLINEAR = (
-    "softmax",
-    *_NORMS,
-    "gelu",
-    "gelu_tanh",
-    "relu",
-    "leaky_relu",
-    "leaky_relu_learned",
-    "leaky_relu_shared",
-    "squared_relu",
-    "quadratic",
-    "silu",
-)
+_NONLINEAR = ("softmax", *_NORMS, *get_args(Nonlinearity))
 
 
 @dataclass(frozen=True, slots=True)

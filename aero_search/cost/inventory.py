@@ -26,6 +26,7 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 from aero_search.architecture import Architecture, Layer
+from aero_search.architecture.spec import Nonlinearity
 
 Part = Literal[
     "embedding",
@@ -48,15 +49,7 @@ ElementKind = Literal[
     "softmax",
     "layernorm",
     "rmsnorm",
-    "gelu",
-    "gelu_tanh",
-    "relu",
-    "leaky_relu",
-    "leaky_relu_learned",
-    "leaky_relu_shared",
-    "squared_relu",
-    "quadratic",
-    "silu",
+    Nonlinearity,
 ]
 Kind = MatmulKind | ElementKind
 PARTS: tuple[Part, ...] = get_args(Part)

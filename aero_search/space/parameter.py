@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -22,7 +23,7 @@ class Suggest(Protocol):
 
 
 @dataclass(frozen=True)
-class Parameter:
+class Parameter(ABC):
     """What all parameters share.
 
     Attributes:
@@ -37,13 +38,13 @@ class Parameter:
         """Whether this parameter counts, given the parameters before it."""
         return all(assignment.get(name, _ABSENT) in values for name, values in self.when.items())
 
+    @abstractmethod
     def suggest(self, trial: Suggest) -> Value:
         """Draw a value from an Optuna trial."""
-        raise NotImplementedError  # abstract: Parameter itself is never in a space
 
+    @abstractmethod
     def contains(self, value: Value) -> bool:
         """Whether the parameter can take this value."""
-        raise NotImplementedError  # abstract: Parameter itself is never in a space
 
 
 _ABSENT = object()
