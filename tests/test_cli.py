@@ -59,6 +59,11 @@ BAD = {
     "export study=does_not_exist pick=knee": r"study=does_not_exist does not exist",
     "front": r"there is no study under output_dir=outputs",
     "ui": r"output_dir",
+    "search study.name=../x": r"study.name=../x must be letters",
+    "search output_dir=/proc/nowhere": r"output_dir=/proc/nowhere cannot be written to",
+    "search recipe.lr=tag(log,interval(0,1))": r"parameter recipe.lr has log: true, so low=0.0 must be above 0",
+    "search recipe.lr=interval(5,1)": r"low=5.0 above high=1.0",
+    "calibrate name=a/b": r"name=a/b must be letters",
     "frobnicate": r"'frobnicate' is not a command",
     "serch": r"did you mean 'search'",
 }
@@ -115,12 +120,12 @@ def test_calibration_writes_the_shipped_files(capsys: pytest.CaptureFixture[str]
     from aero_search.config.paths import conf_dir
 
     assert main(["calibrate", "to=mine"]) == 0
-    for name in ("protocol/aero_paper.yaml", "network/paper.yaml"):
-        assert (tmp_path / "mine" / name).read_text() == (conf_dir() / name).read_text()
-    capsys.readouterr()
-    line = "cost --config-dir mine protocol=aero_paper network=paper format=json"
-    assert main(line.split()) == 0
-    assert json.loads(capsys.readouterr().out)["protocol"] == "aero_paper"
+    for name in ("protocol/aero_paper", "network/paper"):
+        written = (tmp_path / "mine" / f"{name}_refit.yaml").read_text()
+        assert written.replace("_refit", "") == (conf_dir() / f"{name}.yaml").read_text()
+    line = capsys.readouterr().out.splitlines()[-1].partition("use it: aero-search ")[2]
+    assert main([*line.split(), "format=json"]) == 0
+    assert json.loads(capsys.readouterr().out)["protocol"] == "aero_paper_refit"
 
 
 def test_doctor_says_what_works(capsys: pytest.CaptureFixture[str]) -> None:

@@ -142,6 +142,35 @@ def test_export_by_budget_and_trial(studied: Path) -> None:
     aero(studied, "export", "study=one", "pick=trial:99", code=2)
 
 
+def test_an_export_replaces_a_bundle_s_files_and_nothing_else(studied: Path, tmp_path: Path) -> None:
+    bundle = tmp_path / "bundle"
+    aero(studied, "export", "study=one", "pick=trial:0", f"to={bundle}")
+    (bundle / "mine.txt").write_text("kept")
+    aero(studied, "export", "study=one", "pick=trial:1", f"to={bundle}")
+    assert (bundle / "mine.txt").read_text() == "kept"
+    assert json.loads((bundle / "provenance.json").read_text())["trial"] == 1
+    candidate = studied / front(studied, "one")["front"][0]["folder"]
+    aero(studied, "export", "study=one", f"to={candidate}", code=2)
+    assert (candidate / "result.json").is_file()
+
+
+def test_ctrl_c_says_that_the_same_command_goes_on(tmp_path: Path, tiny: list[str]) -> None:
+    slow = [o for o in tiny if not o.startswith("recipe.steps")] + ["recipe.steps=100000", "tracking=none"]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "aero_search", "train", *slow], cwd=tmp_path, stderr=subprocess.PIPE, text=True
+    )
+    deadline = time.monotonic() + 60
+    while not list(tmp_path.glob("outputs/train/*/candidate.yaml")):
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    time.sleep(6)
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "the same command goes on" in errors
+    assert "Traceback" not in errors
+
+
 def test_mlflow_has_the_parent_its_children_and_the_front(studied: Path) -> None:
     from mlflow import MlflowClient
 

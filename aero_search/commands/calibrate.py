@@ -11,6 +11,7 @@ from aero_search.config.request import Request
 from aero_search.cost import calibrate_published, compare_published
 from aero_search.cost.calibrate import NETWORK_HEADER, PROTOCOL_HEADER
 from aero_search.cost.yaml_text import yaml_text
+from aero_search.errors import RequestError
 
 
 @dataclass(frozen=True)
@@ -18,6 +19,7 @@ class CalibrateOptions:
     """conf/calibrate.yaml"""
 
     source: Literal["published"]
+    name: str
     to: str | None
 
 
@@ -28,20 +30,25 @@ def run(request: Request) -> None:
     from aero_search.report.cost import published_report
 
     options = request.options(CalibrateOptions)
+    if not options.name.isidentifier():
+        raise RequestError(f"name={options.name} must be letters, digits and _ alone: it names two files")
     fit = calibrate_published()
+    protocol, network = f"{fit.protocol.name}_{options.name}", f"{fit.network.name}_{options.name}"
     folder = Path(options.to) if options.to else request.output_dir / "conf"
     files = {
-        folder / "protocol" / f"{fit.protocol.name}.yaml": yaml_text(fit.protocol_mapping, PROTOCOL_HEADER),
-        folder / "network" / f"{fit.network.name}.yaml": yaml_text(fit.network_mapping, NETWORK_HEADER),
+        folder / "protocol" / f"{protocol}.yaml": yaml_text(
+            {**fit.protocol_mapping, "name": protocol}, PROTOCOL_HEADER
+        ),
+        folder / "network" / f"{network}.yaml": yaml_text(
+            {**fit.network_mapping, "name": network}, NETWORK_HEADER
+        ),
     }
     for path, text in files.items():
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
     Console().print(published_report(compare_published(fit.protocol, fit.network)))
     print(f"written: {', '.join(map(str, files))}")
-    print(
-        f"use it: aero-search cost --config-dir {folder} protocol={fit.protocol.name} network={fit.network.name}"
-    )
+    print(f"use it: aero-search cost --config-dir {folder} protocol={protocol} network={network}")
 
 
 COMMAND = Command("calibrate", run)

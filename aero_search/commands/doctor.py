@@ -12,8 +12,8 @@ from aero_search.errors import AeroSearchError
 
 def run(request: Request) -> None:
     """Check everything and print it; the work has failed if something essential has."""
+    from aero_search.report.checkup import checkup
     from aero_search.report.doctor import checkup_table
-    from aero_search.training.checkup import checkup
 
     checks = checkup(request.output_dir, request.data.cache_folder())
     if request.format == "json":

@@ -7,6 +7,7 @@ import sys
 
 from aero_search.config.command import Command
 from aero_search.config.past import open_past_study
+from aero_search.config.paths import output_option
 from aero_search.config.request import Request
 
 
@@ -28,7 +29,11 @@ def run(request: Request) -> None:
         console.print(line)
     if past.front.points:
         knee = past.front.knee()
-        console.print(f"take one home: aero-search export study={past.name} pick=trial:{knee.number}")
+        console.print(
+            f"take one home: aero-search export study={past.name} pick=trial:{knee.number}"
+            + output_option(request.output_dir),
+            soft_wrap=True,
+        )
 
 
 COMMAND = Command("front", run)

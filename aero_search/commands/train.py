@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from aero_search.config.command import Command
+from aero_search.config.paths import writable
 from aero_search.config.request import Request
 from aero_search.training.result import RESULT_FILE, Result, read_result
 
@@ -23,17 +24,18 @@ def run(request: Request) -> Result:
     console = Console()
     architecture, recipe = request.architecture, request.recipe
     costs = known_costs(architecture, request.protocol, request.network)
+    output_dir = writable(request.output_dir.resolve())
     corpus = prepare(request.data, architecture.vocab_size)
-    candidate = make_candidate(architecture, recipe, corpus.fingerprint, config=request.composed)
+    candidate = make_candidate(architecture, recipe, corpus.fingerprint, config=request.portable())
     folder = Path(request.output_dir) / "train" / candidate.identity
     if (folder / RESULT_FILE).is_file():
         console.print(f"already trained with this recipe, seed and corpus; delete {folder} to train again")
         result = read_result(folder)
     else:
-        tracker = Tracker.open(request.tracking, request.output_dir.resolve())
+        tracker = Tracker.open(request.tracking, output_dir)
         tracker.initialize()
         tracked = tracker.start_candidate(
-            None, candidate.notation, params=dict(enumerate_overrides(request)), costs=costs, tags={}
+            None, candidate.notation, params=dict(override_params(request)), costs=costs, tags={}
         )
         with TrainingView(candidate.notation, recipe.steps, console) as view:
             result = train_candidate(candidate, corpus, folder, tracked, (view,), request.search.threads)
@@ -41,7 +43,7 @@ def run(request: Request) -> Result:
     return result
 
 
-def enumerate_overrides(request: Request) -> dict[str, object]:
+def override_params(request: Request) -> dict[str, object]:
     """The user's overrides as parameters of a run."""
     pairs = (override.lstrip("+~").partition("=") for override in request.overrides)
     return {name: value for name, _, value in pairs}

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
+
+from aero_search.errors import RequestError
+from aero_search.report.checkup import can_write
 
 _PACKAGE = Path(__file__).resolve().parent.parent
 
@@ -10,6 +14,23 @@ _PACKAGE = Path(__file__).resolve().parent.parent
 def _shipped(name: str) -> Path:
     inside = _PACKAGE / name
     return inside if inside.is_dir() else _PACKAGE.parent / name
+
+
+def output_option(output_dir: Path) -> str:
+    """What a further command needs so that it looks into the same folder; empty for the default one."""
+    same = output_dir.resolve() == Path("outputs").resolve()
+    return "" if same else f" output_dir={shlex.quote(str(output_dir))}"
+
+
+def writable(output_dir: Path) -> Path:
+    """The folder that results go to, if it can be written to or created; nothing is created yet.
+
+    Raises:
+        RequestError: it cannot.
+    """
+    if not can_write(output_dir):
+        raise RequestError(f"output_dir={output_dir} cannot be written to: name another folder")
+    return output_dir
 
 
 def conf_dir() -> Path:

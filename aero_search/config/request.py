@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -13,6 +14,7 @@ from aero_search.config.architecture import GROUPS, read_architecture
 from aero_search.config.paths import search_spaces_dir
 from aero_search.cost import Network, Protocol
 from aero_search.data.spec import CorpusSpec
+from aero_search.errors import RequestError
 from aero_search.schema import from_mapping
 from aero_search.search.objective import Objective
 from aero_search.search.spec import SearchSpec
@@ -62,10 +64,25 @@ class Request:
         self.format = shared.format
         self.space = shared.space
         self.study_name = shared.study.name
+        if self.study_name is not None and not re.fullmatch(r"\w[\w.+-]*", self.study_name):
+            raise RequestError(
+                f"study.name={self.study_name} must be letters, digits and . + - _ alone: it names a folder"
+            )
 
     @cached_property
     def architecture(self) -> Architecture:
         return read_architecture(self.composed)
+
+    def portable(self) -> dict[str, Any]:
+        """The configuration that trains this again from any folder: the user's own paths made absolute.
+
+        Results of such a training go to the folder it is started in, not to where this one's went.
+        """
+        data = dict(self.composed["data"])
+        for name in ("path", "cache_dir"):
+            if data.get(name):
+                data[name] = str(Path(data[name]).expanduser().resolve())
+        return {**self.composed, "data": data, "output_dir": "outputs"}
 
     def load_space(self) -> Space:
         """The search space that `space=` names, with bounds such as n_layer taken from the model."""

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from types import TracebackType
 from typing import Any
 
 from rich.console import Console
 
 from aero_search.architecture import parse_notation
+from aero_search.config.architecture import GROUPS
+from aero_search.config.paths import output_option, writable
 from aero_search.config.request import Request
 from aero_search.data import prepare
+from aero_search.errors import RequestError
 from aero_search.report.front import front_markdown, front_rows, print_front
 from aero_search.report.live import LiveView, Snapshot
 from aero_search.report.plot import plot_front
@@ -27,7 +31,7 @@ from aero_search.training.health import corpus_unigram_loss, perplexity
 from aero_search.training.progress import read_progress
 
 # Groups whose fields every candidate of a study shares, but for what the space varies.
-_BASE_GROUPS = ("model", "recipe")
+_BASE_GROUPS = (*GROUPS, "recipe")
 
 
 def baseline_reference(request: Request, unigram_perplexity: float) -> Reference:
@@ -54,10 +58,11 @@ def make_conductor(
     architecture, _ = request.architecture, request.recipe
     objective, protocol, network = request.objective, request.protocol, request.network
     search, tracking = request.search, request.tracking
+    output_dir = writable(request.output_dir.resolve())
     corpus = prepare(request.data, architecture.vocab_size)
     plan = Plan(
         name=name,
-        output_dir=request.output_dir.resolve(),
+        output_dir=output_dir,
         objective=objective,
         protocol=protocol,
         network=network,
@@ -85,6 +90,18 @@ class Watching:
         self._tracker, self._parent_run = tracker, parent_run
         self._started = time.time()
         self._published = -1
+        self._view = LiveView(self, Console())
+
+    def __enter__(self) -> Watching:
+        self._view.__enter__()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._view.__exit__(kind, error, trace)
+        # What finished since the last look is published too, also where the view is erased.
+        self()
 
     def __call__(self) -> Snapshot:
         plan = self._conductor.plan
@@ -94,8 +111,8 @@ class Watching:
         running = [read_progress(record.folder) for record in records if record.state == "running"]
         budget = len(records) + self._study.left(plan.search, plan.only_queued)
         if len(done) != self._published:
-            self._published = len(done)
             publish(self._conductor, front, len(done), self._tracker, self._parent_run)
+            self._published = len(done)
         return Snapshot(
             study=plan.name,
             budget=budget,
@@ -111,11 +128,11 @@ class Watching:
         )
 
 
-def watch_study(conductor: Conductor) -> Callable[[Study, Tracker, str], LiveView]:
+def watch_study(conductor: Conductor) -> Callable[[Study, Tracker, str], Watching]:
     """What shows a study while it runs."""
 
-    def watch(study: Study, tracker: Tracker, parent_run: str) -> LiveView:
-        return LiveView(Watching(conductor, study, tracker, parent_run), Console())
+    def watch(study: Study, tracker: Tracker, parent_run: str) -> Watching:
+        return Watching(conductor, study, tracker, parent_run)
 
     return watch
 
@@ -136,17 +153,30 @@ def publish(conductor: Conductor, front: Front, done: int, tracker: Tracker, par
 
 
 def finish_study(conductor: Conductor, study: Study, front: Front) -> None:
-    """Print the front and the next command to type."""
+    """Print the front, what could not be trained, and the next command to type.
+
+    Raises:
+        RequestError: nothing could be built at all.
+    """
     console = Console()
     plan = conductor.plan
+    invalid = study.invalid()
+    if invalid and not study.used():
+        raise RequestError(f"no candidate could be built: {next(iter(invalid))}")
     print_front(front, console)
+    for reason, count in invalid.most_common(3):
+        console.print(f"could not be built ({count}): {reason}", soft_wrap=True)
+    for record in front.diverged:
+        console.print(f"diverged: {record.label}: {record.reason}", soft_wrap=True)
+    missing = 0 if plan.only_queued else plan.search.n_trials - study.used()
+    if missing > 0:
+        console.print(
+            f"the space is used up: {missing} of {plan.search.n_trials} candidates do not exist in it"
+        )
     if not front.points:
-        console.print("no candidate has finished with a perplexity; see the reasons above")
+        console.print("no candidate has finished with a perplexity")
         return
-    left = study.left(plan.search, plan.only_queued)
-    if left:
-        console.print(f"the space is used up: {left} of {plan.search.n_trials} candidates were not found")
-    where = "" if plan.output_dir.name == "outputs" else f" output_dir={plan.output_dir}"
+    where = output_option(plan.output_dir)
     console.print(f"pictures: {plan.folder / 'front.png'}, front.svg, front.html", soft_wrap=True)
     console.print(f"take one home: aero-search export study={plan.name} pick=knee{where}", soft_wrap=True)
     console.print(f"look closer:   aero-search ui{where}", soft_wrap=True)
@@ -172,6 +202,6 @@ def _description(conductor: Conductor, front: Front, done: int) -> str:
             f"{done} candidates trained; protocol `{plan.protocol.name}`, network `{plan.network.name}`.",
             front_markdown(front),
             f"Repeat or resume: `{conductor.command}`",
-            f"Export: `aero-search export study={plan.name} pick=knee`",
+            f"Export: `aero-search export study={plan.name} pick=knee{output_option(plan.output_dir)}`",
         )
     )

@@ -7,6 +7,7 @@ worker that claims, composes, trains and tells until the budget is used, so no c
 from __future__ import annotations
 
 import hashlib
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -43,7 +44,7 @@ class Compose:
         cfg = self.loader.load_sweep_config(self.master, [*self.fixed, *overrides])
         request = read_request(_without_hydra(cfg))
         return make_candidate(
-            request.architecture, request.recipe, self.fingerprint, tuple(overrides), request.composed
+            request.architecture, request.recipe, self.fingerprint, tuple(overrides), request.portable()
         )
 
 
@@ -128,8 +129,9 @@ class StudySweep:
         return "sweep-" + hashlib.sha256(" ".join(sorted(arguments)).encode()).hexdigest()[:8]
 
     def _command(self, arguments: Sequence[str]) -> str:
-        command = "train --multirun" if self.strategy == "grid" else "search"
-        return " ".join(["aero-search", command, *arguments])
+        command = ["train", "--multirun"] if self.strategy == "grid" else ["search"]
+        launcher = [o for o in self.config.hydra.overrides.hydra if "launcher" in o]
+        return shlex.join(["aero-search", *command, *arguments, *launcher])
 
     def _launch(self, worker: Worker, count: int) -> None:
         self.task.worker = worker

@@ -13,14 +13,14 @@ from typing import Any
 from aero_search.architecture import key
 from aero_search.cost import Network, Protocol
 from aero_search.cost.document import cost_document
-from aero_search.errors import AeroSearchError
+from aero_search.errors import AeroSearchError, RequestError
 from aero_search.schema import to_mapping
 from aero_search.search.files import ARCHITECTURE_FILE, CONFIG_FILE, write_yaml
-from aero_search.search.front import Front
+from aero_search.search.front import BASELINE, Front
 from aero_search.search.record import Record
-from aero_search.training.result import Result, read_result
+from aero_search.training.result import WEIGHTS_FILE, Result, read_result
 
-WEIGHTS_FILE = "weights.safetensors"
+PROVENANCE_FILE = "provenance.json"
 
 
 @dataclass(frozen=True)
@@ -37,13 +37,15 @@ class Choice:
 
 
 def write_bundle(choice: Choice, folder: Path) -> Path:
-    """Write the bundle into `folder`, whole or not at all; an older bundle there is replaced.
+    """Write the bundle into `folder`; the files of an older bundle there are replaced.
 
     Raises:
-        AeroSearchError: the candidate's own files are gone, or `folder` holds something else.
+        AeroSearchError: the candidate's own files are gone.
+        RequestError: `folder` holds something that is no bundle.
     """
     record = choice.record
     result = read_result(record.folder)
+    folder = folder.resolve()
     _check_replaceable(folder)
     partial = folder.with_name(folder.name + ".partial")
     shutil.rmtree(partial, ignore_errors=True)
@@ -55,15 +57,20 @@ def write_bundle(choice: Choice, folder: Path) -> Path:
         shutil.copyfile(source, partial / name)
     write_yaml(partial / ARCHITECTURE_FILE, to_mapping(record.architecture), record.notation)
     _write_json(partial / "metrics.json", _metrics(choice, result))
-    _write_json(partial / "provenance.json", _provenance(choice, result))
+    _write_json(partial / PROVENANCE_FILE, _provenance(choice, result))
     (partial / "README.md").write_text(_readme(choice, result))
-    shutil.rmtree(folder, ignore_errors=True)
-    return partial.rename(folder)
+    # File by file, so that what the user has put or trained beside them stays.
+    folder.mkdir(exist_ok=True)
+    for path in partial.iterdir():
+        path.replace(folder / path.name)
+    partial.rmdir()
+    return folder
 
 
 def _check_replaceable(folder: Path) -> None:
-    if folder.exists() and not (folder / ARCHITECTURE_FILE).is_file():
-        raise AeroSearchError(f"{folder} exists and is no bundle: name another folder with to=FOLDER")
+    empty = not folder.exists() or (folder.is_dir() and not any(folder.iterdir()))
+    if not empty and not (folder / PROVENANCE_FILE).is_file():
+        raise RequestError(f"to={folder} exists and is no bundle: name another folder")
 
 
 def _metrics(choice: Choice, result: Result) -> dict[str, Any]:
@@ -75,7 +82,7 @@ def _metrics(choice: Choice, result: Result) -> dict[str, Any]:
         "parameters": result.parameters,
         "entropy_nats_by_layer_and_head": to_mapping(result.entropy),
         "curve": to_mapping(result.curve),
-        "baseline": {"notation": "SM + LN + G", "perplexity": front.baseline_perplexity, **front.baseline},
+        "baseline": {"notation": BASELINE, "perplexity": front.baseline_perplexity, **front.baseline},
         "savings_against_baseline": {metric: front.saving(record, metric) for metric in front.baseline},
         "on_front": record in front.points,
         "cost": cost_document(record.architecture, choice.protocol, choice.network),

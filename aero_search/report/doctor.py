@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from rich.table import Table
 
-from aero_search.training.checkup import Check
+from aero_search.report.checkup import Check
 
 
 def checkup_table(checks: Sequence[Check]) -> Table:

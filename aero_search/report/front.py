@@ -11,13 +11,13 @@ from rich.table import Table
 from rich.text import Text
 
 from aero_search.report.units import Scale, compact, readable, scale, significant, times
+from aero_search.search.front import BASELINE
 
 if TYPE_CHECKING:
     from aero_search.search.front import Front
     from aero_search.search.record import Record
 
 KNEE = "◆"
-BASELINE = "SM + LN + G"
 
 
 def front_table(front: Front, title: str | None = None) -> Table:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
@@ -16,7 +17,7 @@ from aero_search.search.front import Front, build_front
 from aero_search.search.pareto import Reference
 from aero_search.search.record import Record
 from aero_search.search.settings import check_settings
-from aero_search.search.store import create_study, open_storage
+from aero_search.search.store import create_study, name_metrics, open_storage
 from aero_search.search.study import Study
 from aero_search.search.worker import Plan, Worker
 from aero_search.space import Assignment
@@ -53,13 +54,13 @@ class Conductor:
         """
         plan = self.plan
         storage = open_storage(plan.output_dir)
-        study = Study(
-            create_study(storage, plan.name, plan.objective.metrics), plan.objective, plan.folder, plan.costs
-        )
+        created = create_study(storage, plan.name, plan.objective.metrics)
+        study = Study(created, plan.objective, plan.folder, plan.costs)
         attrs = study.study.user_attrs
         if "settings" in attrs:
             check_settings(plan.name, attrs["settings"], self.settings)
         else:
+            name_metrics(created, plan.objective.metrics)
             study.set_attrs(
                 settings=dict(self.settings),
                 metrics=list(plan.objective.metrics),
@@ -95,9 +96,7 @@ class Conductor:
         tracker = Tracker.open(self.plan.tracking, self.plan.output_dir)
         tracker.initialize()
         parent_run = self._parent_run(study, tracker)
-        for run in study.give_back_orphans():
-            tracker.abandon(run)
-        worker = Worker(self.plan, compose, parent_run, os.getpid())
+        worker = Worker(self.plan, compose, parent_run, os.getpid(), socket.gethostname())
         status: StudyStatus = "FAILED"
         try:
             with watch(study, tracker, parent_run):
@@ -107,6 +106,8 @@ class Conductor:
             status = "KILLED"
             raise
         finally:
+            for run in study.orphaned_runs():
+                tracker.abandon(run)
             tracker.finish_study(parent_run, status)
         return self.front(study.records())
 
@@ -116,20 +117,19 @@ class Conductor:
 
     def _keep_going(self, study: Study, worker: Worker, launch: Launch) -> None:
         spec, only_queued = self.plan.search, self.plan.only_queued
-        for attempt in range(_RELAUNCHES + 1):
-            left = study.left(spec, only_queued)
-            if left == 0:
-                return
+        deaths = 0
+        study.give_back_orphans()
+        while left := study.left(spec, only_queued):
             try:
                 launch(worker, min(spec.workers, left))
             except WorkerDiedError as death:
-                if attempt == _RELAUNCHES:
+                deaths += 1
+                if deaths > _RELAUNCHES:
                     raise AeroSearchError(
-                        f"workers died {attempt + 1} times, last: {death}; the same command goes on"
+                        f"workers died {deaths} times, last: {death}; the same command goes on"
                     ) from death
-            else:
-                if not study.give_back_orphans():
-                    return
+            # What a dead worker held counts as left again, also where it was the last of the budget.
+            study.give_back_orphans()
 
     def _parent_run(self, study: Study, tracker: Tracker) -> str:
         known: str = study.study.user_attrs.get("run", "")

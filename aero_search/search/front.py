@@ -83,7 +83,7 @@ class Front:
         return trained[number]
 
     def within(self, limits: Mapping[str, float]) -> Record:
-        """The best point that keeps every limit: lowest perplexity, or where only that is limited, cheapest.
+        """The best candidate that keeps every limit: lowest perplexity; where only that is limited, cheapest.
 
         Args:
             limits: metric name to the largest value allowed.
@@ -92,13 +92,16 @@ class Front:
             RequestError: no point keeps them all, with the nearest one.
         """
         self._require_points()
-        fitting = [r for r in self.points if all(_metric(r, m) <= limit for m, limit in limits.items())]
+        for metric, limit in limits.items():
+            if limit <= 0:
+                raise RequestError(f"a limit of {limit:g} on {metric} keeps everything out: give one above 0")
+        # A limit may name a metric that the objective does not: then a dominated candidate may be the best.
+        trained = (*self.points, *self.dominated)
+        fitting = [r for r in trained if all(_metric(r, m) <= limit for m, limit in limits.items())]
         if not fitting:
-            nearest = min(self.points, key=lambda r: max(_metric(r, m) / v for m, v in limits.items()))
+            nearest = min(trained, key=lambda r: max(_metric(r, m) / v for m, v in limits.items()))
             has = ", ".join(f"{m}={_metric(nearest, m):.4g} (limit {v:.4g})" for m, v in limits.items())
-            raise RequestError(
-                f"no point of the front keeps these limits; the nearest, {nearest.label}, has {has}"
-            )
+            raise RequestError(f"no candidate keeps these limits; the nearest, {nearest.label}, has {has}")
         by = self.objective.metrics[1] if set(limits) == {PERPLEXITY} else PERPLEXITY
         return min(fitting, key=lambda record: _metric(record, by))
 

@@ -10,10 +10,10 @@ from aero_search.search.candidate import Candidate
 from aero_search.search.files import write_candidate
 from aero_search.tracking.tracker import CandidateRun
 from aero_search.training.progress import Listener
-from aero_search.training.result import RESULT_FILE, Result
+from aero_search.training.result import RESULT_FILE, WEIGHTS_FILE, Result
 
 # Written by `training.run.train` into the candidate's folder.
-_TRAINED = ("weights.safetensors", RESULT_FILE)
+_TRAINED = (WEIGHTS_FILE, RESULT_FILE)
 
 
 def train_candidate(
@@ -31,14 +31,17 @@ def train_candidate(
         listeners: hear about the training beside the tracking run.
         threads: cores to use.
     """
-    # torch and lightning take seconds to import: only where something is trained, once a process.
-    from aero_search.training.run import train
-
-    files = write_candidate(candidate, folder)
     try:
+        # torch and lightning take seconds to import: only where something is trained, once a process.
+        from aero_search.training.run import train
+
+        files = write_candidate(candidate, folder)
         result = train(
             candidate.architecture, candidate.recipe, corpus, folder, (*listeners, tracked), threads
         )
+    except KeyboardInterrupt:
+        tracked.abandon()
+        raise
     except BaseException as problem:
         tracked.fail(f"{type(problem).__name__}: {problem}")
         raise

@@ -38,14 +38,17 @@ def open_storage(output_dir: Path) -> RDBStorage:
 
 def create_study(storage: RDBStorage, name: str, metrics: Sequence[Metric]) -> optuna.Study:
     """Create a study, or load the one of that name."""
-    study = optuna.create_study(
+    return optuna.create_study(
         study_name=name, storage=storage, directions=["minimize"] * len(metrics), load_if_exists=True
     )
+
+
+def name_metrics(study: optuna.Study, metrics: Sequence[Metric]) -> None:
+    """Label the objectives of a new study."""
     with warnings.catch_warnings():
         # Only a label for Optuna's own dashboards; still marked experimental.
         warnings.simplefilter("ignore", ExperimentalWarning)
         study.set_metric_names(list(metrics))
-    return study
 
 
 def load_study(output_dir: Path, name: str) -> optuna.Study:

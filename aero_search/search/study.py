@@ -7,6 +7,7 @@ under a lock, so that a budget is never overdrawn and no two workers train the s
 from __future__ import annotations
 
 import uuid
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -81,7 +82,6 @@ class Study:
         self.objective = objective
         self.folder = folder
         self.costs = costs
-        folder.mkdir(parents=True, exist_ok=True)
         self._claims = FileLock(folder / "claim.lock")
 
     @property
@@ -106,6 +106,7 @@ class Study:
         With `only_queued` nothing is proposed beyond the queued points. Duplicates of a trained candidate are
         told its values; impossible architectures are told as failed.
         """
+        self.folder.mkdir(parents=True, exist_ok=True)
         with self._claims:
             self._give_back_orphans()
             wasted = 0
@@ -140,26 +141,33 @@ class Study:
         costs: Mapping[str, float] = trial.user_attrs["costs"]
         self.study.tell(number, [perplexity, *(costs[metric] for metric in self.objective.costs)])
 
-    def give_back_orphans(self) -> list[str]:
-        """Settle trials whose worker died: tell those with a result, queue the others again.
-
-        Returns:
-            The tracking runs that the dead workers left open.
-        """
+    def give_back_orphans(self) -> None:
+        """Settle trials whose worker died: tell those with a result, queue the others again."""
+        self.folder.mkdir(parents=True, exist_ok=True)
         with self._claims:
-            return self._give_back_orphans()
+            self._give_back_orphans()
 
-    def _give_back_orphans(self) -> list[str]:
+    def orphaned_runs(self) -> list[str]:
+        """The tracking runs that dead workers left open."""
+        orphans = [trial for trial in self._trials() if "orphan" in trial.user_attrs]
+        return [trial.user_attrs["run"] for trial in orphans if trial.user_attrs.get("run")]
+
+    def invalid(self) -> Counter[str]:
+        """Why proposals could not be built, and how many."""
+        return Counter(t.user_attrs["invalid"] for t in self._trials() if "invalid" in t.user_attrs)
+
+    def _give_back_orphans(self) -> None:
         orphans = [t for t in self._trials() if t.state == TrialState.RUNNING and not self._alive(t)]
         for trial in orphans:
             folder = self.candidate_folder(trial.user_attrs.get("candidate", "none"))
+            self._set(trial._trial_id, orphan=True)
             if "candidate" in trial.user_attrs and (folder / RESULT_FILE).is_file():
                 self.tell(trial.number, read_result(folder))
             else:
-                self._fail(trial.number, orphan=True)
-                if trial.params:
-                    self.study.enqueue_trial(trial.params)
-        return [trial.user_attrs["run"] for trial in orphans if trial.user_attrs.get("run")]
+                self._fail(trial.number)
+                # A queued point whose worker died while asking has drawn only some of its values, or none.
+                if params := {**trial.system_attrs.get("fixed_params", {}), **trial.params}:
+                    self.study.enqueue_trial(params)
 
     def used(self) -> int:
         """How much of the budget is trained or in training."""
@@ -238,13 +246,14 @@ class Study:
         self._set(
             trial._trial_id,
             worker=worker.name,
-            candidate=candidate.identity,
             notation=candidate.notation,
             architecture=to_mapping(candidate.architecture),
             overrides=list(candidate.overrides),
             lr=candidate.recipe.lr,
             seed=candidate.recipe.seed,
             costs=dict(self.costs(candidate.architecture)),
+            # Last: a trial that has it has everything.
+            candidate=candidate.identity,
         )
         return Claim(trial, candidate, self.candidate_folder(candidate.identity))
 

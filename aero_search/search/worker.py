@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -66,29 +67,27 @@ class Worker:
 
     Attributes:
         parent_run: the study's run in the tracking store; empty without tracking.
-        parent_process: the launching process; a worker whose parent is gone stops at once, so that a killed
-            search does not go on unseen.
+        parent_process, parent_host: the launching process; a worker on its host stops when it is gone, so that
+            a killed search does not go on unseen.
     """
 
     plan: Plan
     compose: Callable[[Sequence[str]], Candidate]
     parent_run: str
     parent_process: int
+    parent_host: str
 
-    def run(self) -> int:
-        """Train until the budget is used. Returns how many candidates this worker trained."""
+    def run(self) -> None:
+        """Train until the budget is used."""
         self._stop_with_parent()
         study = self.plan.open_study()
         tracker = Tracker.open(self.plan.tracking, self.plan.output_dir)
-        trained = 0
         with WorkerLock(self.plan.folder / "workers") as lock:
             while claim := study.claim(
                 lock, self.plan.search, self.plan.space, self.compose, self.plan.only_queued
             ):
                 result = self._train(claim, study, tracker)
                 study.tell(claim.trial.number, result)
-                trained += 1
-        return trained
 
     def _train(self, claim: Claim, study: Study, tracker: Tracker) -> Result:
         candidate = claim.candidate
@@ -107,16 +106,27 @@ class Worker:
         return train_candidate(candidate, corpus, claim.folder, tracked, (progress,), threads)
 
     def _stop_with_parent(self) -> None:
-        if os.getpid() == self.parent_process or os.getppid() != self.parent_process:
-            return  # in the parent itself, or placed by a launcher that is its own parent
+        if os.getpid() == self.parent_process or socket.gethostname() != self.parent_host:
+            return  # in the parent itself, or out of its sight
+        child = os.getppid() == self.parent_process
 
         def watch() -> None:
-            while os.getppid() == self.parent_process:
+            while _alive(self.parent_process) and (not child or os.getppid() == self.parent_process):
                 pause.wait(1.0)
             os._exit(1)
 
         pause = threading.Event()
         threading.Thread(target=watch, name="stop-with-parent", daemon=True).start()
+
+
+def _alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
 
 
 def _params(candidate: Candidate) -> dict[str, object]:

@@ -7,9 +7,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from aero_search.errors import RequestError
+
 Value = bool | int | float | str | None
 Assignment = Mapping[str, Value]
 Conditions = Mapping[str, tuple[Value, ...]]
+
+
+def _check_range(name: str, low: float, high: float, log: bool) -> None:
+    if low > high:
+        raise RequestError(f"parameter {name} has low={low} above high={high}")
+    if log and low <= 0:
+        raise RequestError(f"parameter {name} has log: true, so low={low} must be above 0")
 
 
 class Suggest(Protocol):
@@ -73,6 +82,11 @@ class Integer(Parameter):
     step: int = 1
     log: bool = False
 
+    def __post_init__(self) -> None:
+        _check_range(self.name, self.low, self.high, self.log)
+        if self.step < 1 or (self.log and self.step > 1):
+            raise RequestError(f"parameter {self.name} has step={self.step}: at least 1, and 1 with log")
+
     def suggest(self, trial: Suggest) -> Value:
         return trial.suggest_int(self.name, self.low, self.high, step=self.step, log=self.log)
 
@@ -87,6 +101,9 @@ class Real(Parameter):
     low: float
     high: float
     log: bool = False
+
+    def __post_init__(self) -> None:
+        _check_range(self.name, self.low, self.high, self.log)
 
     def suggest(self, trial: Suggest) -> Value:
         drawn = trial.suggest_float(self.name, self.low, self.high, log=self.log)

@@ -79,7 +79,9 @@ class Space:
         A starting point takes a parameter's only value, and is dropped where it names an impossible one.
         """
         new = {p.name: p for p in parameters}
-        merged = tuple(new.pop(p.name, p) for p in self.parameters) + tuple(new.values())
+        # A narrowed parameter still counts only where it did.
+        merged = tuple(replace(new.pop(p.name, p), when=p.when) for p in self.parameters)
+        merged += tuple(new.values())
         known = {p.name: p for p in merged}
         only = {p.name: p.choices[0] for p in merged if isinstance(p, Categorical) and len(p.choices) == 1}
         adapted = [{name: only.get(name, value) for name, value in point.items()} for point in self.start]
@@ -126,11 +128,9 @@ def _parameter(name: str, entry: _ParameterFile, sizes: Mapping[str, int]) -> Pa
     span = entry.int or entry.real
     assert span is not None
     low, high = (_bound(name, bound, sizes) for bound in (span.low, span.high))
-    if low > high:
-        raise RequestError(f"parameter {name} has low={low} above high={high}")
-    if span.log and low <= 0:
-        raise RequestError(f"parameter {name} has log: true, so low={low} must be above 0")
     if entry.int is not None:
+        if low != int(low) or high != int(high):
+            raise RequestError(f"parameter {name} is int, so low={low} and high={high} must be whole numbers")
         return Integer(name, int(low), int(high), span.step, span.log, when=when)
     return Real(name, float(low), float(high), span.log, when=when)
 

@@ -35,12 +35,19 @@ class CandidateModule(L.LightningModule):
         self._tokens = 0
         self._train_loss = torch.zeros(())
         self._train_steps = 0
+        self._last_loss = torch.zeros(())
 
     def training_step(self, batch_bt: Tensor, batch_idx: int) -> Tensor:
         loss = self.decoder.loss(batch_bt[:, :-1], batch_bt[:, 1:])
         self._train_loss = self._train_loss.to(loss.cross_entropy.device) + loss.cross_entropy.detach()
         self._train_steps += 1
+        self._last_loss = loss.cross_entropy.detach()
         return loss.total
+
+    @property
+    def last_loss(self) -> float:
+        """Cross-entropy of the last batch, nats a token."""
+        return float(self._last_loss)
 
     def take_train_loss(self) -> float | None:
         """Mean cross-entropy since the last call, nats a token; None without a step in between."""

@@ -13,6 +13,7 @@ from aero_search.schema import SchemaError, from_mapping, to_mapping
 
 Verdict = Literal["finished", "plateau", "diverged"]
 RESULT_FILE = "result.json"
+WEIGHTS_FILE = "weights.safetensors"
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
+import signal
 import time
 import warnings
 from collections.abc import Sequence
@@ -22,9 +23,7 @@ from aero_search.training.health import corpus_unigram_loss, divergence, on_plat
 from aero_search.training.module import CandidateModule, loss_value
 from aero_search.training.progress import Listener
 from aero_search.training.recipe import Recipe
-from aero_search.training.result import CurvePoint, Result, Verdict
-
-WEIGHTS_FILE = "weights.safetensors"
+from aero_search.training.result import WEIGHTS_FILE, CurvePoint, Result, Verdict
 
 
 class _Watch(L.Callback):
@@ -44,9 +43,9 @@ class _Watch(L.Callback):
         loss = loss_value(outputs)
         if not math.isfinite(loss):
             self._diverged(trainer, trainer.global_step)
-            return
-        for listener in self.listeners:
-            listener.step(trainer.global_step, loss)
+        elif (batch_idx + 1) % self.module.recipe.accumulate == 0:
+            for listener in self.listeners:
+                listener.step(trainer.global_step, self.module.last_loss)
 
     def on_validation_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         loss, step = self.module.validation_loss, trainer.global_step
@@ -107,9 +106,14 @@ def train(
     unigram = corpus_unigram_loss(corpus)
     watch = _Watch(module, unigram, listeners)
     trainer = _trainer(recipe, watch)
-    trainer.fit(module, datamodule=data)
-    if watch.verdict == "finished" and (not watch.curve or watch.curve[-1].step != recipe.steps):
-        trainer.validate(module, datamodule=data, verbose=False)
+    try:
+        trainer.fit(module, datamodule=data)
+        if watch.verdict == "finished" and (not watch.curve or watch.curve[-1].step != recipe.steps):
+            trainer.validate(module, datamodule=data, verbose=False)
+    except SystemExit as stop:
+        # Lightning answers Ctrl-C by ignoring the signal from then on and leaving the process.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        raise KeyboardInterrupt from stop
     last = watch.curve[-1] if watch.curve and watch.verdict != "diverged" else None
     if last is not None:
         save_weights(module.decoder, folder / WEIGHTS_FILE)

@@ -139,3 +139,10 @@ def test_variants_are_documented_by_their_first_line() -> None:
 def test_yaml_is_plain_data() -> None:
     documents: list[Any] = [yaml.safe_load(path.read_text()) for path in conf_dir().glob("**/*.yaml")]
     assert all(isinstance(document, dict) for document in documents)
+
+
+def test_a_saved_config_trains_again_from_any_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    saved = request_of("data=text_folder", "data.path=texts", "output_dir=/somewhere/else").portable()
+    assert saved["data"]["path"] == str(tmp_path / "texts")
+    assert saved["output_dir"] == "outputs"

@@ -105,7 +105,8 @@ def test_a_result_written_before_the_death_is_kept(tmp_path: Path) -> None:
         study.note_run(lost.trial.number, "run-7")
         lost.folder.mkdir(parents=True)
         trained(lost.candidate).write(lost.folder)
-    assert study.give_back_orphans() == ["run-7"]
+    study.give_back_orphans()
+    assert study.orphaned_runs() == ["run-7"]
     (record,) = study.records()
     assert record.state == "finished"
     assert record.candidate == lost.candidate.identity
@@ -115,7 +116,8 @@ def test_a_live_worker_s_candidate_is_left_alone(tmp_path: Path) -> None:
     study = open_study(tmp_path)
     with WorkerLock(study.folder / "workers") as lock:
         claim_one(study, lock)
-        assert open_study(tmp_path).give_back_orphans() == []
+        open_study(tmp_path).give_back_orphans()
+        assert study.used() == 1
 
 
 def _claim_and_wait(folder: Path, ready: multiprocessing.synchronize.Event) -> None:
@@ -133,7 +135,8 @@ def test_kill_dash_nine_lets_go_of_the_claim(tmp_path: Path) -> None:
     process.start()
     assert ready.wait(60)
     study = open_study(tmp_path)
-    assert study.give_back_orphans() == []
+    study.give_back_orphans()
+    assert study.used() == 1
     process.kill()
     process.join()
     study.give_back_orphans()
@@ -166,3 +169,23 @@ def test_queued_points_come_first_and_a_plain_sweep_ends_with_them(tmp_path: Pat
             norms.append(claim.candidate.architecture.layers[0].norm)
             study.tell(claim.trial.number, trained(claim.candidate))
     assert norms == ["none", "layernorm"]
+
+
+def test_a_queued_point_survives_a_death_while_asking(tmp_path: Path) -> None:
+    study = open_study(tmp_path)
+    point = {"norm": "none", "ffn": "fused", "lr": 0.002}
+    study.enqueue([point])
+    study.study.ask()  # and the worker dies before it has drawn anything
+    study.give_back_orphans()
+    with WorkerLock(study.folder / "workers") as lock:
+        claim = claim_one(study, lock)
+    assert claim.candidate.recipe.lr == 0.002
+    assert claim.candidate.overrides == ("norm=none", "ffn=fused", "lr=0.002")
+
+
+def test_what_could_not_be_built_is_counted_with_its_reason(tmp_path: Path) -> None:
+    study = open_study(tmp_path)
+    study.enqueue([{"norm": n, "ffn": "broken", "lr": 0.001} for n in ("none", "layernorm")])
+    with WorkerLock(study.folder / "workers") as lock:
+        assert study.claim(lock, spec(), SPACE, compose, only_queued=True) is None
+    assert study.invalid() == {"ffn=broken cannot be built": 2}

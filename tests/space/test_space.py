@@ -84,6 +84,8 @@ BAD = {
     "description: x\nparametrs: {}": "did you mean 'parameters'",
     "description: !!python/object/apply:os.system ['true']\nparameters: {}": "is not YAML",
     "a: [": "is not YAML",
+    "description: x\nparameters: {a: {int: {low: 1, high: 4, step: 0}}}": "step=0: at least 1",
+    "description: x\nparameters: {a: {int: {low: 1.5, high: 4}}}": "must be whole numbers",
 }
 
 
@@ -96,3 +98,11 @@ def test_bad_spaces_are_told_in_a_sentence(tmp_path: Path, text: str, says: str)
 def test_an_unknown_space_names_the_nearest() -> None:
     with pytest.raises(RequestError, match="did you mean 'aero'"):
         load_space("aeroo", search_spaces_dir(), SIZES)
+
+
+def test_a_narrowed_parameter_still_counts_only_where_it_did() -> None:
+    space = load_space("aero", search_spaces_dir(), SIZES)
+    narrowed = space.with_parameters(Categorical("regularizer.weight", (0.02,)))
+    drawn = draws(narrowed)
+    assert {d["regularizer.weight"] for d in drawn if "regularizer.weight" in d} == {0.02}
+    assert all(("regularizer.weight" in d) == (d.get("regularizer") == "entropy") for d in drawn)

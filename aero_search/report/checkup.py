@@ -74,7 +74,7 @@ def _folders(output_dir: Path, cache_dir: Path) -> Iterator[Check]:
         ("output folder", output_dir, "give a writable folder with output_dir=FOLDER"),
         ("cache folder", cache_dir, "give a writable folder with AERO_SEARCH_CACHE or data.cache_dir="),
     ):
-        yield Check(name, _writable(folder), str(folder), mend, essential=True)
+        yield Check(name, can_write(folder), str(folder), mend, essential=True)
     for name in ("optuna.db", "mlflow.db"):
         path = output_dir / name
         if path.is_file():
@@ -114,7 +114,8 @@ def _importable(module: str) -> bool:
         return False
 
 
-def _writable(folder: Path) -> bool:
+def can_write(folder: Path) -> bool:
+    """Whether files can be made in a folder, or the folder itself where it does not exist yet."""
     existing = next(parent for parent in (folder, *folder.absolute().parents) if parent.exists())
     try:
         with tempfile.TemporaryFile(dir=existing):
