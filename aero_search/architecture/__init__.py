@@ -4,11 +4,12 @@ Nothing here imports torch; an `Architecture` is data, and every cost follows fr
 """
 
 from aero_search.architecture.canonical import canonical, key
-from aero_search.architecture.notation import notation, parse_notation
+from aero_search.architecture.notation import BASELINE, notation, parse_notation
 from aero_search.architecture.spec import Architecture, Attention, Layer, Regularizer, Stabilizer
 from aero_search.architecture.validity import InvalidArchitectureError, validate, violations
 
 __all__ = [
+    "BASELINE",
     "Architecture",
     "Attention",
     "InvalidArchitectureError",

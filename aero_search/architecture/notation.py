@@ -30,6 +30,9 @@ from aero_search.schema import from_mapping
 # The weight that a bare `EReg(...)` stands for; DATA measurements of the proxy task favour this order.
 EREG_WEIGHT = 0.02
 
+# What savings are counted from: the architecture that AERO starts with.
+BASELINE = "SM + LN + G"
+
 NORMS = {"LN": "layernorm", "RMS": "rmsnorm"}
 ACTIVATIONS = {
     "G": "gelu",

@@ -8,12 +8,12 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
-from aero_search.architecture import Architecture, parse_notation
+from aero_search.architecture import BASELINE, Architecture, parse_notation
 from aero_search.config.request import Request
 from aero_search.cost import Network, Protocol
 from aero_search.errors import RequestError
 from aero_search.schema import from_mapping
-from aero_search.search.front import BASELINE, Front, build_front
+from aero_search.search.front import Front, build_front
 from aero_search.search.objective import Objective, known_costs
 from aero_search.search.pareto import Reference
 from aero_search.search.record import Record

@@ -9,7 +9,7 @@ from typing import Any
 
 from rich.console import Console
 
-from aero_search.architecture import parse_notation
+from aero_search.architecture import BASELINE, parse_notation
 from aero_search.config.architecture import GROUPS
 from aero_search.config.paths import output_option, writable
 from aero_search.config.request import Request
@@ -19,7 +19,7 @@ from aero_search.report.front import front_markdown, front_rows, print_front
 from aero_search.report.live import LiveView, Snapshot
 from aero_search.report.plot import plot_front
 from aero_search.search.conductor import Conductor
-from aero_search.search.front import BASELINE, Front
+from aero_search.search.front import Front
 from aero_search.search.objective import known_costs
 from aero_search.search.pareto import Reference
 from aero_search.search.settings import study_settings

@@ -10,13 +10,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from aero_search.architecture import key
+from aero_search.architecture import BASELINE, key
 from aero_search.cost import Network, Protocol
 from aero_search.cost.document import cost_document
 from aero_search.errors import AeroSearchError, RequestError
 from aero_search.schema import to_mapping
 from aero_search.search.files import ARCHITECTURE_FILE, CONFIG_FILE, write_yaml
-from aero_search.search.front import BASELINE, Front
+from aero_search.search.front import Front
 from aero_search.search.record import Record
 from aero_search.training.result import WEIGHTS_FILE, Result, read_result
 

@@ -10,8 +10,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from aero_search.architecture import BASELINE
 from aero_search.report.units import Scale, compact, readable, scale, significant, times
-from aero_search.search.front import BASELINE
 
 if TYPE_CHECKING:
     from aero_search.search.front import Front

@@ -6,13 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from aero_search.architecture import BASELINE
 from aero_search.errors import RequestError
 from aero_search.search.objective import PERPLEXITY, Objective
 from aero_search.search.pareto import Reference, knee, nondominated
 from aero_search.search.record import Record
-
-# What savings are counted from: the architecture that AERO starts with.
-BASELINE = "SM + LN + G"
 
 
 @dataclass(frozen=True)
