@@ -8,13 +8,13 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
-from aero_search.architecture import BASELINE, Architecture, parse_notation
+from aero_search.architecture import Architecture
 from aero_search.config.request import Request
 from aero_search.cost import Network, Protocol
 from aero_search.errors import RequestError
 from aero_search.schema import from_mapping
 from aero_search.search.front import Front, build_front
-from aero_search.search.objective import Objective, known_costs
+from aero_search.search.objective import Objective, baseline_costs, known_costs
 from aero_search.search.pareto import Reference
 from aero_search.search.record import Record
 from aero_search.search.store import load_study, study_names
@@ -45,9 +45,8 @@ class PastStudy:
         """The front at the asked prices."""
         costs = dict(self.told_costs)
         if self.repriced and self.records:
-            costs = _costs(
-                _baseline(self.records[0].architecture), self.objective, self.protocol, self.network
-            )
+            like = self.records[0].architecture
+            costs = baseline_costs(like, self.objective, self.protocol, self.network)
         return build_front(self.records, self.objective, Reference(self.unigram_perplexity, costs))
 
     @property
@@ -98,7 +97,7 @@ def open_past_study(request: Request) -> PastStudy:
     network = from_mapping(Network, attrs["network"], "network")
     reprice = request.chosen("protocol") or request.chosen("network")
     protocol = request.protocol if request.chosen("protocol") else protocol
-    network = request.network if request.chosen("network") else network
+    network = _asked_network(request, network)
     told = tuple(
         Study(study, objective, request.output_dir / "studies" / name, _pricing(protocol, network)).records()
     )
@@ -114,6 +113,16 @@ def open_past_study(request: Request) -> PastStudy:
         told_costs=attrs["reference"]["costs"],
         attrs=attrs,
     )
+
+
+def _asked_network(request: Request, told: Network) -> Network:
+    """The named network; with single fields alone, such as network.rtt_ms=1, the study's with those changed."""
+    if not request.chosen("network"):
+        return told
+    if "network" in request.override_names():
+        return request.network
+    fields = {name.partition(".")[2] for name in request.override_names() if name.startswith("network.")}
+    return replace(told, name="custom", **{name: getattr(request.network, name) for name in fields})
 
 
 def _newest(request: Request) -> str:
@@ -133,14 +142,3 @@ def _repriced(
     records: Sequence[Record], costs: Callable[[Architecture], Mapping[str, float]]
 ) -> tuple[Record, ...]:
     return tuple(replace(record, costs=costs(record.architecture)) for record in records)
-
-
-def _baseline(architecture: Architecture) -> Architecture:
-    return parse_notation(BASELINE, architecture)
-
-
-def _costs(
-    architecture: Architecture, objective: Objective, protocol: Protocol, network: Network
-) -> dict[str, float]:
-    costs = known_costs(architecture, protocol, network)
-    return {metric: costs[metric] for metric in objective.costs}

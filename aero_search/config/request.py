@@ -123,10 +123,11 @@ class Request:
 
     def chosen(self, group: str) -> bool:
         """Whether the user named this group, or one of its fields, on the command line."""
-        return any(
-            name == group or name.startswith(f"{group}.")
-            for name in (override.lstrip("+~").partition("=")[0] for override in self.overrides)
-        )
+        return any(name == group or name.startswith(f"{group}.") for name in self.override_names())
+
+    def override_names(self) -> list[str]:
+        """What the user's overrides set: groups and dotted fields."""
+        return [override.lstrip("+~").partition("=")[0] for override in self.overrides]
 
     def _group(self, cls: type[T], name: str) -> T:
         return from_mapping(cls, self.composed.get(name), name)

@@ -9,7 +9,6 @@ from typing import Any
 
 from rich.console import Console
 
-from aero_search.architecture import BASELINE, parse_notation
 from aero_search.config.architecture import GROUPS
 from aero_search.config.paths import output_option, writable
 from aero_search.config.request import Request
@@ -20,7 +19,7 @@ from aero_search.report.live import LiveView, Snapshot
 from aero_search.report.plot import plot_front
 from aero_search.search.conductor import Conductor
 from aero_search.search.front import Front
-from aero_search.search.objective import known_costs
+from aero_search.search.objective import baseline_costs
 from aero_search.search.pareto import Reference
 from aero_search.search.settings import study_settings
 from aero_search.search.study import Study
@@ -36,9 +35,8 @@ _BASE_GROUPS = (*GROUPS, "recipe")
 
 def baseline_reference(request: Request, unigram_perplexity: float) -> Reference:
     """The reference of a request's study: the unigram perplexity and the baseline's costs."""
-    baseline = parse_notation(BASELINE, request.architecture)
-    costs = known_costs(baseline, request.protocol, request.network)
-    return Reference(unigram_perplexity, {metric: costs[metric] for metric in request.objective.costs})
+    costs = baseline_costs(request.architecture, request.objective, request.protocol, request.network)
+    return Reference(unigram_perplexity, costs)
 
 
 def make_conductor(

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-from aero_search.architecture import Architecture
+from aero_search.architecture import BASELINE, Architecture, parse_notation
 from aero_search.cost import Network, Protocol, estimate, flops
 from aero_search.errors import RequestError
 
@@ -41,6 +41,14 @@ class Objective:
     def costs(self) -> tuple[Metric, ...]:
         """The metrics that are exact without training."""
         return self.metrics[1:]
+
+
+def baseline_costs(
+    like: Architecture, objective: Objective, protocol: Protocol, network: Network
+) -> dict[str, float]:
+    """The objective's costs of SM + LN + G at the size of `like`, what savings are counted from."""
+    costs = known_costs(parse_notation(BASELINE, like), protocol, network)
+    return {metric: costs[metric] for metric in objective.costs}
 
 
 def known_costs(architecture: Architecture, protocol: Protocol, network: Network) -> dict[str, float]:
