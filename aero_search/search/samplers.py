@@ -1,4 +1,4 @@
-"""Optuna's samplers, seeded by trial number so that a resumed study goes on as an uninterrupted one would."""
+"""Optuna's samplers, seeded by turn so that a resumed study goes on as an uninterrupted one would."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from optuna.exceptions import ExperimentalWarning
 from aero_search.search.spec import SamplerSpec
 
 
-def make_sampler(spec: SamplerSpec, seed: int, number: int) -> optuna.samplers.BaseSampler:
-    """The sampler that proposes trial `number` of a study with sampler seed `seed`.
+def make_sampler(spec: SamplerSpec, seed: int, turn: int) -> optuna.samplers.BaseSampler:
+    """The sampler that proposes the trial whose turn is `turn` in a study with sampler seed `seed`.
 
-    Each trial has a generator of its own: what a trial draws depends on the seed, its number and the trials
-    before it, not on how often the search was interrupted.
+    Each turn has a generator of its own: what is drawn depends on the seed, the turn and the trials before it,
+    not on how often the search was interrupted.
     """
-    trial_seed = zlib.crc32(f"{seed}/{number}".encode())
+    trial_seed = zlib.crc32(f"{seed}/{turn}".encode())
     with warnings.catch_warnings():
         # `group` lets the multivariate estimator follow conditional parameters; still marked experimental.
         warnings.simplefilter("ignore", ExperimentalWarning)

@@ -112,7 +112,7 @@ class Study:
             wasted = 0
             while self.left(spec, only_queued):
                 sampler = spec.sampler if wasted < _PATIENCE else replace(spec.sampler, name="random")
-                self.study.sampler = make_sampler(sampler, spec.seed, len(self._trials()))
+                self.study.sampler = make_sampler(sampler, spec.seed, sum(map(_asked, self._trials())))
                 wasted += 1
                 trial = self.study.ask()
                 overrides = space.overrides(space.suggest(trial))
@@ -275,6 +275,12 @@ class Study:
             seconds=attrs.get("seconds"),
             folder=self.candidate_folder(attrs["candidate"]),
         )
+
+
+def _asked(trial: FrozenTrial) -> bool:
+    """Whether a trial has had its turn: not waiting for it, and not lost with its worker to be asked again."""
+    lost = trial.state == TrialState.FAIL and "orphan" in trial.user_attrs
+    return trial.state != TrialState.WAITING and not lost
 
 
 def _counts(trial: FrozenTrial) -> bool:

@@ -50,6 +50,16 @@ def test_an_interrupted_search_proposes_what_an_uninterrupted_one_does(tmp_path:
     assert [identity for part in parts for identity in part] == whole
 
 
+def test_a_worker_s_death_does_not_change_what_is_proposed_after_it(tmp_path: Path) -> None:
+    whole = run_to_the_end(open_study(tmp_path / "whole"), 8, "tpe")
+    study = open_study(tmp_path / "hurt")
+    before = run_to_the_end(study, 4, "tpe")
+    with WorkerLock(study.folder / "workers") as lock:
+        assert study.claim(lock, spec(8, "tpe"), SPACE, compose)
+    after = run_to_the_end(open_study(tmp_path / "hurt"), 8, "tpe")
+    assert before + after == whole
+
+
 def test_duplicates_are_told_the_twin_s_values_and_not_trained(tmp_path: Path) -> None:
     space = Space(
         "small",
