@@ -136,7 +136,8 @@ def published_architecture(row: PublishedRow) -> Architecture:
     under the entropy regularizer. SOTA rows use shaped attention on identity values.
     """
     normalized = "+LN" in row.variant
-    activation: Activation = {"G": "gelu", "R": "relu"}.get(row.variant.rpartition("+")[2], "identity")  # type: ignore[assignment]
+    letters: dict[str, Activation] = {"G": "gelu", "R": "relu"}
+    activation = letters.get(row.variant.rpartition("+")[2], "identity")
     kind: FeedForward = "fused" if "ScFuFFN" in row.variant else "full"
     kept = Layer("layernorm" if normalized else "none", activation, kind)
     layers = (kept,) * row.ffn_layers + (replace(kept, ffn="none"),) * (row.n_layer - row.ffn_layers)

@@ -10,7 +10,7 @@ from aero_search.errors import RequestError
 from aero_search.schema import to_mapping
 from aero_search.search.worker import Plan
 
-# Settings of a recipe or model that a space may vary are compared through the space.
+# Flat: dotted names to JSON values. What a space varies is compared through the space, not by its base value.
 Settings = Mapping[str, Any]
 
 

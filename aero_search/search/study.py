@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import uuid
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -106,8 +107,7 @@ class Study:
         With `only_queued` nothing is proposed beyond the queued points. Duplicates of a trained candidate are
         told its values; impossible architectures are told as failed.
         """
-        self.folder.mkdir(parents=True, exist_ok=True)
-        with self._claims:
+        with self._claiming():
             self._give_back_orphans()
             wasted = 0
             while self.left(spec, only_queued):
@@ -143,8 +143,7 @@ class Study:
 
     def give_back_orphans(self) -> None:
         """Settle trials whose worker died: tell those with a result, queue the others again."""
-        self.folder.mkdir(parents=True, exist_ok=True)
-        with self._claims:
+        with self._claiming():
             self._give_back_orphans()
 
     def orphaned_runs(self) -> list[str]:
@@ -155,6 +154,13 @@ class Study:
     def invalid(self) -> Counter[str]:
         """Why proposals could not be built, and how many."""
         return Counter(t.user_attrs["invalid"] for t in self._trials() if "invalid" in t.user_attrs)
+
+    @contextmanager
+    def _claiming(self) -> Iterator[None]:
+        """Hold the lock under which trials change hands; looking at a study creates no folder, claiming does."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with self._claims:
+            yield
 
     def _give_back_orphans(self) -> None:
         orphans = [t for t in self._trials() if t.state == TrialState.RUNNING and not self._alive(t)]
