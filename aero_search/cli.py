@@ -13,6 +13,7 @@ from aero_search.errors import AeroSearchError, RequestError, nearest
 COMMANDS = {
     "search": "search architectures: perplexity against private-inference cost and FLOPs",
     "train": "train one candidate, or every combination of a --multirun sweep",
+    "ablate": "train the variants of a published table, each at its best learning rate, over seeds",
     "cost": "price an architecture without training it",
     "front": "print a study's front, or re-price it for another protocol or network",
     "export": "write one architecture of a study as a bundle",

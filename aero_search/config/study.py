@@ -21,6 +21,7 @@ from aero_search.search.conductor import Conductor
 from aero_search.search.front import Front
 from aero_search.search.objective import baseline_costs
 from aero_search.search.pareto import Reference
+from aero_search.search.record import Record
 from aero_search.search.settings import study_settings
 from aero_search.search.study import Study
 from aero_search.search.worker import Plan
@@ -46,6 +47,7 @@ def make_conductor(
     name: str,
     only_queued: bool,
     command: str,
+    follow_up: Callable[[Sequence[Record]], Sequence[Assignment]] | None = None,
 ) -> Conductor:
     """Prepare the corpus and put together everything a study needs.
 
@@ -77,6 +79,7 @@ def make_conductor(
         start=start,
         reference=baseline_reference(request, perplexity(corpus_unigram_loss(corpus))),
         command=command,
+        follow_up=follow_up,
     )
 
 
