@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 
 from rich.console import Console
 
@@ -12,13 +14,16 @@ from aero_search.architecture import Architecture
 from aero_search.config.request import Request
 from aero_search.config.study import make_conductor
 from aero_search.errors import RequestError
-from aero_search.report.ablation import write_ladder
+from aero_search.report.ablation import LadderTable, ladder_markdown, print_ladder
+from aero_search.report.ablation_files import first_results, write_ladder
+from aero_search.report.front import front_rows
 from aero_search.search.candidate import Candidate
 from aero_search.search.conductor import Conductor
 from aero_search.search.ladder import ROW, Ladder, first_points, ladder_space, lines, next_points
 from aero_search.search.record import Record
 from aero_search.search.study import Study
 from aero_search.space import Assignment
+from aero_search.tracking.tracker import Tracker
 
 _ROW = f"{ROW}="
 
@@ -90,9 +95,43 @@ class LadderSweep:
         )
 
     def finish(self, conductor: Conductor, study: Study) -> None:
-        """Print the table and write its files into the study's folder and to the parent run."""
+        """Print the table, and write its files into the study's folder and to the parent run."""
+        plan = conductor.plan
         table = lines(self.ladder, self.architectures, study.records())
-        write_ladder(self.ladder, table, conductor.plan.folder, Console())
+        results = first_results(table)
+        told = LadderTable(
+            self.ladder,
+            table,
+            [plan.costs(line.architecture) for line in table],
+            {name: result.health for name, result in results.items() if result.health is not None},
+            conductor.command,
+        )
+        files = write_ladder(told, results, plan.folder)
+        self._track(conductor, study, told, files)
+        if self.request.format == "json":
+            print(json.dumps(told.document(), indent=1, allow_nan=False))
+            return
+        console = Console()
+        print_ladder(told, console)
+        console.print(
+            f"written: {plan.folder}/ladder.csv, .md, .tex, .json, entropy_*.png, curves.png", soft_wrap=True
+        )
+
+    def _track(self, conductor: Conductor, study: Study, table: LadderTable, files: Sequence[Path]) -> None:
+        run = study.study.user_attrs.get("run")
+        if not run:
+            return
+        tracker = Tracker.open(conductor.plan.tracking, conductor.plan.output_dir)
+        front = conductor.front(study.records())
+        tracker.update_study(
+            run,
+            metrics={},
+            step=len(study.records()),
+            front_document=front.document(),
+            front_rows=front_rows(front),
+            pictures=files,
+            description=f"{ladder_markdown(table)}\nRepeat or resume: `{conductor.command}`",
+        )
 
     def _follow_up(self, records: Sequence[Record]) -> Sequence[Assignment]:
         return next_points(self.ladder, lines(self.ladder, self.architectures, records))

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import product
-from typing import Any, Literal
+from typing import Literal
 
 from aero_search.architecture import Architecture, key
 from aero_search.errors import RequestError
@@ -238,12 +238,3 @@ def _trained(line: Line) -> bool:
 def _rank(record: Record) -> tuple[float, float]:
     """Best perplexity first, at equal ones the lower learning rate; diverged last."""
     return (record.perplexity if record.perplexity is not None else float("inf"), record.lr)
-
-
-def published_order(table: Sequence[Line]) -> list[tuple[Line, Any]]:
-    """The lines that have a published perplexity, with it; infinity where the publication says diverged."""
-    return [
-        (line, float("inf") if line.cell.published == "diverged" else line.cell.published)
-        for line in table
-        if line.cell.published is not None
-    ]
