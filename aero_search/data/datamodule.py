@@ -33,7 +33,7 @@ class TokenDataModule(LightningDataModule):
         num_workers: processes that read; 0 reads in this one, which a memory map makes cheap.
 
     Raises:
-        RequestError: the corpus is too short for one batch of either side.
+        RequestError: the corpus is too short for one batch of either side, or was cut for another seq_len.
     """
 
     def __init__(
@@ -54,13 +54,21 @@ class TokenDataModule(LightningDataModule):
         self.seq_len = seq_len
         self.batch_size = batch_size
         self.num_workers = num_workers
+        chunked = corpus.chunk is not None
+        if chunked and corpus.chunk != seq_len:
+            raise RequestError(
+                f"model.seq_len={seq_len} is not the length that this corpus was cut to: set "
+                f"model.seq_len={corpus.chunk}, or data.chunk={seq_len} and pack it again"
+            )
         needed = min(batch_size, validation_sequences)
-        self._validation_starts = validation_starts(corpus.validation_tokens, seq_len, validation_sequences)
+        self._validation_starts = validation_starts(
+            corpus.validation_tokens, seq_len, validation_sequences, chunked
+        )
         if len(self._validation_starts) < needed:
             raise _too_short("validation", corpus.validation_tokens, needed * seq_len + 1, needed, seq_len)
-        if train_windows(corpus.train_tokens, seq_len) < batch_size:
+        if train_windows(corpus.train_tokens, seq_len, chunked) < batch_size:
             raise _too_short("train", corpus.train_tokens, (batch_size + 1) * seq_len, batch_size, seq_len)
-        windows = TrainWindows(corpus.train_tokens, seq_len, batch_size, seed)
+        windows = TrainWindows(corpus.train_tokens, seq_len, batch_size, seed, chunked)
         self._train = TrainBatches(corpus.train_path, windows, seq_len, start_step, steps)
 
     def train_dataloader(self) -> DataLoader[Tensor]:

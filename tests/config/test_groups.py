@@ -23,6 +23,7 @@ PARTS = ("architecture", "data", "recipe", "objective", "protocol", "network", "
 NEEDS = {
     "data/text_folder": ["data.path=."],
     "data/tokenized": ["data.path=."],
+    "data/languini": ["data.path=."],
     "network/custom": ["network.bandwidth_mbps=300", "network.rtt_ms=20"],
 }
 NOTATION = {
