@@ -119,7 +119,7 @@ def test_cells_combine_rows_with_the_levels_of_every_factor() -> None:
     cells = CROSSED.cells()
     assert len(cells) == 6
     assert cells["SM, t 0.1, weight 0.1"].overrides == ("variant=sm", "a=2", "b=2")
-    assert list(cells)[0] == "SM, t none, weight 0"
+    assert next(iter(cells)) == "SM, t none, weight 0"
 
 
 def test_the_other_seeds_go_to_the_best_learning_rate() -> None:
