@@ -22,7 +22,8 @@ def run(request: Request) -> Result:
     from aero_search.tracking.tracker import Tracker
 
     console = Console()
-    architecture, recipe = request.architecture, request.recipe
+    architecture, recipe, compute = request.architecture, request.recipe, request.compute
+    compute.check(recipe)
     costs = known_costs(architecture, request.protocol, request.network)
     output_dir = writable(request.output_dir.resolve())
     corpus = prepare(request.data, architecture.vocab_size)
@@ -38,7 +39,9 @@ def run(request: Request) -> Result:
             None, candidate.notation, params=dict(override_params(request)), costs=costs, tags={}
         )
         with TrainingView(candidate.notation, recipe.steps, console) as view:
-            result = train_candidate(candidate, corpus, folder, tracked, (view,), request.search.threads)
+            result = train_candidate(
+                candidate, corpus, folder, tracked, (view,), request.search.threads, compute
+            )
     print_result(result, costs, folder, console)
     return result
 
