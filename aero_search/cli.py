@@ -22,6 +22,11 @@ COMMANDS = {
     "doctor": "say what works here, and how to mend the rest",
 }
 
+# What needs less, where a part of a whole installation is missing.
+_INSTEAD = dict.fromkeys(
+    ("tokenizers", "tiktoken", "platformdirs"), ", or set data=tokenized data.path=FOLDER"
+)
+
 DONE, FAILED, WRONG_REQUEST, INTERRUPTED = 0, 1, 2, 130
 
 
@@ -58,6 +63,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _complain(problem, WRONG_REQUEST)
     except AeroSearchError as problem:
         return _complain(problem, FAILED)
+    except ModuleNotFoundError as problem:
+        missing = (problem.name or "").partition(".")[0]
+        if missing in ("", "aero_search"):
+            raise
+        mend = f"pip install {missing.replace('_', '-')}{_INSTEAD.get(missing, '')}"
+        return _complain(f"this needs the package {missing}, which is not installed: {mend}", FAILED)
     except KeyboardInterrupt:
         print("aero-search: interrupted; the same command goes on where it stopped", file=sys.stderr)
         return INTERRUPTED
@@ -75,6 +86,6 @@ def _run(name: str, arguments: list[str]) -> int:
     return run_command(command, arguments)
 
 
-def _complain(problem: Exception, code: int) -> int:
+def _complain(problem: Exception | str, code: int) -> int:
     print(f"aero-search: {problem}", file=sys.stderr)
     return code

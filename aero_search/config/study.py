@@ -55,7 +55,8 @@ def make_conductor(
         RequestError: some part of the request is wrong.
     """
     # Every part is validated before the corpus takes its time.
-    architecture, _ = request.architecture, request.recipe
+    architecture, compute = request.architecture, request.compute
+    compute.check(request.recipe)
     objective, protocol, network = request.objective, request.protocol, request.network
     search, tracking = request.search, request.tracking
     output_dir = writable(request.output_dir.resolve())
@@ -71,6 +72,7 @@ def make_conductor(
         tracking=tracking,
         corpus_folder=corpus.folder,
         only_queued=only_queued,
+        compute=compute,
     )
     base = {group: request.composed[group] for group in _BASE_GROUPS}
     return Conductor(
