@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -24,6 +24,8 @@ from aero_search.search.record import Record
 from aero_search.training.entropy_health import EntropyHealth
 
 COSTS = ("flops", "communication_bytes", "latency_s")
+# The columns of the two tables on a terminal.
+QUALITY, COST = ("variant", "perplexity"), ("variant", "operations", "cost", "attention")
 # How inventory kinds are written in AERO's tables; those that are missing keep their own names.
 _SHORT = {
     "softmax": "SM",
@@ -157,34 +159,30 @@ def nonlinear_operations(architecture: Architecture) -> str:
 
 
 def print_ladder(table: LadderTable, console: Console) -> None:
-    """Print the table and what it shows."""
-    console.print(ladder_table(table))
-    if table.ladder.cross:
-        for row in table.ladder.rows:
-            console.print(cross_table(table, row))
+    """Print the table, as two that fit a terminal of 80 columns, and what it shows."""
+    console.print(ladder_table(table, QUALITY, f"{table.ladder.name}: {table.ladder.description}"))
+    console.print(ladder_table(table, COST, "what private inference costs, and times less than row one"))
+    for row in table.ladder.rows if table.ladder.cross else ():
+        console.print(cross_table(table, row))
     for sentence in table.sentences():
         console.print(Text(sentence))
 
 
-def ladder_table(table: LadderTable) -> Table:
-    """One line a cell."""
-    heads, lines = _cells(table)
-    shown = Table(
-        title=f"{table.ladder.name}: {table.ladder.description}",
-        title_justify="left",
-        box=box.SIMPLE_HEAD,
-        padding=(0, 1, 0, 0),
-    )
-    for head in heads:
-        words = head in ("variant", "nonlinear operations", "attention", "remarks")
+def ladder_table(table: LadderTable, parts: Sequence[str], title: str) -> Table:
+    """One line a cell with the columns that `parts` names."""
+    shown = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    columns = [column for column in _columns(table) if column.part in parts]
+    for column in columns:
+        # Words fold where they must; numbers and names stay whole.
         shown.add_column(
-            head,
-            justify="left" if words else "right",
-            no_wrap=not words,
-            overflow="fold" if words else "ellipsis",
+            column.head,
+            justify="left" if column.words else "right",
+            no_wrap=not column.words or column.part == "variant",
+            overflow="fold",
         )
-    for line in lines:
-        shown.add_row(*map(Text, line))
+    for cells in zip(*(column.cells for column in columns), strict=True):
+        # An operation a line: a terminal has no room for all of them side by side.
+        shown.add_row(*(Text(cell.replace("), ", ")\n")) for cell in cells))
     return shown
 
 
@@ -205,8 +203,9 @@ def cross_table(table: LadderTable, row: str) -> Table:
 
 def ladder_markdown(table: LadderTable) -> str:
     """The table in GitHub's Markdown, with the sentences below."""
-    heads, lines = _cells(table)
-    marks = [":--" if head in ("variant", "nonlinear operations", "remarks") else "--:" for head in heads]
+    columns = _columns(table)
+    heads, marks = [c.head for c in columns], [":--" if c.words else "--:" for c in columns]
+    lines = zip(*(column.cells for column in columns), strict=True)
     body = "\n".join(f"| {' | '.join(line)} |" for line in (heads, marks, *lines))
     sentences = "\n".join(f"- {sentence}" for sentence in table.sentences())
     return f"**{table.ladder.name}**: {table.ladder.description}\n\n{body}\n\n{sentences}\n"
@@ -214,14 +213,13 @@ def ladder_markdown(table: LadderTable) -> str:
 
 def ladder_latex(table: LadderTable) -> str:
     """The table as LaTeX that needs the package booktabs alone."""
-    heads, lines = _cells(table)
-    columns = "".join(
-        "l" if head in ("variant", "nonlinear operations", "remarks") else "r" for head in heads
-    )
+    columns = _columns(table)
+    lines = zip(*(column.cells for column in columns), strict=True)
     body = "\n".join(" & ".join(map(_latex, line)) + r" \\" for line in lines)
-    head = " & ".join(map(_latex, heads))
+    head = " & ".join(_latex(column.head) for column in columns)
+    sides = "".join("l" if column.words else "r" for column in columns)
     return (
-        f"% {table.ladder.name}: {table.ladder.description}\n\\begin{{tabular}}{{{columns}}}\n\\toprule\n"
+        f"% {table.ladder.name}: {table.ladder.description}\n\\begin{{tabular}}{{{sides}}}\n\\toprule\n"
         f"{head} \\\\\n\\midrule\n{body}\n\\bottomrule\n\\end{{tabular}}\n"
     )
 
@@ -236,30 +234,45 @@ def ladder_csv(table: LadderTable) -> str:
     return text.getvalue()
 
 
-def _cells(table: LadderTable) -> tuple[list[str], list[list[str]]]:
-    """Headings and text cells; columns in which nothing is said are left out."""
-    scales = {metric: scale(metric, [costs[metric] for costs in table.costs]) for metric in COSTS}
-    columns: dict[str, Callable[[Line, Mapping[str, Any]], str]] = {
-        "variant": lambda line, row: line.cell.name,
-        "perplexity": lambda line, row: _perplexity(line),
-        "change": lambda line, row: _signed(row["change_percent"]),
-        "published": lambda line, row: "" if row["published"] is None else str(row["published"]),
-        "lr": lambda line, row: "" if line.lr is None else f"{line.lr:g}{'*' if table.at_edge(line) else ''}",
-        "nonlinear operations": lambda line, row: row["nonlinear_operations"],
-        **{
-            scales[metric].heading: lambda line, row, metric=metric: (  # type: ignore[misc]
-                f"{scales[metric].text(row[metric])} {times(row[f'saving_{metric}'])}"
-            )
-            for metric in COSTS
-        },
-        "attention": lambda line, row: _health(row),
-        "remarks": lambda line, row: row["verdict"],
-    }
-    rows = list(zip(table.lines, table.rows(), strict=True))
-    lines = [[column(line, row) for column in columns.values()] for line, row in rows]
-    said = [any(line[i] for line in lines) for i in range(len(columns))]
-    heads = [head for head, keep in zip(columns, said, strict=True) if keep]
-    return heads, [[cell for cell, keep in zip(line, said, strict=True) if keep] for line in lines]
+@dataclass(frozen=True)
+class _Column:
+    """One column as text, a cell a line; `words` are read from the left."""
+
+    part: str
+    head: str
+    cells: Sequence[str]
+    words: bool = False
+
+
+def _columns(table: LadderTable) -> list[_Column]:
+    """Every column in which something is said."""
+    rows, lines = table.rows(), table.lines
+    edges = ["*" if table.at_edge(line) else "" for line in lines]
+    columns = [
+        _Column("variant", "variant", [line.cell.name for line in lines], words=True),
+        _Column("perplexity", "perplexity", [_perplexity(line) for line in lines]),
+        _Column("perplexity", "change", [_signed(row["change_percent"]) for row in rows]),
+        _Column("perplexity", "published", [_said(row["published"]) for row in rows]),
+        _Column("perplexity", "lr", [_said(row["lr"]) + edge for row, edge in zip(rows, edges, strict=True)]),
+        _Column("perplexity", "remarks", [row["verdict"] for row in rows], words=True),
+        _Column(
+            "operations", "nonlinear operations", [row["nonlinear_operations"] for row in rows], words=True
+        ),
+    ]
+    for metric in COSTS:
+        unit = scale(metric, [row[metric] for row in rows])
+        cells = [f"{unit.text(row[metric])} {_times(row[f'saving_{metric}'])}" for row in rows]
+        columns.append(_Column("cost", unit.heading.replace("communication", "comm."), cells))
+    columns.append(_Column("attention", "attention", [_health(row) for row in rows], words=True))
+    return [column for column in columns if any(column.cells)]
+
+
+def _said(value: object) -> str:
+    return "" if value is None else f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _times(saving: float | None) -> str:
+    return "-" if saving is None else times(saving)
 
 
 def _perplexity(line: Line) -> str:
@@ -281,7 +294,8 @@ def _signed(percent: float | None) -> str:
 def _health(row: Mapping[str, Any]) -> str:
     if row["health"] is None:
         return ""
-    return f"{row['health'].replace('_', ' ')} ({100 * row['balanced_share']:.0f}% balanced)"
+    state = row["health"].removeprefix("entropic_").removeprefix("entropy_")
+    return f"{state}, {100 * row['balanced_share']:.0f}% balanced"
 
 
 def _latex(text: str) -> str:
