@@ -41,7 +41,9 @@ class CandidateModule(L.LightningModule):
         self._last_total, self._last_loss = torch.zeros(()), torch.zeros(())
 
     def training_step(self, batch_bt: Tensor, batch_idx: int) -> Tensor:
-        loss = self.decoder.loss(batch_bt[:, :-1], batch_bt[:, 1:])
+        every = self.decoder.architecture.regularizer.every
+        due = self.trainer.global_step % every == 0
+        loss = self.decoder.loss(batch_bt[:, :-1], batch_bt[:, 1:], penalty_scale=every if due else 0.0)
         total, ranks = loss.total, self.trainer.world_size
         if ranks > 1 and self.decoder.architecture.regularizer.reduction == "sum":
             # DDP takes the mean over ranks of what is a sum over the batch that they share.

@@ -213,3 +213,17 @@ def test_builds_on_the_meta_device() -> None:
             logits = model(torch.zeros(2, LENGTH, dtype=torch.long))
         assert logits.is_meta
         assert logits.shape == (2, LENGTH, VOCAB)
+
+
+def test_the_penalty_scale_multiplies_the_penalty_alone() -> None:
+    model = build_model(tiny(norm="none", attention=TEMPERED, regularizer=Regularizer(weight=0.5)), seed=0)
+    inputs_bt, targets_bt = batch()
+    once, thrice, never = (
+        model.loss(inputs_bt, targets_bt, penalty_scale=scale) for scale in (1.0, 3.0, 0.0)
+    )
+    assert once.penalty > 0
+    torch.testing.assert_close(thrice.total - thrice.cross_entropy, 3 * (once.total - once.cross_entropy))
+    torch.testing.assert_close(never.total, once.cross_entropy)
+    # Every parameter still gets a gradient, which several devices wait for.
+    never.total.backward()
+    assert all(parameter.grad is not None for parameter in model.parameters())

@@ -183,6 +183,24 @@ def test_the_regularized_model_trains_through_the_same_run(corpus: Corpus, tmp_p
     assert result.perplexity is not None
 
 
+@pytest.mark.parametrize("accumulate", [1, 2])
+def test_a_lazy_penalty_is_taken_at_every_so_many_optimizer_steps(
+    corpus: Corpus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, accumulate: int
+) -> None:
+    scales: list[float] = []
+    plain = Decoder.loss
+
+    def loss(self: Decoder, inputs_bt: torch.Tensor, targets_bt: torch.Tensor, penalty_scale: float) -> Any:
+        scales.append(penalty_scale)
+        return plain(self, inputs_bt, targets_bt, penalty_scale)
+
+    monkeypatch.setattr(Decoder, "loss", loss)
+    lazy = replace(ARCHITECTURE, regularizer=Regularizer(weight=0.02, every=3))
+    recipe = replace(SHORT, steps=7, accumulate=accumulate)
+    assert train(lazy, recipe, corpus, tmp_path).verdict != "diverged"
+    assert scales == [scale for scale in (3, 0, 0, 3, 0, 0, 3) for _ in range(accumulate)]
+
+
 def test_unigram_loss_in_closed_form(corpus: Corpus) -> None:
     import numpy as np
 
