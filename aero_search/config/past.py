@@ -92,7 +92,7 @@ def open_past_study(request: Request) -> PastStudy:
     attrs = study.user_attrs
     if "reference" not in attrs:
         raise RequestError(f"study={name} holds no search yet: run aero-search search study.name={name}")
-    objective = from_mapping(Objective, {"metrics": attrs["metrics"]}, "objective")
+    objective = from_mapping(Objective, attrs["objective"], "objective")
     protocol = from_mapping(Protocol, attrs["protocol"], "protocol")
     network = from_mapping(Network, attrs["network"], "network")
     reprice = request.chosen("protocol") or request.chosen("network")

@@ -123,6 +123,8 @@ class Watching:
             started=self._started,
             seconds=tuple(record.seconds for record in done if record.seconds is not None),
             workers=plan.search.workers,
+            invalid=self._study.invalid().total(),
+            over=self._study.over().total(),
         )
 
 
@@ -158,18 +160,26 @@ def finish_study(conductor: Conductor, study: Study, front: Front) -> None:
     """
     console = Console()
     plan = conductor.plan
-    invalid = study.invalid()
-    if invalid and not study.used():
+    invalid, over = study.invalid(), study.over()
+    if invalid and not study.used() and not over:
         raise RequestError(f"no candidate could be built: {next(iter(invalid))}")
+    if over and not study.used():
+        raise RequestError(
+            f"all of {over.total()} proposals lie above a limit ({over.most_common(1)[0][0]}): raise it, or see "
+            "what fits with aero-search plan"
+        )
     print_front(front, console)
     for reason, count in invalid.most_common(3):
         console.print(f"could not be built ({count}): {reason}", soft_wrap=True)
+    for reason, count in over.most_common(3):
+        console.print(f"not trained ({count}): {reason}", soft_wrap=True)
     for record in front.diverged:
         console.print(f"diverged: {record.label}: {record.reason}", soft_wrap=True)
     missing = 0 if plan.only_queued else plan.search.n_trials - study.used()
     if missing > 0:
+        why = " or lie above a limit" if over else ""
         console.print(
-            f"the space is used up: {missing} of {plan.search.n_trials} candidates do not exist in it"
+            f"the space is used up: {missing} of {plan.search.n_trials} candidates do not exist in it{why}"
         )
     if not front.points:
         console.print("no candidate has finished with a perplexity")

@@ -64,6 +64,8 @@ def front_summary(front: Front) -> str:
         parts.append(f"{len(front.diverged)} diverged")
     if plateau := _plateau(front):
         parts.append(f"{plateau} never left the unigram plateau")
+    if front.over:
+        parts.append(f"{len(front.over)} above a limit at these prices")
     costs = " and ".join(f"{readable(m, 1.1 * c)} {_in_words(m)}" for m, c in front.baseline.items())
     return (
         f"{', '.join(parts)}. Hypervolume {front.hypervolume:.4f}: the share of the box that the front "
@@ -195,7 +197,7 @@ def _plateau(front: Front) -> int:
 
 
 def _trained(front: Front) -> int:
-    return len(front.points) + len(front.dominated) + len(front.diverged)
+    return len(front.points) + len(front.dominated) + len(front.diverged) + len(front.over)
 
 
 def _in_words(metric: str) -> str:

@@ -63,7 +63,7 @@ class Conductor:
             name_metrics(created, plan.objective.metrics)
             study.set_attrs(
                 settings=dict(self.settings),
-                metrics=list(plan.objective.metrics),
+                objective=plan.objective.settings(),
                 protocol=to_mapping(plan.protocol),
                 network=to_mapping(plan.network),
                 command=self.command,

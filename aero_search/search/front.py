@@ -23,6 +23,7 @@ class Front:
         diverged: candidates without one.
         baseline: the costs of SM + LN + G at the same size, in the objective's order.
         baseline_perplexity: of the best trained SM + LN + G in the study; None if it has none.
+        over: trained candidates above a limit of the objective; other prices than the study's put them there.
     """
 
     objective: Objective
@@ -31,6 +32,7 @@ class Front:
     dominated: tuple[Record, ...]
     diverged: tuple[Record, ...]
     baseline_perplexity: float | None
+    over: tuple[Record, ...] = ()
 
     @property
     def baseline(self) -> Mapping[str, float]:
@@ -74,7 +76,7 @@ class Front:
         Raises:
             RequestError: there is none, with the numbers there are.
         """
-        trained = {record.number: record for record in (*self.points, *self.dominated)}
+        trained = {record.number: record for record in (*self.points, *self.dominated, *self.over)}
         if number not in trained:
             numbers = ", ".join(map(str, sorted(trained))) or "none yet"
             raise RequestError(f"pick=trial:{number} names no trained candidate (choices: {numbers})")
@@ -94,7 +96,7 @@ class Front:
             if limit <= 0:
                 raise RequestError(f"a limit of {limit:g} on {metric} keeps everything out: give one above 0")
         # A limit may name a metric that the objective does not: then a dominated candidate may be the best.
-        trained = (*self.points, *self.dominated)
+        trained = (*self.points, *self.dominated, *self.over)
         fitting = [r for r in trained if all(_metric(r, m) <= limit for m, limit in limits.items())]
         if not fitting:
             nearest = min(trained, key=lambda r: max(_metric(r, m) / v for m, v in limits.items()))
@@ -107,6 +109,7 @@ class Front:
         """The front as one JSON document."""
         return {
             "metrics": list(self.objective.metrics),
+            "limits": dict(self.objective.limits),
             "reference": {
                 "perplexity": self.reference.unigram_perplexity,
                 "baseline": BASELINE,
@@ -117,6 +120,7 @@ class Front:
             "front": [_entry(record) for record in self.points],
             "dominated": [_entry(record) for record in self.dominated],
             "diverged": [_entry(record) for record in self.diverged],
+            "above_limits": [_entry(record) for record in self.over],
         }
 
     def _require_points(self) -> None:
@@ -127,16 +131,18 @@ class Front:
 def build_front(records: Sequence[Record], objective: Objective, reference: Reference) -> Front:
     """Sort a study's records into a Front; running ones are left out."""
     trained = [record for record in records if record.perplexity is not None and record.state != "running"]
-    rows = [_row(objective, record) for record in trained]
+    fitting = [record for record in trained if not objective.over(record.costs)]
+    rows = [_row(objective, record) for record in fitting]
     on_front = [bool(on) for on in nondominated(reference.scaled(rows))] if rows else []
-    points = [record for record, on in zip(trained, on_front, strict=True) if on]
+    points = [record for record, on in zip(fitting, on_front, strict=True) if on]
     baselines = [r.perplexity for r in trained if r.notation == BASELINE and r.perplexity is not None]
     return Front(
         objective=objective,
         reference=reference,
         points=tuple(sorted(points, key=lambda record: _row(objective, record)[1])),
-        dominated=tuple(record for record, on in zip(trained, on_front, strict=True) if not on),
+        dominated=tuple(record for record, on in zip(fitting, on_front, strict=True) if not on),
         diverged=tuple(record for record in records if record.state == "diverged"),
+        over=tuple(record for record in trained if objective.over(record.costs)),
         baseline_perplexity=min(baselines, default=None),
     )
 
