@@ -19,23 +19,26 @@ from aero_search.report.live import LiveView, Snapshot
 from aero_search.report.plot import plot_front
 from aero_search.search.conductor import Conductor
 from aero_search.search.front import Front
-from aero_search.search.objective import baseline_costs
 from aero_search.search.pareto import Reference
 from aero_search.search.settings import study_settings
 from aero_search.search.study import Study
 from aero_search.search.worker import Plan
-from aero_search.space import Assignment, Space
+from aero_search.space import Assignment, Categorical, Space
 from aero_search.tracking.tracker import Tracker
 from aero_search.training.health import corpus_unigram_loss, perplexity
 from aero_search.training.progress import read_progress
 
+# What a target has of its own, and what therefore must not vary beside one.
+TARGET_SIZES = ("model", *(f"model.{name}" for name in (
+    "family", "n_layer", "n_head", "n_kv_head", "d_model", "seq_len", "vocab_size", "tied_embeddings"
+)))  # fmt: skip
 # Groups whose fields every candidate of a study shares, but for what the space varies.
 _BASE_GROUPS = (*GROUPS, "recipe")
 
 
 def baseline_reference(request: Request, unigram_perplexity: float) -> Reference:
     """The reference of a request's study: the unigram perplexity and the baseline's costs."""
-    costs = baseline_costs(request.architecture, request.objective, request.protocol, request.network)
+    costs = request.pricing.baseline(request.architecture, request.objective)
     return Reference(unigram_perplexity, costs)
 
 
@@ -55,7 +58,9 @@ def make_conductor(
     # Every part is validated before the corpus takes its time.
     architecture, _ = request.architecture, request.recipe
     objective, protocol, network = request.objective, request.protocol, request.network
-    search, tracking = request.search, request.tracking
+    search, tracking, target = request.search, request.tracking, request.target
+    if target is not None:
+        _check_sizes_stay(space, target.name)
     output_dir = writable(request.output_dir.resolve())
     corpus = prepare(request.data, architecture.vocab_size)
     plan = Plan(
@@ -69,6 +74,7 @@ def make_conductor(
         tracking=tracking,
         corpus_folder=corpus.folder,
         only_queued=only_queued,
+        target=target,
     )
     base = {group: request.composed[group] for group in _BASE_GROUPS}
     return Conductor(
@@ -78,6 +84,17 @@ def make_conductor(
         reference=baseline_reference(request, perplexity(corpus_unigram_loss(corpus))),
         command=command,
     )
+
+
+def _check_sizes_stay(space: Space, target: str) -> None:
+    """A size that varies would be priced as the target's, whatever was chosen."""
+    for parameter in space.parameters:
+        fixed = isinstance(parameter, Categorical) and len(parameter.choices) == 1
+        if parameter.name in TARGET_SIZES and not fixed:
+            raise RequestError(
+                f"objective.target={target} sets {parameter.name}, which space={space.name} varies: fix it with "
+                f"{parameter.name}=VALUE, or price with objective.target=null"
+            )
 
 
 class Watching:
@@ -207,6 +224,7 @@ def _description(conductor: Conductor, front: Front, done: int) -> str:
     return "\n\n".join(
         (
             f"**{plan.name}**: {plan.space.description}",
+            *([f"{front.sizes[0].upper()}{front.sizes[1:]}."] if front.sizes else []),
             f"{done} candidates trained; protocol `{plan.protocol.name}`, network `{plan.network.name}`.",
             front_markdown(front),
             f"Repeat or resume: `{conductor.command}`",

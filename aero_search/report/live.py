@@ -250,8 +250,9 @@ def _front(front: Front) -> RenderableType:
         grid.add_row(*cells, style="bold" if record is knee else "")
     hidden = len(front.points) - FRONT_ROWS
     more = f", {hidden} more" if hidden > 0 else ""
+    sizes = "" if front.target is None else f" · costs of {front.target.name}"
     head = f"\nfront: {len(front.points)} of {len(front.points) + len(front.dominated)}{more} · "
-    return Group(Text(f"{head}hypervolume {front.hypervolume:.4f}", style="cyan"), grid)
+    return Group(Text(f"{head}hypervolume {front.hypervolume:.4f}{sizes}", style="cyan"), grid)
 
 
 def _name(notation: str) -> Text:

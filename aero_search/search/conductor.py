@@ -66,6 +66,7 @@ class Conductor:
                 objective=plan.objective.settings(),
                 protocol=to_mapping(plan.protocol),
                 network=to_mapping(plan.network),
+                target=to_mapping(plan.target),
                 command=self.command,
                 created=time.time(),
                 reference={
@@ -113,7 +114,7 @@ class Conductor:
 
     def front(self, records: Sequence[Record]) -> Front:
         """The front of these records under the plan's objective."""
-        return build_front(records, self.plan.objective, self.reference)
+        return build_front(records, self.plan.objective, self.reference, self.plan.target)
 
     def _keep_going(self, study: Study, worker: Worker, launch: Launch) -> None:
         spec, only_queued = self.plan.search, self.plan.only_queued

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Literal, get_args
 
-from aero_search.architecture import BASELINE, Architecture, parse_notation
+from aero_search.architecture import Architecture
 from aero_search.cost import Network, Protocol, estimate, flops
 from aero_search.errors import RequestError, nearest
 from aero_search.quantity import UNITS, parse_quantity, write_quantity
@@ -38,10 +38,12 @@ class Objective:
         metrics: all minimized; perplexity is always among them and first.
         constraints: by cost, whether or not it is one of the metrics; known before training, so an
             architecture above a limit is never trained.
+        target: the model group at whose size costs are counted; None: the size that is trained.
     """
 
     metrics: tuple[Metric, ...]
     constraints: Mapping[str, Constraint] = field(default_factory=dict)
+    target: str | None = None
 
     def __post_init__(self) -> None:
         if self.metrics[:1] != (PERPLEXITY,) or len(set(self.metrics)) != len(self.metrics):
@@ -85,20 +87,12 @@ class Objective:
     def settings(self) -> dict[str, Any]:
         """What must stay the same in a study, as plain data; equal limits in other units are equal here."""
         limits = {metric: {"max": write_quantity(metric, limit)} for metric, limit in self.limits.items()}
-        return {"metrics": list(self.metrics), "constraints": limits}
+        return {"metrics": list(self.metrics), "constraints": limits, "target": self.target}
 
     @property
     def costs(self) -> tuple[Metric, ...]:
         """The metrics that are exact without training."""
         return self.metrics[1:]
-
-
-def baseline_costs(
-    like: Architecture, objective: Objective, protocol: Protocol, network: Network
-) -> dict[str, float]:
-    """The objective's costs of SM + LN + G at the size of `like`, what savings are counted from."""
-    costs = known_costs(parse_notation(BASELINE, like), protocol, network)
-    return {metric: costs[metric] for metric in objective.costs}
 
 
 def known_costs(architecture: Architecture, protocol: Protocol, network: Network) -> dict[str, float]:

@@ -27,6 +27,7 @@ def study_settings(plan: Plan, base: Mapping[str, Any], fingerprint: str) -> dic
         "objective": plan.objective.settings(),
         "protocol": to_mapping(plan.protocol),
         "network": to_mapping(plan.network),
+        "target": to_mapping(plan.target) or {},
         "space": space,
         "corpus fingerprint": fingerprint,
     }
