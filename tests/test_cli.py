@@ -35,6 +35,8 @@ BAD = {
     "cost model=gpt2_small ffn.layers=99": r"ffn.layers=99 must lie between 0 and model.n_layer=12",
     "cost ffn.layers=some": r"ffn.layers=some must be all, a number of layers or a list",
     "cost ffn.layers=[0,7]": r"names layer 7, but model.n_layer=4 has only 0 to 3",
+    "cost ffn.kind=[full,none]": r"ffn.kind=\[full,none\] has 2 values, but model.n_layer=4",
+    "search space=aero_per_layer ffn.kind=[full,none,full,full],[none]": r"varies by layer in space=aero_per_layer",
     "cost model.seq_len=-1": r"model.seq_len=-1 must be at least 1",
     "cost model.n_layer=many": r"model.n_layer=many must be a whole number",
     "cost regularizer.weight=-1": r"regularizer.weight=-1 must be 0",

@@ -87,7 +87,9 @@ class Request:
 
     def load_space(self) -> Space:
         """The search space that `space=` names, with bounds such as n_layer taken from the model."""
-        return load_space(self.space, search_spaces_dir(), {"n_layer": self.architecture.n_layer})
+        a = self.architecture
+        sizes = {"n_layer": a.n_layer, "n_head": a.n_head, "d_model": a.d_model, "seq_len": a.seq_len}
+        return load_space(self.space, search_spaces_dir(), sizes)
 
     @cached_property
     def data(self) -> CorpusSpec:
