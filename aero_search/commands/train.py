@@ -16,7 +16,6 @@ def run(request: Request) -> Result:
     """Train the request's candidate, log it, and say what came out."""
     from aero_search.data import prepare
     from aero_search.search.candidate import make_candidate
-    from aero_search.search.objective import known_costs
     from aero_search.search.run import train_candidate
     from aero_search.tracking.tracker import Tracker
 
@@ -24,7 +23,7 @@ def run(request: Request) -> Result:
     console = views.Console()
     architecture, recipe, compute = request.architecture, request.recipe, request.compute
     compute.check(recipe)
-    costs = known_costs(architecture, request.protocol, request.network)
+    costs = request.pricing(architecture)
     output_dir = writable(request.output_dir.resolve())
     corpus = prepare(request.data, architecture.vocab_size)
     candidate = make_candidate(architecture, recipe, corpus.fingerprint, config=request.portable())
@@ -42,7 +41,7 @@ def run(request: Request) -> Result:
             result = train_candidate(
                 candidate, corpus, folder, tracked, (view,), request.search.threads, compute
             )
-    views.print_result(result, costs, folder, console)
+    views.print_result(result, costs, folder, console, request.target.text if request.target else "")
     return result
 
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from aero_search.architecture import Architecture, Attention, Layer, Regularizer, Stabilizer, validate
 from aero_search.architecture.spec import Activation, Family, FeedForward, Norm
 from aero_search.errors import RequestError
 from aero_search.schema import from_mapping
 
+T = TypeVar("T")
 LayerSet = str | int | float | tuple[int, ...]
 GROUPS = ("model", "norm", "activation", "ffn", "stabilizer", "attention", "regularizer")
 
@@ -35,7 +36,7 @@ class ModelGroup:
 class NormGroup:
     """conf/norm/*.yaml"""
 
-    kind: Norm
+    kind: Norm | tuple[Norm, ...]
     layers: LayerSet
     final: Norm
 
@@ -44,14 +45,14 @@ class NormGroup:
 class ActivationGroup:
     """conf/activation/*.yaml"""
 
-    kind: Activation
+    kind: Activation | tuple[Activation, ...]
 
 
 @dataclass(frozen=True)
 class FeedForwardGroup:
     """conf/ffn/*.yaml"""
 
-    kind: FeedForward
+    kind: FeedForward | tuple[FeedForward, ...]
     layers: LayerSet
 
 
@@ -70,11 +71,14 @@ def read_architecture(groups: Mapping[str, Any]) -> Architecture:
         raise RequestError(f"model.n_layer={model.n_layer} must be at least 1")
     normed = layer_set("norm.layers", norm.layers, model.n_layer)
     kept = layer_set("ffn.layers", ffn.layers, model.n_layer)
+    norms: tuple[Norm, ...] = by_layer("norm.kind", norm.kind, model.n_layer)
+    activations: tuple[Activation, ...] = by_layer("activation.kind", activation.kind, model.n_layer)
+    kinds: tuple[FeedForward, ...] = by_layer("ffn.kind", ffn.kind, model.n_layer)
     layers = tuple(
         Layer(
-            norm=norm.kind if i in normed else "none",
-            activation=activation.kind,
-            ffn=ffn.kind if i in kept else "none",
+            norm=norms[i] if i in normed else "none",
+            activation=activations[i],
+            ffn=kinds[i] if i in kept else "none",
         )
         for i in range(model.n_layer)
     )
@@ -96,6 +100,22 @@ def read_architecture(groups: Mapping[str, Any]) -> Architecture:
             regularizer=from_mapping(Regularizer, groups.get("regularizer"), "regularizer"),
         )
     )
+
+
+def by_layer(field: str, value: T | tuple[T, ...], n_layer: int) -> tuple[T, ...]:
+    """What each layer has, shallowest first: the same in all, or a list with one value a layer.
+
+    Raises:
+        RequestError: the list is not as long as the model is deep.
+    """
+    if not isinstance(value, tuple):
+        return (value,) * n_layer
+    if len(value) != n_layer:
+        raise RequestError(
+            f"{field}=[{','.join(map(str, value))}] has {len(value)} values, but model.n_layer={n_layer}: give "
+            "one a layer, or one for all"
+        )
+    return value
 
 
 def layer_set(field: str, value: LayerSet, n_layer: int) -> frozenset[int]:

@@ -22,6 +22,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 
 from aero_search.config.ablation import LadderCompose, LadderSweep
 from aero_search.config.app import read_request
+from aero_search.config.paths import search_spaces_dir
 from aero_search.config.request import Request
 from aero_search.config.study import finish_study, make_conductor, watch_study
 from aero_search.config.sweeps import fixed_parameter, grid, swept_parameter
@@ -29,7 +30,7 @@ from aero_search.errors import RequestError, nearest
 from aero_search.search.candidate import Candidate, make_candidate
 from aero_search.search.conductor import WorkerDiedError
 from aero_search.search.worker import Worker
-from aero_search.space import Categorical, Parameter, Space
+from aero_search.space import Categorical, Parameter, Space, space_base
 
 STRATEGIES = ("search", "grid", "ladder")
 
@@ -89,13 +90,14 @@ class StudySweep:
     def sweep(self, arguments: list[str]) -> Any:
         """Run the study that the arguments and the configuration describe."""
         parsed = OverridesParser.create(self.hydra_context.config_loader).parse_overrides(arguments)
-        request = read_request(_without_hydra(self.config), arguments)
         if self.strategy == "ladder":
-            self._climb(request, arguments, parsed)
+            self._climb(read_request(_without_hydra(self.config), arguments), arguments, parsed)
             return None
+        request, base = self._request(parsed, arguments)
         space, queued = self._space(request, parsed)
-        names = {parameter.name for parameter in space.parameters}
-        fixed = tuple(str(o.input_line) for o in parsed if o.get_key_element().lstrip("+~") not in names)
+        names = {parameter.override for parameter in space.parameters}
+        lines = [*base, *(str(o.input_line) for o in parsed)]
+        fixed = tuple(line for line in lines if _key(line) not in names)
         conductor = make_conductor(
             request,
             space,
@@ -122,6 +124,21 @@ class StudySweep:
         conductor.run(study, LadderCompose(compose, ladder.overrides), self._launch, watch_study(conductor))
         ladder.finish(conductor, study)
 
+    def _request(self, parsed: Sequence[Override], arguments: list[str]) -> tuple[Request, tuple[str, ...]]:
+        """What the user asked for, on top of what the space was made for."""
+        request = read_request(_without_hydra(self.config), arguments)
+        if self.strategy == "grid":
+            return request, ()
+        said = {_key(str(o.input_line)) for o in parsed}
+        base = tuple(
+            line for line in space_base(request.space, search_spaces_dir()) if _key(line) not in said
+        )
+        if not base:
+            return request, ()
+        fixed = [str(o.input_line) for o in parsed if not o.is_sweep_override()]
+        composed = self.hydra_context.config_loader.load_sweep_config(self.config, [*base, *fixed])
+        return read_request(_without_hydra(composed), arguments), base
+
     def _space(
         self, request: Request, parsed: Sequence[Override]
     ) -> tuple[Space, list[dict[str, Any]] | None]:
@@ -137,7 +154,7 @@ class StudySweep:
                 )
             return Space("sweep", "A plain sweep.", tuple(choices)), grid(choices)
         space = request.load_space()
-        known = {parameter.name for parameter in space.parameters}
+        known = {parameter.override for parameter in space.parameters}
         fixed = [fixed_parameter(o) for o in parsed if not o.is_sweep_override() and o.key_or_group in known]
         return space.with_parameters(*swept, *fixed), None
 
@@ -176,6 +193,11 @@ class StudySweep:
             with open_dict(config.hydra):
                 config.hydra.launcher = OmegaConf.merge(OmegaConf.structured(node), {"n_jobs": count})
         return config
+
+
+def _key(line: str) -> str:
+    """What an override sets."""
+    return line.lstrip("+~").partition("=")[0]
 
 
 def _without_hydra(cfg: DictConfig) -> DictConfig:

@@ -52,10 +52,16 @@ class TrainingView:
             self._console.print(validation_line(point, self._steps))
 
 
-def print_result(result: Result, costs: Mapping[str, float], folder: Path, console: Console) -> None:
-    """One candidate's perplexity, costs and where its files lie."""
+def print_result(
+    result: Result, costs: Mapping[str, float], folder: Path, console: Console, priced_at: str = ""
+) -> None:
+    """One candidate's perplexity, costs and where its files lie.
+
+    Args:
+        priced_at: the model that the costs belong to; empty where it is the trained one.
+    """
     table = Table(title=result.notation, show_header=False, title_justify="left")
-    for name, value in result_rows(result, costs):
+    for name, value in result_rows(result, costs, priced_at):
         table.add_row(name, value)
     console.print(table)
     for line in closing_lines(folder):

@@ -42,8 +42,12 @@ def validation_line(point: CurvePoint, steps: int) -> str:
     return f"step {point.step:,} of {steps:,}: perplexity {point.perplexity:.2f}"
 
 
-def result_rows(result: Result, costs: Mapping[str, float]) -> Iterator[tuple[str, str]]:
-    """A trained candidate as names and values."""
+def result_rows(result: Result, costs: Mapping[str, float], priced_at: str = "") -> Iterator[tuple[str, str]]:
+    """A trained candidate as names and values.
+
+    Args:
+        priced_at: the model that the costs belong to; empty where it is the trained one.
+    """
     yield "perplexity (held out)", "none" if result.perplexity is None else f"{result.perplexity:.2f}"
     yield "verdict", f"{result.verdict}{': ' + result.reason if result.reason else ''}"
     if (health := result.health) is not None:
@@ -52,6 +56,8 @@ def result_rows(result: Result, costs: Mapping[str, float]) -> Iterator[tuple[st
         yield "heads by quarter of entropy", f"{quarters} of {health.largest:.2f} nats, lowest first"
     yield "parameters", f"{result.parameters:,}"
     yield "tokens, seconds", f"{result.tokens:,}, {result.seconds:.0f}"
+    if priced_at:
+        yield "costs of", f"{priced_at}; the perplexity is the proxy's"
     yield "PI latency", f"{costs['latency_s']:.3g} s"
     yield "PI communication", f"{costs['communication_bytes'] / 1e9:.3g} GB"
     yield "FLOPs", f"{costs['flops'] / 1e9:.3g} G"
@@ -63,9 +69,11 @@ def closing_lines(folder: Path) -> Iterator[str]:
     yield f"train it again: aero-search train --config-dir {folder} --config-name candidate"
 
 
-def print_result(result: Result, costs: Mapping[str, float], folder: Path, console: Console) -> None:
+def print_result(
+    result: Result, costs: Mapping[str, float], folder: Path, console: Console, priced_at: str = ""
+) -> None:
     """One candidate's perplexity, costs and where its files lie."""
-    for name, value in result_rows(result, costs):
+    for name, value in result_rows(result, costs, priced_at):
         console.print(f"{name:<28} {value}")
     for line in closing_lines(folder):
         console.print(line)
