@@ -90,7 +90,7 @@ class Calibration:
         """The content of conf/protocol/aero_paper.yaml, without fields left at their defaults."""
         mapping = to_mapping(self.protocol)
         for primitive in mapping["primitives"].values():
-            del primitive["block"], primitive["small"]
+            del primitive["block"], primitive["lanes"], primitive["small"]
         for terms in mapping["lowerings"].values():
             for term in terms:
                 if term["times"] == 1.0:
