@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from aero_search.report.cost import PART_LABELS, format_bytes, format_seconds
+from aero_search.report.cost import PART_LABELS, format_bytes
 
 if TYPE_CHECKING:
     from rich.console import Console, Group
@@ -51,12 +51,23 @@ class MeasureView:
 
 
 def parts_table(document: Mapping[str, Any]) -> Table:
-    """Measured bytes, messages and seconds of one forward pass by part, each beside its estimate."""
+    """Measured bytes, messages and seconds of one forward pass by part, each beside its estimate.
+
+    MB are 1e6 bytes, both directions together; an error is estimate / reading - 1.
+    """
+    from rich.box import SIMPLE_HEAD
     from rich.table import Table
 
-    table = Table(title="one forward pass", title_justify="left")
-    for heading in ("part", "bytes", "estimate", "error", "messages", "seconds", "estimate", "error"):
-        table.add_column(heading, justify="left" if heading == "part" else "right")
+    # Eight columns have to fit into a terminal of 80.
+    table = Table(
+        title="one forward pass",
+        title_justify="left",
+        box=SIMPLE_HEAD,
+        padding=(0, 1, 0, 0),
+        pad_edge=False,
+    )
+    for heading in ("part", "MB", "estimate", "error", "messages", "seconds", "estimate", "error"):
+        table.add_column(heading, justify="left" if heading == "part" else "right", no_wrap=True)
     for part, line in document["parts"].items():
         table.add_row(PART_LABELS[part], *_cells(line))
     table.add_section()
@@ -92,15 +103,15 @@ def measure_report(document: Mapping[str, Any]) -> Group:
 
 def _cells(line: Mapping[str, Any]) -> tuple[str, ...]:
     return (
-        format_bytes(line["bytes"]),
-        format_bytes(line["estimated_bytes"]),
+        f"{line['bytes'] / 1e6:,.2f}",
+        f"{line['estimated_bytes'] / 1e6:,.2f}",
         _percent(line["bytes_error"]),
         f"{line['messages']:,}",
-        format_seconds(line["seconds"]),
-        format_seconds(line["estimated_seconds"]),
-        _percent(line["seconds_error"]),
+        f"{line['seconds']:,.2f}",
+        f"{line['estimated_seconds']:,.2f}",
+        _percent(line["seconds_error"], 0),
     )
 
 
-def _percent(error: float | None) -> str:
-    return "" if error is None else f"{error:+.1%}"
+def _percent(error: float | None, digits: int = 1) -> str:
+    return "" if error is None else f"{error:+.{digits if abs(error) < 1 else 0}%}"
