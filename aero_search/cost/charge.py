@@ -81,7 +81,7 @@ def packed_blocks(shape: tuple[int, ...], block: int) -> int:
     """
     m, k, n = shape
     rows = min(m, n)
-    widths = (2**i for i in range(min(k, block).bit_length()))
+    widths = (1 << i for i in range(min(k, block).bit_length()))
     return min(math.ceil(rows / (block // width)) * math.ceil(k / width) for width in widths)
 
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Literal, get_args
 
 import numpy as np
@@ -231,7 +232,7 @@ def _sourced(protocol: Protocol, quantity: Quantity, samples: Sequence[_Sample],
         worst = max((abs(_check(s, protocol, quantity).error) for s in here), default=0.0)
         seen = ", ".join(dict.fromkeys(s.benchmark.name for s in here))
         source = f"least squares over {len(here)} readings ({seen}), largest error {100 * worst:.2g} %"
-        protocol = _changed(protocol, name, lambda c, text=source: replace(c, source=text, date=date))  # type: ignore[misc]
+        protocol = _changed(protocol, name, partial(replace, source=source, date=date))
     return protocol
 
 

@@ -18,6 +18,8 @@ TOKENS = "tokens"
 """The client's input: one-hot (T, V), or token numbers (T,) where the vocabulary is compared."""
 LOGITS = "logits"
 """The result, (T, V)."""
+LOGITS_FILE = "logits"
+"""What the client saves: the logits of every sequence, by `sequence_name`."""
 
 LOWERING_NAMES: Mapping[str, tuple[str, ...]] = {
     "softmax": ("softmax_broadcast", "softmax_divide", "softmax_bumblebee"),
@@ -236,3 +238,13 @@ def _linear(name: str, bias: bool) -> tuple[str, ...]:
 def _norm_values(name: str, norm: str, bias: bool) -> tuple[str, ...]:
     values = (f"{name}.weight", f"{name}.eps")
     return (*values, f"{name}.bias") if norm == "layernorm" and bias else values
+
+
+def sequence_name(index: int) -> str:
+    """The name of one sequence's tokens and of its logits."""
+    return f"sequence{index}"
+
+
+def run_name(index: int, stage: str) -> str:
+    """The name that a stage's run has in the meter's report."""
+    return f"{sequence_name(index)}/{stage}"
