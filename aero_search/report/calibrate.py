@@ -86,7 +86,7 @@ def _table(title: str, checks: Sequence[Check]) -> Table:
         table.add_column(quantity, justify="right")
         table.add_column("fitted", justify="right")
         table.add_column("error", justify="right")
-    found = {(c.benchmark, str(c.size), c.quantity): c for c in checks}
+    found: dict[tuple[str, str, str], Check] = {(c.benchmark, str(c.size), c.quantity): c for c in checks}
     for name, size in dict.fromkeys((c.benchmark, str(c.size)) for c in checks):
         cells: list[str] = []
         for quantity, show in (
