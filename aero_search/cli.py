@@ -17,6 +17,7 @@ COMMANDS = {
     "cost": "price an architecture without training it",
     "front": "print a study's front, or re-price it for another protocol or network",
     "export": "write one architecture of a study as a bundle",
+    "measure": "run real two-party private inference and compare it with the estimate",
     "calibrate": "fit a protocol and a network, and write them as files",
     "ui": "open the MLflow dashboard on the local store",
     "doctor": "say what works here, and how to mend the rest",

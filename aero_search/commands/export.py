@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from pathlib import Path
 
 from aero_search.config.command import Command
 from aero_search.config.past import open_past_study
 from aero_search.config.request import Request
-from aero_search.errors import RequestError, nearest
-from aero_search.search.front import Front
-from aero_search.search.record import Record
 
 
 @dataclass(frozen=True)
@@ -43,7 +39,7 @@ def run(request: Request) -> None:
     options = request.options(ExportOptions)
     past = open_past_study(request)
     limits = options.limits()
-    record = past.front.within(limits) if limits else pick(past.front, options.pick)
+    record = past.front.within(limits) if limits else past.front.pick(options.pick)
     picked_by = ", ".join(f"{m} <= {v:g}" for m, v in limits.items()) or options.pick
     name = "budget" if limits else options.pick.replace(":", "-")
     folder = Path(options.to) if options.to else request.output_dir / "exports" / f"{past.name}-{name}"
@@ -53,20 +49,6 @@ def run(request: Request) -> None:
     if past.front.sizes:
         print(past.front.sizes)
     print(f"written to {folder}")
-
-
-def pick(front: Front, how: str) -> Record:
-    """The record that `pick=` names.
-
-    Raises:
-        RequestError: not a way to pick, or no such trial.
-    """
-    if match := re.fullmatch(r"trial:(\d+)", how):
-        return front.trial(int(match[1]))
-    ways = {"knee": front.knee, "best": front.best, "cheapest": front.cheapest}
-    if how not in ways:
-        raise RequestError(f"pick={how} is not a way to pick: {nearest(how, [*ways, 'trial:N'])}")
-    return ways[how]()
 
 
 COMMAND = Command("export", run)

@@ -56,7 +56,7 @@ def uses(operation: Operation, protocol: Protocol) -> Iterator[Use]:
     """
     is_matmul = operation.kind in MATMUL_KINDS
     for term in protocol.lowering(operation.kind):
-        measured = _measure(term.per, operation.shape)
+        measured = _measure(term.per, operation.shape, protocol.primitives[term.primitive].block)
         elements = measured if is_matmul else operation.count * measured
         if not elements or not term.times:
             continue
@@ -67,16 +67,31 @@ def uses(operation: Operation, protocol: Protocol) -> Iterator[Use]:
 
 
 def call_bytes(primitive: Primitive, elements: int) -> float:
-    """Bytes of one call, padded to whole blocks, never more than a larger call costs."""
-    padded = math.ceil(elements / primitive.block) * primitive.block
-    price = primitive.bytes.value * padded
-    if primitive.small is not None and elements < primitive.small.below:
-        ceiling = primitive.bytes.value * primitive.small.below
-        price = max(price, min(primitive.small.bytes.value * elements, ceiling))
-    return price
+    """Bytes of one call: padded to whole blocks, and of small calls no more than one of `small.below` costs."""
+    small = primitive.small
+    if small is not None and elements < small.below:
+        return min(small.bytes.value * elements, primitive.bytes.value * _padded(primitive, small.below))
+    return primitive.bytes.value * _padded(primitive, elements)
 
 
-def _measure(per: Measure, shape: tuple[int, ...]) -> int:
+def packed_blocks(shape: tuple[int, ...], block: int) -> int:
+    """Ciphertexts of the smaller operand of an (m, k) by (k, n) product, `block` coefficients each.
+
+    One holds rows x width coefficients, width a power of two of at most k; the fewest ciphertexts are taken.
+    """
+    m, k, n = shape
+    rows = min(m, n)
+    widths = (1 << i for i in range(min(k, block).bit_length()))
+    return min(math.ceil(rows / (block // width)) * math.ceil(k / width) for width in widths)
+
+
+def _padded(primitive: Primitive, elements: int) -> int:
+    lanes = primitive.lanes if elements > primitive.block else 1
+    lane = math.ceil(elements / lanes)
+    return lanes * math.ceil(lane / primitive.block) * primitive.block
+
+
+def _measure(per: Measure, shape: tuple[int, ...], block: int) -> int:
     rows, columns = shape[0], shape[-1]
     match per:
         case "element" | "output":
@@ -91,5 +106,7 @@ def _measure(per: Measure, shape: tuple[int, ...]) -> int:
             return shape[1] * columns
         case "smaller":
             return min(rows * shape[1], shape[1] * columns)
+        case "packed":
+            return block * packed_blocks(shape, block)
         case "mac":
             return math.prod(shape)

@@ -138,7 +138,8 @@ def _attention(a: Architecture, layer: Layer, index: int, m: int) -> Iterator[Op
     yield Operation("projections", "qkv", "linear", (m, d, width), 1, index)
     rotated = {"gpt2": 0, "pythia": d_head // 4, "llama": d_head}[a.family]
     if rotated:
-        yield Operation("positions", "rotary", "public_scale", (m, rotated * (h + a.kv_heads)), 1, index)
+        # By a cosine and by a sine, both public.
+        yield Operation("positions", "rotary", "public_scale", (m, rotated * (h + a.kv_heads)), 2, index)
     if a.attention.temperature == "learned":
         yield Operation("scaling", "temperature", "private_scale", (m, h * d_head), 1, index)
     yield Operation("attention_products", "scores", "matmul", (m, d_head, T), h, index)

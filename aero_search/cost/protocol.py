@@ -12,21 +12,25 @@ from typing import Literal, get_args
 from aero_search.cost.inventory import ELEMENT_KINDS, MATMUL_KINDS
 from aero_search.errors import RequestError, nearest
 
-Measure = Literal["element", "row", "reduction", "left", "right", "smaller", "output", "mac"]
+Measure = Literal["element", "row", "reduction", "left", "right", "smaller", "packed", "output", "mac"]
 """What a primitive is charged by.
 
 Of (rows, columns) operations: `element` rows x columns, `row` rows, `reduction` rows x (columns - 1), the
 comparisons of a maximum. Of (m, k) by (k, n) products: `left` mk, `right` kn, `smaller` the lesser of the
-two, `output` mn, `mac` mkn.
+two, `packed` that operand in whole blocks of the primitive (see `charge.packed_blocks`), `output` mn, `mac`
+mkn.
 """
 _MEASURES = get_args(Measure)
 _OF_ELEMENTS = ("element", "row", "reduction")
-_OF_MATMULS = ("left", "right", "smaller", "output", "mac")
+_OF_MATMULS = ("left", "right", "smaller", "packed", "output", "mac")
 Unit = Literal["B/element", "B", "round trips/call", "s/element", "s"]
 
 _WEIGHTED = ("linear", "lookup")
+# Elementwise operations in which the server's own numbers are factors: `private` and `secret` weights may be
+# lowered apart, under the same endings, but need not.
+_FACTORED = ("layernorm", "rmsnorm", "private_scale", "leaky_relu_learned", "leaky_relu_shared")
 _USABLE = (
-    *(f"{kind}_{weights}" for kind in _WEIGHTED for weights in ("private", "secret")),
+    *(f"{kind}_{weights}" for kind in (*_WEIGHTED, *_FACTORED) for weights in ("private", "secret")),
     *(kind for kind in (*MATMUL_KINDS, *ELEMENT_KINDS) if kind not in _WEIGHTED),
 )
 
@@ -66,6 +70,7 @@ class Primitive:
         rounds: round trips on the critical path, a call of any size.
         seconds: compute on the protocol's `machine`, an element.
         block: calls are padded to a multiple of it (ciphertext slots).
+        lanes: a call of more than one block is divided into so many, each padded by itself.
         small: dearer price of small calls, where batching is not full.
     """
 
@@ -73,6 +78,7 @@ class Primitive:
     rounds: Constant
     seconds: Constant
     block: int = 1
+    lanes: int = 1
     small: SmallCalls | None = None
 
 
@@ -109,7 +115,8 @@ class Protocol:
         trust: who is trusted with what, for example that a dealer hands out the triples.
         offline: whether bytes of a preprocessing phase are `included` or `omitted`.
         weights: `private` to the server, or `secret` (shared like activations); linears and the embedding
-            lookup are lowered by the entries `linear_private`, `lookup_private` or `..._secret` of `use`.
+            lookup are lowered by the entries `linear_private`, `lookup_private` or `..._secret` of `use`; norms
+            and factors of the server's own by such an entry where there is one.
         machine: where the compute seconds were read.
         setup: one-time costs.
         primitives: by name.
@@ -137,6 +144,8 @@ class Protocol:
         for name, primitive in self.primitives.items():
             if primitive.block < 1:
                 raise RequestError(f"protocol.primitives.{name}.block={primitive.block} must be 1 or above")
+            if primitive.lanes < 1:
+                raise RequestError(f"protocol.primitives.{name}.lanes={primitive.lanes} must be 1 or above")
             if primitive.small is not None and primitive.small.below < 1:
                 raise RequestError(
                     f"protocol.primitives.{name}.small.below={primitive.small.below} must be 1 or above"
@@ -150,7 +159,8 @@ class Protocol:
         Raises:
             RequestError: the protocol does not say how.
         """
-        name = f"{kind}_{self.weights}" if kind in _WEIGHTED else kind
+        weighted = f"{kind}_{self.weights}"
+        name = weighted if kind in _WEIGHTED or weighted in self.use else kind
         if name not in self.use:
             raise RequestError(
                 f"protocol {self.name} does not say how to run {name}: "

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from aero_search.architecture import BASELINE, ModelShape, notation, retarget
-from aero_search.errors import RequestError
+from aero_search.errors import RequestError, nearest
 from aero_search.schema import to_mapping
 from aero_search.search.objective import PERPLEXITY, Objective
 from aero_search.search.pareto import Reference, knee, nondominated
@@ -90,6 +91,19 @@ class Front:
         """The point with the lowest first cost."""
         self._require_points()
         return min(self.points, key=lambda record: self.row(record)[1])
+
+    def pick(self, how: str) -> Record:
+        """The record that `pick=` names: knee, best, cheapest or trial:N.
+
+        Raises:
+            RequestError: not a way to pick, no such trial, or the front is empty.
+        """
+        if match := re.fullmatch(r"trial:(\d+)", how):
+            return self.trial(int(match[1]))
+        ways = {"knee": self.knee, "best": self.best, "cheapest": self.cheapest}
+        if how not in ways:
+            raise RequestError(f"pick={how} is not a way to pick: {nearest(how, [*ways, 'trial:N'])}")
+        return ways[how]()
 
     def trial(self, number: int) -> Record:
         """A trained candidate by trial number, on the front or not.

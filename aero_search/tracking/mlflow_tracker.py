@@ -88,11 +88,27 @@ class MlflowTracker(Tracker):
         tags: Mapping[str, str] | None = None,
     ) -> CandidateRun:
         run = _new_run()
-        about = {**_source(), KIND: "candidate", **(tags or {})}
-        if parent_run_id and not parent_run_id.startswith(UNSENT):
-            about[PARENT] = parent_run_id
+        about = {**_child(parent_run_id), KIND: "candidate", **(tags or {})}
         self._sender.send(Create(run, name, about), *batches(run, _points(costs, 0), params))
         return MlflowCandidate(self._sender, run)
+
+    def record(
+        self,
+        parent_run_id: str | None,
+        name: str,
+        kind: str,
+        *,
+        params: Mapping[str, object],
+        metrics: Mapping[str, float],
+        artifacts: Sequence[Path] = (),
+    ) -> None:
+        run = _new_run()
+        self._sender.send(
+            Create(run, name, _child(parent_run_id) | {KIND: kind}),
+            *batches(run, _points(metrics, 0), params),
+            *_files(run, artifacts),
+            End(run, "FINISHED"),
+        )
 
     def abandon(self, run_id: str) -> None:
         self._sender.send(End(run_id, "KILLED"))
@@ -198,6 +214,12 @@ def _table(rows: Sequence[Mapping[str, Any]]) -> str:
     columns = list(rows[0]) if rows else []
     data = [[row.get(column) for column in columns] for row in rows]
     return json.dumps({"columns": columns, "data": data}, default=str)
+
+
+def _child(parent_run_id: str | None) -> dict[str, str]:
+    """The tags of a run below a parent, where there is one that the store knows."""
+    known = parent_run_id and not parent_run_id.startswith(UNSENT)
+    return {**_source(), **({PARENT: parent_run_id} if known and parent_run_id else {})}
 
 
 def _source() -> dict[str, str]:

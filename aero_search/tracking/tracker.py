@@ -119,6 +119,24 @@ class Tracker(ABC):
         """
 
     @abstractmethod
+    def record(
+        self,
+        parent_run_id: str | None,
+        name: str,
+        kind: str,
+        *,
+        params: Mapping[str, object],
+        metrics: Mapping[str, float],
+        artifacts: Sequence[Path] = (),
+    ) -> None:
+        """Log something that is over, a measurement for instance, as a run of its own or a parent's child.
+
+        Args:
+            kind: what MLflow's search box finds it by, tags."aero.kind".
+            artifacts: files; those that do not exist are left out.
+        """
+
+    @abstractmethod
     def abandon(self, run_id: str) -> None:
         """Mark a candidate's run as killed: its process died and cannot."""
 
@@ -177,5 +195,16 @@ class NoTracker(Tracker):
         tags: Mapping[str, str] | None = None,
     ) -> CandidateRun:
         return _NoCandidate()
+
+    def record(
+        self,
+        parent_run_id: str | None,
+        name: str,
+        kind: str,
+        *,
+        params: Mapping[str, object],
+        metrics: Mapping[str, float],
+        artifacts: Sequence[Path] = (),
+    ) -> None: ...
 
     def abandon(self, run_id: str) -> None: ...

@@ -56,10 +56,10 @@ def test_layers_list_only_what_runs(build, layer, names):
 def test_families_differ_in_positions_only(build):
     plain = set(listed(build([Layer()])))
     assert set(listed(build([Layer()], family="pythia"))) - plain == {
-        ("rotary", "public_scale", (16, 4 * 8), 1)
+        ("rotary", "public_scale", (16, 4 * 8), 2)
     }
     assert set(listed(build([Layer()], family="llama"))) - plain == {
-        ("rotary", "public_scale", (16, 16 * 8), 1)
+        ("rotary", "public_scale", (16, 16 * 8), 2)
     }
 
 

@@ -35,10 +35,11 @@ def test_cheetah_decoders_on_a_fresh_runtime(protocol, network, norm, activation
     assert sent.setup == 24e6
 
 
-def test_cheetah_layer_of_gpt2_size(protocol, network):
+def test_cheetah_layer_of_gpt2_size_on_a_fresh_runtime(protocol, network):
     layer = decoder("layernorm", "relu", n_layer=1, d_model=768, n_head=12, seq_len=128)
     cost = estimate(layer, protocol("spu_cheetah_0_9_5"), network("lan"))
-    assert cost.communication_bytes.total / 1e6 == pytest.approx(615, rel=0.02)
+    sent = cost.communication_bytes
+    assert (sent.total + sent.setup) / 1e6 == pytest.approx(615, rel=0.005)
     # Compute was read to about 50 %.
     assert cost.latency_seconds.compute == pytest.approx(219, rel=0.5)
 
@@ -49,28 +50,57 @@ def test_semi2k_decoders(protocol, network, activation, megabytes):
     assert cost.communication_bytes.total / 1e6 == pytest.approx(megabytes, rel=0.01)
 
 
+SHARED = {"layernorm": "layernorm_secret"}
 DIVIDE, BUMBLEBEE = {"softmax": "softmax_divide"}, {"softmax": "softmax_bumblebee"}
 CHEETAH = [
     (Operation("activation", "-", "relu", (1, 131072)), {}, 12_910_592, 0.001),
     (Operation("activation", "-", "multiply", (1, 131072)), {}, 29_015_920, 0.001),
     (Operation("activation", "-", "multiply", (1, 4096)), {}, 1_287_899, 0.001),
     (Operation("activation", "-", "public_scale", (1, 131072)), {}, 409_600, 0.0),
-    (Operation("activation", "-", "gelu", (1, 131072)), {}, 366_260_270, 0.005),
-    (Operation("activation", "-", "gelu", (1, 4096)), {}, 16_192_408, 0.01),
+    (Operation("activation", "-", "gelu", (1, 131072)), {}, 366_260_270, 0.002),
+    (Operation("activation", "-", "gelu", (1, 4096)), {}, 16_192_408, 0.001),
     (Operation("activation", "-", "gelu", (1, 32768)), {"gelu": "gelu_segments"}, 31_543_791, 0.001),
     (Operation("activation", "-", "gelu", (1, 32768)), {"gelu": "gelu_puma"}, 39_415_445, 0.001),
-    (Operation("norm", "-", "layernorm", (128, 768)), {}, 65_426_182, 0.005),
+    # A refill of the pool of triples (1.14 MB) falls into a reading or not; the price is the mean of many.
+    (Operation("norm", "-", "layernorm", (128, 768)), {}, 58_849_365, 0.02),
+    (Operation("norm", "-", "layernorm", (128, 768)), SHARED, 65_427_318, 0.01),
     (Operation("softmax", "-", "softmax", (128, 128), 12), {}, 294_510_958, 0.01),
-    (Operation("softmax", "-", "softmax", (32, 32), 4), {}, 12_238_499, 0.08),
-    (Operation("softmax", "-", "softmax", (64, 64), 12), DIVIDE, 202_252_177, 0.01),
+    # One with a refill and one without.
+    (Operation("softmax", "-", "softmax", (32, 32), 4), {}, (12_228_019 + 13_371_889) / 2, 0.03),
+    (Operation("softmax", "-", "softmax", (64, 64), 12), DIVIDE, 202_252_177, 0.02),
     (Operation("softmax", "-", "softmax", (128, 128), 12), BUMBLEBEE, 350_949_451, 0.01),
-    (Operation("projections", "-", "linear", (128, 768, 768)), {}, 5_579_123, 0.002),
-    (Operation("projections", "-", "linear", (256, 768, 768)), {}, 11_158_321, 0.002),
-    (Operation("projections", "-", "linear", (128, 768, 3072)), {}, 15_657_520, 0.005),
-    (Operation("projections", "-", "linear", (128, 3072, 768)), {}, 12_237_587, 0.005),
-    (Operation("embedding", "-", "lookup", (128, 2048, 768)), {}, 9_278_424, 0.005),
-    (Operation("attention_products", "-", "matmul", (128, 64, 128), 12), {}, 17_263_217, 0.05),
-    (Operation("attention_products", "-", "matmul", (128, 128, 64), 12), {}, 10_851_092, 0.05),
+    # Whole ciphertexts of power-of-two widths: d_model 96 and heads of 24 channels pay for what they do not fill.
+    (Operation("projections", "-", "linear", (128, 768, 768)), {}, 5_579_123, 0.001),
+    (Operation("projections", "-", "linear", (256, 768, 768)), {}, 11_158_321, 0.001),
+    (Operation("projections", "-", "linear", (128, 768, 3072)), {}, 15_657_520, 0.001),
+    (Operation("projections", "-", "linear", (128, 3072, 768)), {}, 12_237_587, 0.001),
+    (Operation("projections", "-", "linear", (32, 768, 768)), {}, 1_394_789, 0.001),
+    (Operation("projections", "-", "linear", (32, 64, 192)), {}, 458_533, 0.001),
+    (Operation("projections", "-", "linear", (32, 96, 288)), {}, 907_416, 0.001),
+    (Operation("projections", "-", "linear", (32, 384, 96)), {}, 633_868, 0.001),
+    (Operation("projections", "-", "linear", (32, 80, 240)), {}, 648_295, 0.001),
+    (Operation("projections", "-", "linear", (32, 1024, 96)), {}, 1_003_740, 0.001),
+    (Operation("projections", "-", "linear", (128, 192, 576)), {}, 3_074_565, 0.001),
+    (Operation("projections", "-", "linear", (100, 64, 100)), {}, 724_961, 0.001),
+    (Operation("embedding", "-", "lookup", (128, 2048, 768)), {}, 9_278_424, 0.001),
+    (Operation("embedding", "-", "lookup", (32, 512, 128)), {}, 637_142, 0.001),
+    (Operation("attention_products", "-", "matmul", (128, 64, 128), 12), {}, 17_263_217, 0.001),
+    (Operation("attention_products", "-", "matmul", (128, 128, 64), 12), {}, 10_851_092, 0.001),
+    (Operation("attention_products", "-", "matmul", (64, 64, 64), 12), {}, 10_697_436, 0.001),
+    (Operation("attention_products", "-", "matmul", (32, 16, 32), 4), {}, 3_527_578, 0.001),
+    (Operation("attention_products", "-", "matmul", (32, 24, 32), 4), {}, 5_007_150, 0.001),
+    (Operation("activation", "-", "multiply", (1, 8192)), {}, 2_574_688, 0.001),
+    (Operation("activation", "-", "multiply", (1, 16384)), {}, 3_625_980, 0.001),
+    (Operation("activation", "-", "multiply", (1, 24576)), {}, 7_225_744, 0.001),
+    (Operation("scaling", "-", "private_scale", (32, 64)), {}, 1_150_342, 0.001),
+    (Operation("scaling", "-", "private_scale", (1, 12288)), {}, 2_326_279, 0.001),
+    (Operation("scaling", "-", "private_scale", (1, 24576)), {}, 3_508_462, 0.001),
+    (Operation("positions", "-", "public_scale", (32, 64), 4), {}, 25_600, 0.0),
+    (Operation("activation", "-", "gelu", (1, 8192)), {}, 31_239_306, 0.001),
+    (Operation("activation", "-", "silu", (1, 4096)), {}, 13_602_249, 0.001),
+    (Operation("activation", "-", "quadratic", (1, 4096)), {}, 1_288_111, 0.001),
+    (Operation("activation", "-", "squared_relu", (1, 4096)), {}, 1_691_145, 0.001),
+    (Operation("activation", "-", "leaky_relu", (1, 4096)), {}, 416_256, 0.001),
 ]  # fmt: skip
 
 SEMI2K = [

@@ -1,0 +1,172 @@
+"""`aero-search measure`: real two-party private inference of one network, beside its estimate."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from aero_search.architecture import key
+from aero_search.config.command import Command
+from aero_search.config.paths import writable
+from aero_search.config.request import Request
+from aero_search.config.subject import Subject, find_subject
+from aero_search.errors import RequestError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from aero_search.measure.measurement import Measurement
+    from aero_search.measure.run import Plan
+    from aero_search.model import Decoder
+
+LOOPBACK = "loopback"
+DOCUMENT_FILE = "measurement.json"
+
+
+@dataclass(frozen=True)
+class MeasureSettings:
+    """conf/measure.yaml: measure"""
+
+    python: str | None
+    sequences: int
+    text: Literal["corpus", "random"]
+    force: bool
+
+
+@dataclass(frozen=True)
+class MeasureOptions:
+    """conf/measure.yaml"""
+
+    bundle: str | None
+    pick: str | None
+    measure: MeasureSettings
+
+
+def run(request: Request) -> None:
+    """Find the network, check what it would take, run it, write and print what was read."""
+    options = request.options(MeasureOptions)
+    protocol, network = request.protocol, request.network
+    subject = find_subject(request, options.bundle, options.pick)
+    # torch takes seconds to import: only once the request is known to make sense.
+    from aero_search.measure.environment import find_environment
+    from aero_search.measure.run import check_length, plan
+
+    python = find_environment(options.measure.python).python
+    model = _model(subject, request)
+    planned = plan(model, protocol, network, options.measure.sequences, shaped=network.name != LOOPBACK)
+    if not options.measure.force:
+        check_length(planned)
+    tokens_nt = _tokens(subject, options.measure)
+    stamp = time.strftime("%Y%m%d-%H%M%S")
+    folder = writable(request.output_dir.resolve()) / "measure" / f"{key(subject.architecture)}-{stamp}"
+    measured = _measure(subject, model, tokens_nt, planned, folder, str(python))
+    document = {"label": subject.label, **measured.document()}
+    path = folder / DOCUMENT_FILE
+    path.write_text(json.dumps(document, indent=1, allow_nan=False) + "\n")
+    _track(request, subject, measured, path)
+    _print(request, document, path)
+
+
+def _model(subject: Subject, request: Request) -> Decoder:
+    from aero_search.model import build_model, load_weights
+
+    model = build_model(subject.architecture, seed=request.recipe.seed)
+    if subject.weights is not None:
+        load_weights(model, subject.weights)
+    return model.eval()
+
+
+def _tokens(subject: Subject, settings: MeasureSettings) -> NDArray[np.int64]:
+    """The client's sequences, shape (sequences, T): held-out text, or random tokens."""
+    import numpy as np
+
+    length, vocabulary = subject.architecture.seq_len, subject.architecture.vocab_size
+    if subject.corpus is None or settings.text == "random":
+        return np.random.default_rng(0).integers(0, vocabulary, (settings.sequences, length))
+    from aero_search.data import prepare
+    from aero_search.data.corpus import open_tokens
+    from aero_search.data.windows import validation_starts
+
+    corpus = prepare(subject.corpus, vocabulary)
+    held_out = open_tokens(corpus.validation_path)
+    starts = validation_starts(len(held_out), length, settings.sequences)
+    if len(starts) < settings.sequences:
+        raise RequestError(
+            f"measure.sequences={settings.sequences} is more than the {len(starts)} that the held-out text has"
+        )
+    return np.stack([held_out[start : start + length] for start in starts]).astype(np.int64)
+
+
+def _measure(
+    subject: Subject,
+    model: Decoder,
+    tokens_nt: NDArray[np.int64],
+    planned: Plan,
+    folder: Path,
+    python: str,
+) -> Measurement:
+    from rich.console import Console
+
+    from aero_search.measure.program import stages
+    from aero_search.measure.run import measure
+    from aero_search.report.measure import MeasureView
+
+    count = planned.sequences * len(stages(planned.forward))
+    # The parties' folders hold weights and tokens: they go once all is read, and stay where something broke.
+    parties = folder / "parties"
+    console = Console(stderr=True)
+    with MeasureView(subject.label, count, subject.architecture.n_layer, console) as view:
+        measured = measure(
+            model,
+            tokens_nt,
+            planned,
+            parties,
+            python=python,
+            on_stage=lambda sequence, stage: view.done(sequence, stage.layer),
+        )
+    shutil.rmtree(parties)
+    return measured
+
+
+def _track(request: Request, subject: Subject, measured: Measurement, path: Path) -> None:
+    from aero_search.tracking.tracker import Tracker
+
+    tracker = Tracker.open(request.tracking, request.output_dir.resolve())
+    tracker.initialize()
+    tracker.record(
+        subject.parent_run or None,
+        f"measured {subject.label}",
+        "measurement",
+        params={
+            "protocol": measured.protocol.name,
+            "network": measured.network.name,
+            "network_shaped": measured.shaped,
+            "weights": measured.forward.weights,
+            **{f"versions.{name}": version for name, version in measured.versions.items()},
+        },
+        metrics=measured.metrics(),
+        artifacts=[path],
+    )
+
+
+def _print(request: Request, document: dict[str, Any], path: Path) -> None:
+    if request.format == "json":
+        json.dump(document, sys.stdout, indent=1, allow_nan=False)
+        print()
+        return
+    from rich.console import Console
+
+    from aero_search.report.measure import measure_report
+
+    console = Console()
+    console.print(measure_report(document))
+    console.print(f"written to {path}", soft_wrap=True)
+
+
+COMMAND = Command("measure", run)

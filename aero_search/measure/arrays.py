@@ -1,0 +1,129 @@
+"""What the server brings: a folded model's numbers as plain named arrays, every exact fold made.
+
+Beside what `model.fold` folds: 1/sqrt(d_head) goes into the queries, query, key and value projections are one
+matrix, and beta of shaped attention goes into the output projection where there is one.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from aero_search.measure.program import Pass
+from aero_search.model.attention import Attention
+from aero_search.model.decoder import DecoderLayer
+from aero_search.model.feed_forward import FeedForward, FusedFeedForward
+from aero_search.model.folding import FoldedDecoder, FoldedNorm
+
+Array = NDArray[np.float32]
+
+# alpha and gamma are divided by beta when beta is folded; below this share of them the quotients would take
+# bits from the fixed-point fraction, so beta stays a factor of its own.
+_SMALLEST_BETA = 0.1
+
+
+def server_pass(folded: FoldedDecoder) -> Pass:
+    """The pass that a folded model needs, with the default lowerings and private weights."""
+    attention = folded.decoder_layers()[0].attention
+    factors = 2 if all(_folds_beta(layer.attention) for layer in folded.decoder_layers()) else 3
+    return Pass(
+        architecture=folded.architecture,
+        tempered=attention.query_scale_ht is not None,
+        shaped_factors=2 if factors == 2 else 3,
+    )
+
+
+def server_arrays(folded: FoldedDecoder) -> dict[str, Array]:
+    """Every value the server brings, by the names `program.stages` reads; matrices are (inputs, outputs)."""
+    arrays = {"token_embedding": _array(folded.token_embedding.weight)}
+    if folded.position_embedding is not None:
+        arrays["position_embedding"] = _array(folded.position_embedding.weight)
+    folds_beta = server_pass(folded).shaped_factors == 2
+    for index, layer in enumerate(folded.decoder_layers()):
+        arrays |= {f"layers.{index}.{name}": array for name, array in _layer(layer, folds_beta)}
+    arrays |= {f"final_norm.{name}": array for name, array in _norm(folded.final_norm)}
+    head = folded.token_embedding if folded.head is None else folded.head
+    arrays["lm_head.weight"] = _array(head.weight.T)
+    return arrays
+
+
+def _layer(layer: DecoderLayer, folds_beta: bool) -> Iterator[tuple[str, Array]]:
+    yield from ((f"attention_norm.{name}", array) for name, array in _norm(layer.attention_norm))
+    attention = layer.attention
+    scale = 1 / math.sqrt(attention.d_head)
+    linears = [(attention.query, scale), (attention.key, 1.0)]
+    if attention.value is not None:
+        linears.append((attention.value, 1.0))
+    yield from ((f"qkv.{name}", array) for name, array in _beside(*((linear, by) for linear, by in linears)))
+    if attention.query_scale_ht is not None:
+        yield "query_scale", _array(attention.query_scale_ht.unsqueeze(-1))
+    if attention.shaping is not None:
+        yield from _shaping(attention, folds_beta)
+    if attention.output is not None:
+        weight_cd = attention.output.weight
+        if attention.shaping is not None and folds_beta:
+            beta_c = attention.shaping.beta_h.repeat_interleave(attention.d_head)
+            weight_cd = nn.Parameter(weight_cd * beta_c)
+        yield "output.weight", _array(weight_cd.T)
+        if attention.output.bias is not None:
+            yield "output.bias", _array(attention.output.bias)
+    if layer.feed_forward is not None and layer.feed_forward_norm is not None:
+        yield from ((f"ffn_norm.{name}", array) for name, array in _norm(layer.feed_forward_norm))
+        yield from _feed_forward(layer.feed_forward)
+
+
+def _shaping(attention: Attention, folds_beta: bool) -> Iterator[tuple[str, Array]]:
+    assert attention.shaping is not None
+    gains = {name: getattr(attention.shaping, f"{name}_h") for name in ("alpha", "beta", "gamma")}
+    if folds_beta:
+        beta_h = gains.pop("beta")
+        gains = {name: gain_h / beta_h for name, gain_h in gains.items()}
+    for name, gain_h in gains.items():
+        yield f"shaping.{name}", _array(gain_h[:, None, None])
+
+
+def _folds_beta(attention: Attention) -> bool:
+    if attention.shaping is None or attention.output is None:
+        return False
+    gains = attention.shaping
+    others = max(float(gain.detach().abs().max()) for gain in (gains.alpha_h, gains.gamma_h))
+    return float(gains.beta_h.detach().abs().min()) > _SMALLEST_BETA * others
+
+
+def _feed_forward(feed_forward: FeedForward | FusedFeedForward) -> Iterator[tuple[str, Array]]:
+    if isinstance(feed_forward, FusedFeedForward):
+        yield from ((f"fused.{name}", array) for name, array in _beside((feed_forward.fused, 1.0)))
+        return
+    wide = [(feed_forward.up, 1.0)]
+    if feed_forward.gate is not None:
+        wide.insert(0, (feed_forward.gate, 1.0))
+    yield from ((f"up.{name}", array) for name, array in _beside(*wide))
+    yield from ((f"down.{name}", array) for name, array in _beside((feed_forward.down, 1.0)))
+    if isinstance(feed_forward.activation, nn.PReLU):
+        yield "slope", _array(feed_forward.activation.weight.reshape(()))
+
+
+def _beside(*linears: tuple[nn.Linear, float]) -> Iterator[tuple[str, Array]]:
+    """Linears of the same input as one matrix (inputs, all outputs), each times its factor."""
+    yield "weight", np.concatenate([_array(linear.weight.T * by) for linear, by in linears], axis=1)
+    if linears[0][0].bias is not None:
+        yield "bias", np.concatenate([_array(linear.bias * by) for linear, by in linears])
+
+
+def _norm(norm: nn.Module) -> Iterator[tuple[str, Array]]:
+    if isinstance(norm, nn.Identity):
+        return
+    assert isinstance(norm, FoldedNorm | nn.LayerNorm | nn.RMSNorm)
+    yield "weight", _array(norm.weight)
+    yield "eps", np.asarray(float(norm.eps or 0.0), dtype=np.float32)
+    bias = None if isinstance(norm, nn.RMSNorm) else norm.bias
+    if bias is not None:
+        yield "bias", _array(bias)
+
+
+def _array(tensor: Tensor) -> Array:
+    return np.ascontiguousarray(tensor.detach().cpu().float().numpy())

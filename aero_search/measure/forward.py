@@ -1,0 +1,182 @@
+"""The forward pass in JAX, stage by stage: the same functions in plaintext and compiled for two parties.
+
+Shapes: one sequence; T positions, H heads, d channels of a head, V vocabulary entries.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+from numpy.typing import NDArray
+
+from aero_search.architecture import Architecture
+from aero_search.measure.lowerings import lowering
+from aero_search.measure.program import LOGITS, TOKENS, Pass, Stage, stages
+
+StageFunction = Callable[..., Array | tuple[Array, ...]]
+
+# Rotary positions, as in model.rotary (Su et al., arXiv 2104.09864; GPT-NeoX rotates a quarter of each head).
+_BASE = 10_000.0
+_ROTATED_SHARE = {"pythia": 0.25, "llama": 1.0}
+
+
+def client_tokens(forward: Pass, tokens_t: NDArray[np.integer[Any]]) -> NDArray[Any]:
+    """What the client brings: one-hot rows (T, V), or the numbers themselves where they are compared."""
+    if forward.compares_tokens:
+        return tokens_t.astype(np.int32)
+    one_hot_tv = np.zeros((len(tokens_t), forward.architecture.vocab_size), np.float32)
+    one_hot_tv[np.arange(len(tokens_t)), tokens_t] = 1.0
+    return one_hot_tv
+
+
+def stage_function(forward: Pass, stage: Stage) -> StageFunction:
+    """The function of one stage: takes the values of `stage.reads`, returns those of `stage.writes`.
+
+    One value is returned bare, several as a tuple.
+    """
+    a = forward.architecture
+    if stage.kind is not None:
+        run = lowering(stage.kind, forward.lowering(stage.kind))
+        if stage.op == "softmax":
+            return partial(_softmax, run)
+        if stage.op == "norm":
+            return partial(_norm, run)
+        return run
+    if stage.op == "linear_residual":
+        return _linear_residual
+    if stage.op.startswith(("output", "merge")):
+        return partial(_after_attention, stage.op.startswith("output"), stage.op.endswith("residual"))
+    sized: dict[str, Callable[..., Any]] = {
+        "one_hot": _one_hot,
+        "qkv": _qkv,
+        "rotary": _rotary,
+        "scores": _scores,
+        "values": _values,
+    }
+    if stage.op in sized:
+        return partial(sized[stage.op], a)
+    plain: dict[str, StageFunction] = {
+        "lookup": _lookup,
+        "linear": _linear,
+        "split": _split,
+        "scale": jnp.multiply,
+        "multiply": jnp.multiply,
+        "running_mean": _running_mean,
+        "shaped": _shaped,
+    }
+    return plain[stage.op]
+
+
+def run_plaintext(
+    forward: Pass, weights: Mapping[str, NDArray[Any]], tokens_t: NDArray[np.integer[Any]]
+) -> NDArray[np.float32]:
+    """Logits (T, V) of the stages in float32, without any second party."""
+    values: dict[str, Any] = {**weights, TOKENS: client_tokens(forward, tokens_t)}
+    for stage in stages(forward):
+        made = stage_function(forward, stage)(*(jnp.asarray(values[name]) for name in stage.reads))
+        values |= zip(stage.writes, made if isinstance(made, tuple) else (made,), strict=True)
+    return np.asarray(values[LOGITS])
+
+
+def _one_hot(a: Architecture, tokens_t: Array) -> Array:
+    return (tokens_t[:, None] == jnp.arange(a.vocab_size, dtype=jnp.int32)[None, :]).astype(jnp.float32)
+
+
+def _lookup(one_hot_tv: Array, embedding_vc: Array, position_tc: Array | None = None) -> Array:
+    x_tc = one_hot_tv @ embedding_vc
+    return x_tc if position_tc is None else x_tc + position_tc[: x_tc.shape[0]]
+
+
+def _linear(x: Array, weight: Array, bias: Array | None = None) -> Array:
+    return x @ weight if bias is None else x @ weight + bias
+
+
+def _linear_residual(x: Array, weight: Array, *rest: Array) -> Array:
+    *bias, stream = rest
+    return stream + _linear(x, weight, *bias)
+
+
+def _split(x: Array, weight: Array, bias: Array | None = None) -> tuple[Array, ...]:
+    return tuple(jnp.split(_linear(x, weight, bias), 2, axis=-1))
+
+
+def _heads(x_tc: Array, heads: int) -> Array:
+    return x_tc.reshape(x_tc.shape[0], heads, -1).transpose(1, 0, 2)
+
+
+def _qkv(a: Architecture, x_tc: Array, weight: Array, bias: Array | None = None) -> tuple[Array, ...]:
+    """Queries (H, T, d), keys and values (kv heads, T, d); identity values are slices of the input."""
+    out = _linear(x_tc, weight, bias)
+    ends = [a.d_model, a.d_model + a.kv_heads * a.d_head]
+    if a.attention.value_projection == "full":
+        q, k, v = jnp.split(out, ends, axis=-1)
+    else:
+        (q, k), v = jnp.split(out, ends[:1], axis=-1), x_tc
+    return _heads(q, a.n_head), _heads(k, a.kv_heads), _repeated(a, _heads(v, a.kv_heads))
+
+
+def _repeated(a: Architecture, x_htd: Array) -> Array:
+    """Key or value heads as many as query heads (grouped-query attention)."""
+    return x_htd if a.kv_heads == a.n_head else jnp.repeat(x_htd, a.n_head // a.kv_heads, axis=0)
+
+
+def _rotary(a: Architecture, q_htd: Array, k_htd: Array) -> tuple[Array, Array]:
+    rotated = int(a.d_head * _ROTATED_SHARE[a.family])
+    frequency_r = _BASE ** (-np.arange(0, rotated, 2) / rotated)
+    angle_tr = np.outer(np.arange(q_htd.shape[1]), frequency_r)
+    cos_tr, sin_tr = np.cos(angle_tr).astype(np.float32), np.sin(angle_tr).astype(np.float32)
+    cos, sin = np.concatenate([cos_tr, cos_tr], -1), np.concatenate([-sin_tr, sin_tr], -1)
+
+    def turn(x: Array) -> Array:
+        front, rest = x[..., :rotated], x[..., rotated:]
+        swapped = jnp.concatenate([front[..., rotated // 2 :], front[..., : rotated // 2]], axis=-1)
+        return jnp.concatenate([front * cos + swapped * sin, rest], axis=-1)
+
+    return turn(q_htd), turn(k_htd)
+
+
+def _scores(a: Architecture, q_htd: Array, k_htd: Array) -> Array:
+    return q_htd @ _repeated(a, k_htd).transpose(0, 2, 1)
+
+
+def _softmax(run: Callable[..., Array], scores_htt: Array) -> Array:
+    length = scores_htt.shape[-1]
+    mask = np.broadcast_to(np.tril(np.ones((length, length), bool)), scores_htt.shape)
+    return run(scores_htt, mask)
+
+
+def _values(a: Architecture, weights_htt: Array, v_htd: Array) -> Array:
+    return weights_htt @ v_htd
+
+
+def _running_mean(v_htd: Array) -> Array:
+    """Mean of the values so far: a product with the public uniform causal matrix."""
+    length = v_htd.shape[1]
+    causal = np.tril(np.ones((length, length))) / np.arange(1, length + 1)[:, None]
+    heads, _, width = v_htd.shape
+    flat = v_htd.transpose(1, 0, 2).reshape(length, heads * width)
+    return _heads(jnp.asarray(causal, jnp.float32) @ flat, heads)
+
+
+def _shaped(v_htd: Array, mixed_htd: Array, mean_htd: Array, alpha: Array, *rest: Array) -> Array:
+    """alpha V + beta A V - gamma C V; beta is 1 where the output projection holds it."""
+    *beta, gamma = rest
+    attended = beta[0] * mixed_htd if beta else mixed_htd
+    return alpha * v_htd + attended - gamma * mean_htd
+
+
+def _after_attention(projected: bool, skip: bool, mixed_htd: Array, *rest: Array) -> Array:
+    x_tc = mixed_htd.transpose(1, 0, 2).reshape(mixed_htd.shape[1], -1)
+    linear, stream = (rest[:-1], rest[-1]) if skip else (rest, None)
+    if projected:
+        x_tc = _linear(x_tc, *linear)
+    return x_tc if stream is None else stream + x_tc
+
+
+def _norm(run: Callable[..., Array], x: Array, weight: Array, eps: Array, bias: Array | None = None) -> Array:
+    return run(x, weight, eps, bias)

@@ -1,0 +1,190 @@
+"""Nonlinearities as two-party computation runs them, by the names that protocol files give their lowerings.
+
+Each maps jax arrays to jax arrays, works in plaintext as under SPU, and states how far it is from the function
+it stands for. The first lowering of a kind is the default. Public masks cost nothing; comparisons, products of
+secrets and reciprocals do, so their number is what distinguishes lowerings.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from math import erf, pi, sqrt
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+
+from aero_search.measure.program import LOWERING_NAMES
+
+# Below e^-14 an exponential is 0 in 18 fraction bits (BumbleBee, NDSS 2025, section V).
+_SMALLEST_EXPONENT = -14.0
+
+
+def _stable(scores: Array, mask: Any) -> Array:
+    """Scores less their row's largest visible one; hidden ones equal the row's first, which is always seen.
+
+    A large negative constant in their place would leave the range of a fixed-point exponential.
+    """
+    seen = jnp.where(mask, scores, scores[..., :1])
+    return seen - jnp.max(seen, axis=-1, keepdims=True)
+
+
+def softmax_broadcast(scores: Array, mask: Any) -> Array:
+    """The exact softmax, one reciprocal a row."""
+    weights = jnp.where(mask, jnp.exp(_stable(scores, mask)), 0.0)
+    return weights * (1.0 / jnp.sum(weights, axis=-1, keepdims=True))
+
+
+def softmax_divide(scores: Array, mask: Any) -> Array:
+    """The exact softmax, a division for every element."""
+    weights = jnp.where(mask, jnp.exp(_stable(scores, mask)), 0.0)
+    sums = jnp.sum(weights, axis=-1, keepdims=True)
+    return weights / jnp.broadcast_to(sums, weights.shape)
+
+
+def softmax_bumblebee(scores: Array, mask: Any) -> Array:
+    """(1 + x/64)^64 for the exponential, 0 below -14 (BumbleBee): within 0.02 of the exact softmax."""
+    shifted = _stable(scores, mask)
+    power = 1.0 + shifted * (1.0 / 64)
+    for _ in range(6):
+        power = power * power
+    weights = jnp.where(mask, jnp.where(shifted > _SMALLEST_EXPONENT, power, 0.0), 0.0)
+    return weights * (1.0 / jnp.sum(weights, axis=-1, keepdims=True))
+
+
+def gelu_tanh(x: Array) -> Array:
+    """x (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3))) / 2 (Hendrycks & Gimpel): within 0.001 of the exact one."""
+    inner = sqrt(2 / pi) * (x + 0.044715 * (x * x * x))
+    return x * (0.5 * (1.0 + jnp.tanh(inner)))
+
+
+def gelu_erf(x: Array) -> Array:
+    """The exact GELU; six times the bytes of `gelu_tanh` under SPU."""
+    return jax.nn.gelu(x, approximate=False)
+
+
+def _even_part_of_gelu(degree: int, end: float) -> list[float]:
+    """c_0 .. c_degree of the least-squares polynomial in |x| to gelu(x) - x/2, an even function, on [0, end]."""
+    points = np.linspace(0.0, end, 4001)
+    even = np.array([0.5 * x * erf(x / sqrt(2)) for x in points])
+    return [float(c) for c in np.polynomial.polynomial.polyfit(points, even, degree)]
+
+
+_SEGMENT_END = 3.0
+_SEGMENT = _even_part_of_gelu(4, _SEGMENT_END)
+
+
+def gelu_segments(x: Array) -> Array:
+    """0 below -3, x above 3, x/2 + a degree-4 polynomial in |x| between: within 0.01 of the exact GELU."""
+    below, negative, inside = x < -_SEGMENT_END, x < 0.0, x < _SEGMENT_END
+    magnitude = jnp.where(negative, -x, x)
+    square = magnitude * magnitude
+    powers = jnp.stack([x, magnitude, square, magnitude * square, square * square], axis=-1)
+    # One public product, so one truncation.
+    middle = powers @ jnp.array([0.5, *_SEGMENT[1:]], jnp.float32) + _SEGMENT[0]
+    return jnp.where(inside, jnp.where(below, 0.0, middle), x)
+
+
+# Dong et al., PUMA (arXiv 2307.12533), section 4.1: ascending coefficients on [-4, -1.95) and [-1.95, 3].
+_PUMA_LEFT = (-0.5054031199708174, -0.42226581151983866, -0.11807612951181953, -0.011034134030615728)
+_PUMA_RIGHT = (
+    0.008526321541038084,
+    0.5,
+    0.3603292692789629,
+    0.0,
+    -0.037688200365904236,
+    0.0,
+    0.0018067462606141187,
+)
+
+
+def gelu_puma(x: Array) -> Array:
+    """Polynomials of degree 3 and 6 on four segments (PUMA): within 0.02 of the exact GELU."""
+    far, left, right = x < -4.0, x < -1.95, x > 3.0
+    square = x * x
+    cube = x * square
+    sixth = cube * cube
+    fourth = square * square
+    c, d = _PUMA_LEFT, _PUMA_RIGHT
+    cubic = c[3] * cube + c[2] * square + c[1] * x + c[0]
+    sextic = d[6] * sixth + d[4] * fourth + d[2] * square + d[1] * x + d[0]
+    in_left = jnp.logical_xor(far, left)
+    in_right = jnp.logical_not(jnp.logical_or(left, right))
+    return right * x + in_left * cubic + in_right * sextic
+
+
+def relu(x: Array) -> Array:
+    """max(x, 0)."""
+    return jnp.maximum(x, 0.0)
+
+
+def silu(x: Array) -> Array:
+    """x (1 + tanh(x/2)) / 2, which is x sigmoid(x)."""
+    return x * (0.5 * (1.0 + jnp.tanh(0.5 * x)))
+
+
+def leaky_relu(x: Array) -> Array:
+    """Slope 0.01, public."""
+    positive = relu(x)
+    return positive + 0.01 * (x - positive)
+
+
+def leaky_relu_learned(x: Array, slope: Array) -> Array:
+    """A slope that is the server's own."""
+    positive = relu(x)
+    return positive + slope * (x - positive)
+
+
+def squared_relu(x: Array) -> Array:
+    """max(x, 0)^2."""
+    positive = relu(x)
+    return positive * positive
+
+
+def quadratic(x: Array) -> Array:
+    """x^2 + x."""
+    return x * x + x
+
+
+def layernorm(x: Array, weight: Array, eps: Array, bias: Array | None) -> Array:
+    """Centre, scale by the reciprocal root of variance + eps, then the learned gain and bias."""
+    centred = x - jnp.sum(x, axis=-1, keepdims=True) * (1 / x.shape[-1])
+    return rmsnorm(centred, weight, eps, bias)
+
+
+def rmsnorm(x: Array, weight: Array, eps: Array, bias: Array | None) -> Array:
+    """The same without centring; rmsnorm itself has no bias."""
+    square = jnp.sum(x * x, axis=-1, keepdims=True) * (1 / x.shape[-1])
+    scaled = x * jax.lax.rsqrt(square + eps) * weight
+    return scaled if bias is None else scaled + bias
+
+
+# By lowering; learned slopes share one.
+_FUNCTIONS: Mapping[str, Callable[..., Array]] = {
+    function.__name__: function
+    for function in (
+        softmax_broadcast,
+        softmax_divide,
+        softmax_bumblebee,
+        gelu_tanh,
+        gelu_segments,
+        gelu_puma,
+        gelu_erf,
+        relu,
+        leaky_relu,
+        leaky_relu_learned,
+        squared_relu,
+        quadratic,
+        silu,
+        layernorm,
+        rmsnorm,
+    )
+}
+
+
+def lowering(kind: str, name: str | None) -> Callable[..., Array]:
+    """The function that runs an operation kind; the default where the name is not one of its lowerings."""
+    known = LOWERING_NAMES[kind]
+    return _FUNCTIONS[name if name in known else known[0]]

@@ -1,0 +1,100 @@
+"""The files between the starter and its two parties: JSON, JSON lines, and npz without pickling.
+
+Each party has a folder of its own with `party.json` (what both may know), `owned.npz` (what it alone may know),
+`events.jsonl` (what it reports while it runs), `spu.log` and `party.log`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[Any]
+Role = Literal["server", "client"]
+ROLES: tuple[Role, Role] = ("server", "client")
+"""By rank: the server is party 0."""
+
+
+@dataclass(frozen=True)
+class RuntimeSettings:
+    """How SPU computes.
+
+    Attributes:
+        protocol: SPU's name of it; SEMI2K has a trusted dealer and is no two-party computation.
+        fraction_bits: of fixed-point numbers; SPU's own 18 of 64 bits if 0.
+        private_inputs: what one party owns alone stays with it, instead of being shared like activations.
+        broadcast_denominator: `x / sum(x)` takes one reciprocal a row, instead of one an element.
+        recv_timeout_s: how long a party waits for one message; a large product takes minutes.
+    """
+
+    protocol: Literal["CHEETAH", "SEMI2K"] = "CHEETAH"
+    fraction_bits: int = 0
+    private_inputs: bool = True
+    broadcast_denominator: bool = True
+    recv_timeout_s: float = 6 * 3600.0
+
+
+@dataclass(frozen=True)
+class Assignment:
+    """`party.json`: what one party has to do.
+
+    Attributes:
+        rank: of this party, 0 for the server.
+        parent: process id of the starter.
+        link: random name of this link; a message of another link is refused.
+        addresses: host:port by rank, as this party reaches them.
+        program: `module:function`, called with the Party.
+        settings: what the program may know on both sides.
+    """
+
+    rank: int
+    parent: int
+    link: str
+    addresses: tuple[str, ...]
+    program: str
+    settings: Mapping[str, Any]
+    runtime: RuntimeSettings
+
+
+class EventReader:
+    """Reads the complete lines that a party has added to `events.jsonl` since the last look."""
+
+    def __init__(self, folder: Path) -> None:
+        self._path = folder / "events.jsonl"
+        self._position = 0
+
+    def read(self) -> list[dict[str, Any]]:
+        if not self._path.exists():
+            return []
+        with self._path.open("rb") as file:
+            file.seek(self._position)
+            text = file.read()
+        complete = text[: text.rfind(b"\n") + 1]
+        self._position += len(complete)
+        return [json.loads(line) for line in complete.splitlines()]
+
+
+def append_event(folder: Path, event: Mapping[str, Any]) -> None:
+    with (folder / "events.jsonl").open("a") as file:
+        file.write(json.dumps(event) + "\n")
+
+
+def write_arrays(path: Path, arrays: Mapping[str, Array]) -> None:
+    """Write an npz; names may hold dots and slashes, as parameter names do."""
+    names = list(arrays)
+    for name, array in arrays.items():
+        if np.asarray(array).dtype.hasobject:
+            raise TypeError(f"{name} holds Python objects, which only pickling could write")
+    stored: dict[str, Any] = {f"a{i}": array for i, array in enumerate(arrays.values())}
+    np.savez(path, names=np.array(names, dtype=str), **stored)
+
+
+def read_arrays(path: Path) -> dict[str, Array]:
+    with np.load(path, allow_pickle=False) as file:
+        return {str(name): file[f"a{i}"] for i, name in enumerate(file["names"])}

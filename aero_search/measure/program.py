@@ -1,0 +1,250 @@
+"""The private forward pass as a list of stages, one for each operation of the cost inventory.
+
+Both parties derive the same list from public data (architecture and lowerings), so nothing but shares and
+ciphertexts passes between them. Stages read and write named values; names of weights are those of
+`measure.arrays`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from aero_search.architecture import Architecture, Layer
+from aero_search.cost.inventory import Part
+
+TOKENS = "tokens"
+"""The client's input: one-hot (T, V), or token numbers (T,) where the vocabulary is compared."""
+LOGITS = "logits"
+"""The result, (T, V)."""
+LOGITS_FILE = "logits"
+"""What the client saves: the logits of every sequence, by `sequence_name`."""
+
+LOWERING_NAMES: Mapping[str, tuple[str, ...]] = {
+    "softmax": ("softmax_broadcast", "softmax_divide", "softmax_bumblebee"),
+    "gelu": ("gelu_tanh", "gelu_segments", "gelu_puma", "gelu_erf"),
+    "gelu_tanh": ("gelu_tanh", "gelu_segments", "gelu_puma"),
+    "relu": ("relu",),
+    "leaky_relu": ("leaky_relu",),
+    "leaky_relu_learned": ("leaky_relu_learned",),
+    "leaky_relu_shared": ("leaky_relu_learned",),
+    "squared_relu": ("squared_relu",),
+    "quadratic": ("quadratic",),
+    "silu": ("silu",),
+    "layernorm": ("layernorm",),
+    "rmsnorm": ("rmsnorm",),
+}
+"""By operation kind, the lowerings that can be run, the default first (`measure.lowerings` has them)."""
+
+
+def lowering_names(asked: Mapping[str, str]) -> dict[str, str]:
+    """What runs where a protocol asks for `asked`: our lowering of that name, else the kind's default."""
+    names = {kind: asked.get(kind, "") for kind in LOWERING_NAMES}
+    chosen = {
+        kind: name if name in LOWERING_NAMES[kind] else LOWERING_NAMES[kind][0]
+        for kind, name in names.items()
+    }
+    one_hot = {"one_hot": "equality"} if asked.get("one_hot") == "equality" else {}
+    return chosen | one_hot
+
+
+@dataclass(frozen=True)
+class Pass:
+    """One forward pass, known to both parties.
+
+    Attributes:
+        architecture: folded: no scaled feed-forward, no reparametrization, no linear feed-forward of two.
+        tempered: queries are multiplied by constants, one a head and position.
+        shaped_factors: private factors of shaped attention: 2 where beta went into the output projection, else 3.
+        lowerings: which implementation runs each nonlinearity, by operation kind (`gelu: gelu_tanh`).
+        weights: `private` stay with the server, `secret` are shared like activations.
+    """
+
+    architecture: Architecture
+    tempered: bool = False
+    shaped_factors: Literal[2, 3] = 3
+    lowerings: Mapping[str, str] | None = None
+    weights: Literal["private", "secret"] = "private"
+
+    def lowering(self, kind: str) -> str | None:
+        """The implementation asked for, None for the first one there is."""
+        return None if self.lowerings is None else self.lowerings.get(kind)
+
+    @property
+    def compares_tokens(self) -> bool:
+        """Whether token numbers are shared and compared with the vocabulary, instead of one-hot rows."""
+        return self.lowering("one_hot") == "equality"
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One operation of the pass.
+
+    Attributes:
+        name: unique, `layers.0.softmax`.
+        part: of the model, as in the cost estimate.
+        layer: decoder layer, None outside.
+        op: the function of `measure.forward` that runs it.
+        reads: values it takes, in order.
+        writes: values it makes, in order.
+        kind: for nonlinearities, the operation kind that `Pass.lowerings` speaks of.
+    """
+
+    name: str
+    part: Part
+    layer: int | None
+    op: str
+    reads: tuple[str, ...]
+    writes: tuple[str, ...]
+    kind: str | None = None
+
+
+def stages(forward: Pass) -> tuple[Stage, ...]:
+    """The stages in the order they run; the last one writes `LOGITS`."""
+    return tuple(_stages(forward))
+
+
+def weight_names(forward: Pass) -> tuple[str, ...]:
+    """The server's values, in the order they are first read."""
+    made = {TOKENS}
+    names: dict[str, None] = {}
+    for stage in stages(forward):
+        names |= dict.fromkeys(name for name in stage.reads if name not in made)
+        made |= set(stage.writes)
+    return tuple(name for name in names if name not in made)
+
+
+def last_uses(program: tuple[Stage, ...]) -> dict[str, tuple[str, ...]]:
+    """By stage name, the values that no later stage reads: they can be dropped after it."""
+    last = {name: stage.name for stage in program for name in (*stage.reads, *stage.writes)}
+    last.pop(LOGITS, None)
+    dropped: dict[str, list[str]] = {}
+    for name, stage_name in last.items():
+        dropped.setdefault(stage_name, []).append(name)
+    return {name: tuple(values) for name, values in dropped.items()}
+
+
+def _stages(forward: Pass) -> Iterator[Stage]:
+    a = forward.architecture
+    tokens = TOKENS
+    if forward.compares_tokens:
+        yield Stage("one_hot", "embedding", None, "one_hot", (TOKENS,), ("one_hot",))
+        tokens = "one_hot"
+    positions = ("position_embedding",) if a.family == "gpt2" else ()
+    stream = "stream.0"
+    yield Stage("lookup", "embedding", None, "lookup", (tokens, "token_embedding", *positions), (stream,))
+    for index, layer in enumerate(a.layers):
+        attended = f"attended.{index}"
+        yield from _attention(forward, layer, index, stream, attended)
+        after = f"stream.{index + 1}"
+        yield from _feed_forward(a, layer, index, stream, attended, after)
+        stream = after if layer.ffn != "none" else attended
+    if a.final_norm != "none":
+        yield Stage(
+            "final_norm",
+            "norm",
+            None,
+            "norm",
+            (stream, *_norm_values("final_norm", a.final_norm, a.has_bias)),
+            ("normed",),
+            a.final_norm,
+        )
+        stream = "normed"
+    yield Stage("lm_head", "lm_head", None, "linear", (stream, "lm_head.weight"), (LOGITS,))
+
+
+def _attention(forward: Pass, layer: Layer, index: int, stream: str, attended: str) -> Iterator[Stage]:
+    a = forward.architecture
+    at = f"layers.{index}."
+    projected = a.attention.value_projection == "full"
+    # Shaped attention over identity values carries the skip inside itself (see model.decoder).
+    skip = (stream,) if not (a.attention.shaped and not projected) else ()
+    source = stream
+    if layer.norm != "none":
+        source = f"{at}normed"
+        reads = (stream, *_norm_values(f"{at}attention_norm", layer.norm, a.has_bias))
+        yield Stage(f"{at}attention_norm", "norm", index, "norm", reads, (source,), layer.norm)
+    q, k, v = (f"{at}{name}" for name in ("q", "k", "v"))
+    yield Stage(
+        f"{at}qkv", "projections", index, "qkv", (source, *_linear(f"{at}qkv", a.has_bias)), (q, k, v)
+    )
+    if a.family != "gpt2":
+        rotated = (f"{at}q.rotated", f"{at}k.rotated")
+        yield Stage(f"{at}rotary", "positions", index, "rotary", (q, k), rotated)
+        q, k = rotated
+    if forward.tempered:
+        reads = (q, f"{at}query_scale")
+        q = f"{at}q.tempered"
+        yield Stage(f"{at}temperature", "scaling", index, "scale", reads, (q,))
+    scores, weights, mixed = (f"{at}{name}" for name in ("scores", "weights", "mixed"))
+    yield Stage(f"{at}scores", "attention_products", index, "scores", (q, k), (scores,))
+    yield Stage(f"{at}softmax", "softmax", index, "softmax", (scores,), (weights,), "softmax")
+    yield Stage(f"{at}values", "attention_products", index, "values", (weights, v), (mixed,))
+    if a.attention.shaped:
+        mean = f"{at}running_mean"
+        yield Stage(f"{at}running_mean", "scaling", index, "running_mean", (v,), (mean,))
+        gains = [f"{at}shaping.{gain}" for gain in ("alpha", "beta", "gamma")]
+        if forward.shaped_factors == 2:
+            gains.remove(f"{at}shaping.beta")
+        shaped = f"{at}shaped"
+        yield Stage(f"{at}shaped", "scaling", index, "shaped", (v, mixed, mean, *gains), (shaped,))
+        mixed = shaped
+    output = _linear(f"{at}output", a.has_bias) if projected else ()
+    part: Part = "projections" if projected else "attention_products"
+    op = ("output" if projected else "merge") + ("_residual" if skip else "")
+    yield Stage(
+        f"{at}{'output' if projected else 'merge'}", part, index, op, (mixed, *output, *skip), (attended,)
+    )
+
+
+def _feed_forward(
+    a: Architecture, layer: Layer, index: int, stream: str, attended: str, after: str
+) -> Iterator[Stage]:
+    if layer.ffn == "none":
+        return
+    at = f"layers.{index}."
+    source = stream if a.family == "pythia" else attended
+    if layer.norm != "none":
+        reads = (source, *_norm_values(f"{at}ffn_norm", layer.norm, a.has_bias))
+        source = f"{at}ffn_normed"
+        yield Stage(f"{at}ffn_norm", "norm", index, "norm", reads, (source,), layer.norm)
+    if layer.ffn == "fused":
+        reads = (source, *_linear(f"{at}fused", a.has_bias), attended)
+        yield Stage(f"{at}fused", "feed_forward", index, "linear_residual", reads, (after,))
+        return
+    up, hidden = f"{at}up", f"{at}hidden"
+    wide = (f"{at}gate", up) if a.gated else (up,)
+    reads = (source, *_linear(f"{at}up", a.has_bias))
+    yield Stage(f"{at}up", "feed_forward", index, "split" if a.gated else "linear", reads, wide)
+    if layer.activation != "identity":
+        slope = (f"{at}slope",) if layer.activation in ("leaky_relu_learned", "leaky_relu_shared") else ()
+        reads = (wide[0], *slope)
+        yield Stage(f"{at}activation", "activation", index, "activation", reads, (hidden,), layer.activation)
+    else:
+        hidden = wide[0]
+    if a.gated:
+        gated = f"{at}gated"
+        yield Stage(f"{at}gating", "activation", index, "multiply", (hidden, up), (gated,))
+        hidden = gated
+    reads = (hidden, *_linear(f"{at}down", a.has_bias), attended)
+    yield Stage(f"{at}down", "feed_forward", index, "linear_residual", reads, (after,))
+
+
+def _linear(name: str, bias: bool) -> tuple[str, ...]:
+    return (f"{name}.weight", f"{name}.bias") if bias else (f"{name}.weight",)
+
+
+def _norm_values(name: str, norm: str, bias: bool) -> tuple[str, ...]:
+    values = (f"{name}.weight", f"{name}.eps")
+    return (*values, f"{name}.bias") if norm == "layernorm" and bias else values
+
+
+def sequence_name(index: int) -> str:
+    """The name of one sequence's tokens and of its logits."""
+    return f"sequence{index}"
+
+
+def run_name(index: int, stage: str) -> str:
+    """The name that a stage's run has in the meter's report."""
+    return f"{sequence_name(index)}/{stage}"

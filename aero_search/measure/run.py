@@ -1,0 +1,158 @@
+"""Measures a model: folds it, gives each party what it owns, and reads what the pass cost."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from aero_search.cost import Network, Protocol, estimate
+from aero_search.errors import AeroSearchError, RequestError
+from aero_search.measure.arrays import server_arrays, server_pass
+from aero_search.measure.mailbox import Role, RuntimeSettings
+from aero_search.measure.measurement import (
+    Measurement,
+    StageReading,
+    agreement,
+    priced_architecture,
+    run_lowerings,
+)
+from aero_search.measure.meter import Reading, Run
+from aero_search.measure.pair import PairResult, run_pair
+from aero_search.measure.program import LOGITS_FILE, Pass, Stage, run_name, sequence_name, stages
+from aero_search.model import Decoder, fold
+from aero_search.schema import from_mapping, to_mapping
+
+Tokens = NDArray[np.integer[Any]]
+OnStage = Callable[[int, Stage], None]
+"""Called when a stage is done, with the sequence's number."""
+
+# A request above this is refused: it is minutes that somebody waits for, not hours.
+LONGEST_SECONDS = 1800.0
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A measurement to come.
+
+    Attributes:
+        sequences: forward passes, each on tokens of its own.
+        shaped: slow the link down to `network`.
+    """
+
+    forward: Pass
+    protocol: Protocol
+    network: Network
+    sequences: int
+    shaped: bool
+
+    @property
+    def seconds(self) -> float:
+        """What all of it takes by the estimate, set-up included."""
+        latency = estimate(priced_architecture(self.forward), self.protocol, self.network).latency_seconds
+        return latency.setup + self.sequences * latency.total
+
+
+def plan(model: Decoder, protocol: Protocol, network: Network, sequences: int, shaped: bool) -> Plan:
+    """What measuring a model will run.
+
+    Raises:
+        RequestError: no sequence is asked for, or the protocol lacks an operation.
+        AeroSearchError: the model cannot be folded.
+    """
+    if sequences < 1:
+        raise RequestError(f"measure.sequences={sequences} must be at least 1")
+    forward = replace(server_pass(fold(model)), lowerings=run_lowerings(protocol), weights=protocol.weights)
+    return Plan(forward, protocol, network, sequences, shaped)
+
+
+def check_length(planned: Plan) -> None:
+    """Refuse what would run for hours.
+
+    Raises:
+        RequestError: says how long it would take, and how to run it all the same.
+    """
+    if planned.seconds > LONGEST_SECONDS:
+        raise RequestError(
+            f"this measurement would take about {planned.seconds / 3600:.1f} hours "
+            f"({planned.sequences} passes under {planned.protocol.name}): take a smaller model, or "
+            "measure.force=true to run it all the same"
+        )
+
+
+def measure(
+    model: Decoder,
+    tokens_nt: Tokens,
+    planned: Plan,
+    folder: Path,
+    *,
+    python: str | None = None,
+    on_stage: OnStage | None = None,
+) -> Measurement:
+    """Run the planned passes between two processes.
+
+    Args:
+        tokens_nt: the client's sequences, (planned.sequences, T).
+        folder: for the parties' files; new or empty.
+        python: interpreter of an environment with spu and jax; this one if None.
+
+    Raises:
+        RequestError: SPU is not installed there.
+        AeroSearchError: a party died, or the result is not what the program promised.
+    """
+    program = stages(planned.forward)
+    known = {run_name(i, stage.name): (i, stage) for i in range(planned.sequences) for stage in program}
+
+    def listen(role: Role, event: Mapping[str, Any]) -> None:
+        if on_stage is not None and role == "server" and "run" in event:
+            on_stage(*known[event["run"]["name"]])
+
+    result = run_pair(
+        "aero_search.measure.parties:forward_pass",
+        folder,
+        server=dict(server_arrays(fold(model))),
+        client={sequence_name(i): tokens_t for i, tokens_t in enumerate(tokens_nt)},
+        settings={"forward": to_mapping(planned.forward), "sequences": planned.sequences},
+        runtime=RuntimeSettings(
+            private_inputs=True,
+            # Ours says for itself where one reciprocal serves a row.
+            broadcast_denominator=False,
+        ),
+        python=python,
+        network=planned.network if planned.shaped else None,
+        listener=listen,
+    )
+    runs = {run.name: run for run in result.server.runs}
+    private = result.client.arrays(LOGITS_FILE)
+    with torch.no_grad():
+        plain = model.eval()(torch.from_numpy(tokens_nt.astype(np.int64))).numpy()
+    return Measurement(
+        architecture=model.architecture,
+        forward=planned.forward,
+        protocol=planned.protocol,
+        network=planned.network,
+        shaped=planned.shaped,
+        readings=tuple(
+            tuple(StageReading(s, _total(runs, run_name(i, s.name))) for s in program)
+            for i in range(planned.sequences)
+        ),
+        setup=_setup(result),
+        agreement=agreement(np.stack([private[sequence_name(i)] for i in range(planned.sequences)]), plain),
+        versions=result.environment.versions,
+    )
+
+
+def _total(runs: Mapping[str, Run], name: str) -> Reading:
+    if name not in runs:
+        raise AeroSearchError(f"the parties did not report {name}: their package is another version of ours")
+    return runs[name].total
+
+
+def _setup(result: PairResult) -> Reading:
+    told = next(event["setup"] for event in result.server.events if "setup" in event)
+    return from_mapping(Reading, told, "setup")

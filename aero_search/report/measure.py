@@ -1,0 +1,117 @@
+"""A measurement for people, from its JSON document: parts beside their estimates, and what it means."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from aero_search.report.cost import PART_LABELS, format_bytes
+
+if TYPE_CHECKING:
+    from rich.console import Console, Group
+    from rich.table import Table
+
+
+class MeasureView:
+    """Draws a bar of the stages on a terminal, and prints a line a layer elsewhere."""
+
+    def __init__(self, title: str, stages: int, layers: int, console: Console) -> None:
+        self._console, self._layers = console, layers
+        self._last: tuple[int, int | None] | None = None
+        self._bar = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[note]}"),
+            TimeElapsedColumn(),
+            console=console,
+            disable=not console.is_terminal,
+        )
+        self._task = self._bar.add_task(title, total=stages, note="set-up")
+
+    def __enter__(self) -> MeasureView:
+        self._bar.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, problem: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._bar.stop()
+
+    def done(self, sequence: int, layer: int | None) -> None:
+        """A stage of a layer (None: outside the layers) is done."""
+        note = f"pass {sequence + 1}" + ("" if layer is None else f", layer {layer + 1} of {self._layers}")
+        self._bar.update(self._task, advance=1, note=note)
+        if not self._console.is_terminal and (sequence, layer) != self._last:
+            self._console.print(note)
+        self._last = (sequence, layer)
+
+
+def parts_table(document: Mapping[str, Any]) -> Table:
+    """Measured bytes, messages and seconds of one forward pass by part, each beside its estimate.
+
+    MB are 1e6 bytes, both directions together; an error is estimate / reading - 1.
+    """
+    from rich.box import SIMPLE_HEAD
+    from rich.table import Table
+
+    # Eight columns have to fit into a terminal of 80.
+    table = Table(
+        title="one forward pass",
+        title_justify="left",
+        box=SIMPLE_HEAD,
+        padding=(0, 1, 0, 0),
+        pad_edge=False,
+    )
+    for heading in ("part", "MB", "estimate", "error", "messages", "seconds", "estimate", "error"):
+        table.add_column(heading, justify="left" if heading == "part" else "right", no_wrap=True)
+    for part, line in document["parts"].items():
+        table.add_row(PART_LABELS[part], *_cells(line))
+    table.add_section()
+    table.add_row("total", *_cells(document["total"]), style="bold")
+    table.add_row("set-up, once", *_cells(document["setup"]))
+    return table
+
+
+def measure_report(document: Mapping[str, Any]) -> Group:
+    """Everything `aero-search measure` prints of one measurement."""
+    from rich.console import Group
+    from rich.text import Text
+
+    ran, total, logits = document["ran"], document["total"], document["logits"]
+    lowerings = ", ".join(sorted(set(ran["lowerings"].values())))
+    folded = "" if ran["notation"] == document["notation"] else f", folded to {ran['notation']}"
+    link = document["network"] if document["network_shaped"] else "127.0.0.1, not slowed down"
+    versions = ", ".join(f"{name} {version}" for name, version in document["versions"].items())
+    head = (
+        f"{document['notation']}{folded}\n"
+        f"{document['tokens']} tokens, {document['sequences']} sequence(s); weights {ran['weights']}; {lowerings}\n"
+        f"link: {link}; {versions}"
+    )
+    tail = (
+        f"to the client {format_bytes(total['to_client'])}, to the server {format_bytes(total['to_server'])}, "
+        f"{total['messages']:,} messages\n"
+        f"logits: largest error {logits['largest_error']:.2g} (largest logit {logits['largest_logit']:.3g}); "
+        f"same next token at {logits['same_next_token']:.1%} of {logits['positions']} positions\n"
+        f"estimate: protocol {document['protocol']}, network {document['network']}"
+    )
+    return Group(Text(head), parts_table(document), Text(tail))
+
+
+def _cells(line: Mapping[str, Any]) -> tuple[str, ...]:
+    return (
+        f"{line['bytes'] / 1e6:,.2f}",
+        f"{line['estimated_bytes'] / 1e6:,.2f}",
+        _percent(line["bytes_error"]),
+        f"{line['messages']:,}",
+        f"{line['seconds']:,.2f}",
+        f"{line['estimated_seconds']:,.2f}",
+        _percent(line["seconds_error"], 0),
+    )
+
+
+def _percent(error: float | None, digits: int = 1) -> str:
+    return "" if error is None else f"{error:+.{digits if abs(error) < 1 else 0}%}"

@@ -1,0 +1,98 @@
+"""The stages of a private forward pass: the operations that the cost inventory prices, in an order that works."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import replace
+
+import pytest
+import yaml
+
+from aero_search.architecture import Architecture, Attention, Layer
+from aero_search.config.paths import conf_dir
+from aero_search.cost import inventory
+from aero_search.measure.program import (
+    LOGITS,
+    LOWERING_NAMES,
+    TOKENS,
+    Pass,
+    last_uses,
+    lowering_names,
+    stages,
+    weight_names,
+)
+
+
+def tiny(family="gpt2", norm="layernorm", attention=Attention(), **rest) -> Architecture:  # noqa: B008
+    layers = (Layer(norm, "relu"), Layer(norm, "identity", "fused"), Layer(norm, "identity", "none"))
+    return Architecture(
+        n_head=2,
+        d_model=32,
+        seq_len=8,
+        vocab_size=40,
+        layers=layers,
+        family=family,
+        attention=attention,
+        **rest,
+    )
+
+
+CASES = [
+    tiny(),
+    tiny("pythia", "rmsnorm"),
+    tiny("llama", "none", gated=True, n_kv_head=1),
+    tiny(attention=Attention("identity", shaped=True)),
+    tiny(attention=Attention("full", shaped=True)),
+    tiny(attention=Attention("full", temperature="learned")),
+]
+
+
+@pytest.mark.parametrize("architecture", CASES)
+def test_values_are_made_once_and_dropped_after_their_last_use(architecture) -> None:
+    program = stages(Pass(architecture, tempered=architecture.attention.temperature == "learned"))
+    assert len({stage.name for stage in program}) == len(program)
+    dropped = last_uses(program)
+    known, gone = {TOKENS, *weight_names(Pass(architecture, tempered=True))}, set()
+    for stage in program:
+        assert set(stage.reads) <= known
+        assert not set(stage.reads) & gone
+        assert not set(stage.writes) & known
+        known |= set(stage.writes)
+        gone |= set(dropped.get(stage.name, ()))
+    assert program[-1].writes == (LOGITS,)
+    assert gone | {LOGITS} == {name for s in program for name in (*s.reads, *s.writes)}
+
+
+@pytest.mark.parametrize("architecture", CASES)
+def test_stages_are_the_operations_that_are_priced(architecture) -> None:
+    """One stage an operation; only comparing tokens and putting heads side by side come and go."""
+    tempered = architecture.attention.temperature == "learned"
+    factors = 2 if architecture.attention.value_projection == "full" else 3
+    forward = Pass(architecture, tempered, factors)
+    ran = Counter((s.part, s.layer) for s in stages(forward) if not s.name.endswith("merge"))
+    priced = Counter((o.part, o.layer) for o in inventory(architecture) if o.kind != "one_hot")
+    assert ran == priced
+    compared = replace(forward, lowerings={"one_hot": "equality"})
+    assert Counter(s.part for s in stages(compared))["embedding"] == 2
+
+
+def test_every_lowering_of_the_shipped_protocol_can_run() -> None:
+    asked = yaml.safe_load((conf_dir() / "protocol" / "spu_cheetah_0_9_5.yaml").read_text())
+    kinds = LOWERING_NAMES.keys()
+    assert lowering_names(asked["use"]) == {kind: asked["use"][kind] for kind in kinds}
+    others = {
+        "softmax_broadcast",
+        "softmax_divide",
+        "softmax_bumblebee",
+        "gelu_tanh",
+        "gelu_segments",
+        "gelu_puma",
+    }
+    assert others <= {name for names in LOWERING_NAMES.values() for name in names} & asked["lowerings"].keys()
+
+
+def test_a_lowering_nobody_knows_falls_back_to_the_default() -> None:
+    names = lowering_names({"softmax": "softmax", "gelu": "gelu_puma", "one_hot": "one_hot"})
+    assert (names["softmax"], names["gelu"]) == ("softmax_broadcast", "gelu_puma")
+    assert "one_hot" not in names
+    assert lowering_names({"one_hot": "equality"})["one_hot"] == "equality"
