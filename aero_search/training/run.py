@@ -18,12 +18,14 @@ from aero_search.architecture import Architecture, key, notation
 from aero_search.data.corpus import Corpus
 from aero_search.data.datamodule import TokenDataModule
 from aero_search.model import count_parameters, save_weights
+from aero_search.schema import from_mapping, to_mapping
+from aero_search.training.checkpoint import Checkpoints, SafeCheckpointIO, checkpoint_of, forget
 from aero_search.training.compute import Compute
 from aero_search.training.environment import versions
 from aero_search.training.health import corpus_unigram_loss, divergence, on_plateau, perplexity
 from aero_search.training.module import CandidateModule
 from aero_search.training.progress import Listener
-from aero_search.training.ranks import Job, Place, Ranks, trainer_devices
+from aero_search.training.ranks import Job, Place, Ranks, environment_plugins, trainer_devices
 from aero_search.training.recipe import Recipe
 from aero_search.training.result import WEIGHTS_FILE, CurvePoint, Result, Verdict
 
@@ -37,7 +39,28 @@ class Watch(L.Callback):
         self.entropy: list[list[float]] = []
         self.verdict: Verdict = "finished"
         self.reason = ""
+        self.entropies: list[list[list[float]]] = []
+        # Wall time of earlier starts of this training, seconds.
+        self.earlier = 0.0
         self._started = time.monotonic()
+
+    @property
+    def seconds(self) -> float:
+        """Wall time of the training so far, over all its starts."""
+        return self.earlier + time.monotonic() - self._started
+
+    def state_dict(self) -> dict[str, Any]:
+        """What a checkpoint keeps."""
+        return {"curve": to_mapping(self.curve), "entropies": self.entropies, "seconds": self.seconds}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Go on from a checkpoint; listeners hear what came before it."""
+        self.curve = [from_mapping(CurvePoint, point) for point in state_dict["curve"]]
+        self.entropies, self.earlier = state_dict["entropies"], state_dict["seconds"]
+        self.entropy = self.entropies[-1] if self.entropies else []
+        for point, entropy in zip(self.curve, self.entropies, strict=True):
+            for listener in self.listeners:
+                listener.validated(point, entropy)
 
     def on_train_batch_end(
         self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: Any, batch: Any, batch_idx: int
@@ -54,9 +77,9 @@ class Watch(L.Callback):
             self._diverged(trainer, step)
             return
         self.entropy = self.module.entropy
-        seconds = time.monotonic() - self._started
-        point = CurvePoint(step, self.module.take_train_loss(), loss, perplexity(loss), seconds)
+        point = CurvePoint(step, self.module.take_train_loss(), loss, perplexity(loss), self.seconds)
         self.curve.append(point)
+        self.entropies.append(self.entropy)
         for listener in self.listeners:
             listener.validated(point, self.entropy)
         steps = self.module.recipe.steps
@@ -84,6 +107,8 @@ def train(
     """Train a candidate and write `result.json` and `weights.safetensors` into `folder`.
 
     Weights are not written for a diverged run. The result is written last, so a folder with a result is whole.
+    Where the folder holds the checkpoint of this very training, which was cut off, it goes on from there, to the
+    same last bit.
 
     Args:
         threads: cores a process uses; None leaves torch's setting.
@@ -113,7 +138,7 @@ def train(
         curve=tuple(watch.curve),
         entropy=tuple(tuple(heads) for heads in watch.entropy),
         parameters=count_parameters(module.decoder),
-        seconds=time.monotonic() - started,
+        seconds=watch.earlier + time.monotonic() - started,
         tokens=trainer.global_step * recipe.batch_size * recipe.accumulate * architecture.seq_len,
         steps=trainer.global_step,
         lr=recipe.lr,
@@ -124,6 +149,7 @@ def train(
         versions=versions() | {"device": compute.describe()},
     )
     result.write(folder)
+    forget(folder)
     return result
 
 
@@ -133,6 +159,7 @@ def fit(job: Job, place: Place, listeners: Sequence[Listener]) -> tuple[L.Traine
     if job.threads is not None:
         torch.set_num_threads(job.threads)
     recipe = job.recipe
+    checkpoint, batches = checkpoint_of(job) or (None, 0)
     data = TokenDataModule(
         job.corpus,
         seq_len=job.architecture.seq_len,
@@ -140,6 +167,7 @@ def fit(job: Job, place: Place, listeners: Sequence[Listener]) -> tuple[L.Traine
         steps=recipe.steps * recipe.accumulate,
         seed=recipe.data_seed,
         validation_sequences=recipe.validation_sequences,
+        start_step=batches,
         rank=place.rank,
         ranks=job.compute.devices,
     )
@@ -147,7 +175,7 @@ def fit(job: Job, place: Place, listeners: Sequence[Listener]) -> tuple[L.Traine
     watch = Watch(module, corpus_unigram_loss(job.corpus), listeners)
     trainer = _trainer(job, place, watch)
     try:
-        trainer.fit(module, datamodule=data)
+        trainer.fit(module, datamodule=data, ckpt_path=checkpoint)
         if watch.verdict == "finished" and (not watch.curve or watch.curve[-1].step != recipe.steps):
             trainer.validate(module, datamodule=data, verbose=False)
     except SystemExit as stop:
@@ -171,9 +199,10 @@ def _trainer(job: Job, place: Place, watch: Watch) -> L.Trainer:
         enable_checkpointing=False,
         enable_progress_bar=False,
         enable_model_summary=False,
-        callbacks=[watch],
+        callbacks=[watch, Checkpoints(job)],
+        plugins=[SafeCheckpointIO(), *environment_plugins(job, place)],
         use_distributed_sampler=False,
-        **trainer_devices(job, place),
+        **trainer_devices(job),
     )
 
 
@@ -184,4 +213,6 @@ def _quiet() -> None:
     warnings.filterwarnings("ignore", message=r".*isinstance\(treespec, LeafSpec\).*")
     # One in-process loader is the right number for memory-mapped windows and one core a worker.
     warnings.filterwarnings("ignore", message=".*does not have many workers.*")
+    # Ours is: it begins where the checkpoint says.
+    warnings.filterwarnings("ignore", message=".*your dataloader is not resumable.*")
     warnings.filterwarnings("ignore", message=".*`IterableDataset` has `__len__` defined.*")
