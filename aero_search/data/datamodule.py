@@ -79,7 +79,7 @@ class TokenDataModule(LightningDataModule):
 
     def train_dataloader(self) -> DataLoader[Tensor]:
         """`steps - start_step` batches of shape (B, T+1)."""
-        return DataLoader(self._train, batch_size=None, num_workers=self.num_workers)
+        return _TrainLoader(self._train, batch_size=None, num_workers=self.num_workers)
 
     def val_dataloader(self) -> DataLoader[Tensor]:
         """The held-out windows in file order, shape (B, T+1); the last batch may have fewer."""
@@ -118,7 +118,7 @@ class TrainBatches(Dataset[Tensor]):
         self._tokens = TokenFile(path)
         self._windows = windows
         self._seq_len = seq_len
-        self._start_step = start_step
+        self.start_step = start_step
         self._length = steps - start_step
 
     def __len__(self) -> int:
@@ -127,7 +127,7 @@ class TrainBatches(Dataset[Tensor]):
     def __getitem__(self, index: int) -> Tensor:
         if not 0 <= index < self._length:
             raise IndexError(index)
-        starts = self._share.of(self._windows.starts(self._start_step + index))
+        starts = self._share.of(self._windows.starts(self.start_step + index))
         return self._tokens.windows(starts, self._seq_len)
 
 
@@ -146,6 +146,15 @@ class ValidationBatches(Dataset[Tensor]):
 
     def __getitem__(self, index: int) -> Tensor:
         return self._tokens.windows(self._batches[index], self._seq_len)
+
+
+class _TrainLoader(DataLoader[Tensor]):
+    """Counts the batches before `start_step` in its length: Lightning goes on counting where it stopped."""
+
+    def __len__(self) -> int:
+        batches = self.dataset
+        assert isinstance(batches, TrainBatches)
+        return batches.start_step + len(batches)
 
 
 class TokenFile:

@@ -73,6 +73,12 @@ class CandidateModule(L.LightningModule):
         self._train_loss, self._train_steps = torch.zeros_like(self._train_loss), 0
         return mean
 
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        checkpoint["train loss since the last validation"] = [self._train_loss, self._train_steps]
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        self._train_loss, self._train_steps = checkpoint["train loss since the last validation"]
+
     def on_validation_epoch_start(self) -> None:
         self._nats, self._tokens, self._measured = 0.0, 0, 0
         shape = self.decoder.architecture.n_layer, self.decoder.architecture.n_head

@@ -99,7 +99,7 @@ class RankEnvironment(ClusterEnvironment):
         return 0
 
 
-def trainer_devices(job: Job, place: Place) -> dict[str, Any]:
+def trainer_devices(job: Job) -> dict[str, Any]:
     """The devices as arguments of `lightning.Trainer`."""
     compute = job.compute
     if compute.devices == 1:
@@ -108,8 +108,13 @@ def trainer_devices(job: Job, place: Place) -> dict[str, Any]:
         "accelerator": "cuda" if compute.on_cuda else "cpu",
         "devices": compute.devices,
         "strategy": DDPStrategy(timeout=_TIMEOUT),
-        "plugins": [RankEnvironment(place.rank, compute.devices, place.port)],
     }
+
+
+def environment_plugins(job: Job, place: Place) -> list[RankEnvironment]:
+    """What tells `lightning.Trainer` its rank; nothing for a single process."""
+    devices = job.compute.devices
+    return [] if devices == 1 else [RankEnvironment(place.rank, devices, place.port)]
 
 
 class Ranks:
@@ -158,7 +163,9 @@ class Ranks:
             for process in self._processes:
                 process.kill()
                 process.wait()
-        if failed and (error is None or isinstance(error, Exception)):
+        # A wrong request is told by every process; any other error here follows from the one that failed.
+        told = isinstance(error, AeroSearchError) or not isinstance(error, Exception | None)
+        if failed and not told:
             raise AeroSearchError(failed) from error
 
     def _end(self, gently: bool) -> str:

@@ -18,6 +18,8 @@ from aero_search.architecture import Architecture, key, notation
 from aero_search.data.corpus import Corpus
 from aero_search.data.datamodule import TokenDataModule
 from aero_search.model import count_parameters, save_weights
+from aero_search.schema import from_mapping, to_mapping
+from aero_search.training.checkpoint import Checkpoints, SafeCheckpointIO, checkpoint_of, forget
 from aero_search.training.compute import Compute
 from aero_search.training.entropy_health import (
     Entropy,
@@ -30,7 +32,7 @@ from aero_search.training.environment import versions
 from aero_search.training.health import corpus_unigram_loss, divergence, on_plateau, perplexity
 from aero_search.training.module import CandidateModule
 from aero_search.training.progress import Listener
-from aero_search.training.ranks import Job, Place, Ranks, trainer_devices
+from aero_search.training.ranks import Job, Place, Ranks, environment_plugins, trainer_devices
 from aero_search.training.recipe import Recipe
 from aero_search.training.result import WEIGHTS_FILE, CurvePoint, Result, Verdict
 
@@ -46,7 +48,27 @@ class Watch(L.Callback):
         self._largest = uniform_entropy(module.decoder.architecture.seq_len)
         self.verdict: Verdict = "finished"
         self.reason = ""
+        # Wall time of earlier starts of this training, seconds.
+        self.earlier = 0.0
         self._started = time.monotonic()
+
+    @property
+    def seconds(self) -> float:
+        """Wall time of the training so far, over all its starts."""
+        return self.earlier + time.monotonic() - self._started
+
+    def state_dict(self) -> dict[str, Any]:
+        """What a checkpoint keeps."""
+        return {"curve": to_mapping(self.curve), "seconds": self.seconds}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Go on from a checkpoint; listeners hear what came before it."""
+        self.curve = [from_mapping(CurvePoint, point) for point in state_dict["curve"]]
+        self.earlier = state_dict["seconds"]
+        for point in self.curve:
+            self.entropy, self.health = point.entropy or self.entropy, point.health or self.health
+            for listener in self.listeners:
+                listener.validated(point, [list(heads) for heads in point.entropy])
 
     def on_train_batch_end(
         self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: Any, batch: Any, batch_idx: int
@@ -72,7 +94,7 @@ class Watch(L.Callback):
             train_loss=self.module.take_train_loss(),
             validation_loss=loss,
             perplexity=perplexity(loss),
-            seconds=time.monotonic() - self._started,
+            seconds=self.seconds,
             entropy=entropy,
             health=health,
         )
@@ -108,6 +130,8 @@ def train(
     """Train a candidate and write `result.json` and `weights.safetensors` into `folder`.
 
     Weights are not written for a diverged run. The result is written last, so a folder with a result is whole.
+    Where the folder holds the checkpoint of this very training, which was cut off, it goes on from there, to the
+    same last bit.
 
     Args:
         threads: cores a process uses; None leaves torch's setting.
@@ -137,7 +161,7 @@ def train(
         curve=tuple(watch.curve),
         entropy=watch.entropy,
         parameters=count_parameters(module.decoder),
-        seconds=time.monotonic() - started,
+        seconds=watch.earlier + time.monotonic() - started,
         tokens=trainer.global_step * recipe.batch_size * recipe.accumulate * architecture.seq_len,
         steps=trainer.global_step,
         lr=recipe.lr,
@@ -149,6 +173,7 @@ def train(
         health=watch.health,
     )
     result.write(folder)
+    forget(folder)
     return result
 
 
@@ -164,6 +189,7 @@ def fit(job: Job, place: Place, listeners: Sequence[Listener]) -> tuple[L.Traine
     if job.threads is not None:
         torch.set_num_threads(job.threads)
     recipe = job.recipe
+    checkpoint, batches = checkpoint_of(job) or (None, 0)
     data = TokenDataModule(
         job.corpus,
         seq_len=job.architecture.seq_len,
@@ -171,6 +197,7 @@ def fit(job: Job, place: Place, listeners: Sequence[Listener]) -> tuple[L.Traine
         steps=recipe.steps * recipe.accumulate,
         seed=recipe.data_seed,
         validation_sequences=recipe.validation_sequences,
+        start_step=batches,
         rank=place.rank,
         ranks=job.compute.devices,
     )
@@ -178,7 +205,7 @@ def fit(job: Job, place: Place, listeners: Sequence[Listener]) -> tuple[L.Traine
     watch = Watch(module, corpus_unigram_loss(job.corpus), listeners)
     trainer = _trainer(job, place, watch)
     try:
-        trainer.fit(module, datamodule=data)
+        trainer.fit(module, datamodule=data, ckpt_path=checkpoint)
         if watch.verdict == "finished" and (not watch.curve or watch.curve[-1].step != recipe.steps):
             trainer.validate(module, datamodule=data, verbose=False)
     except SystemExit as stop:
@@ -202,9 +229,10 @@ def _trainer(job: Job, place: Place, watch: Watch) -> L.Trainer:
         enable_checkpointing=False,
         enable_progress_bar=False,
         enable_model_summary=False,
-        callbacks=[watch],
+        callbacks=[watch, Checkpoints(job)],
+        plugins=[SafeCheckpointIO(), *environment_plugins(job, place)],
         use_distributed_sampler=False,
-        **trainer_devices(job, place),
+        **trainer_devices(job),
     )
 
 
@@ -215,4 +243,6 @@ def _quiet() -> None:
     warnings.filterwarnings("ignore", message=r".*isinstance\(treespec, LeafSpec\).*")
     # One in-process loader is the right number for memory-mapped windows and one core a worker.
     warnings.filterwarnings("ignore", message=".*does not have many workers.*")
+    # Ours is: it begins where the checkpoint says.
+    warnings.filterwarnings("ignore", message=".*your dataloader is not resumable.*")
     warnings.filterwarnings("ignore", message=".*`IterableDataset` has `__len__` defined.*")
