@@ -34,7 +34,7 @@ class Size:
         return self.count * self.shape[0] * self.shape[-1]
 
     def __str__(self) -> str:
-        return ("" if self.count == 1 else f"{self.count} of ") + " x ".join(map(str, self.shape))
+        return ("" if self.count == 1 else f"{self.count} of ") + "x".join(map(str, self.shape))
 
 
 @dataclass(frozen=True)

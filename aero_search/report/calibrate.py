@@ -77,14 +77,14 @@ def summary(fit: Fit, used: bool) -> str:
 
 
 def _table(title: str, checks: Sequence[Check]) -> Table:
+    from rich.box import SIMPLE_HEAD
     from rich.table import Table
 
-    table = Table(title=title, title_justify="left")
-    table.add_column("benchmark")
-    table.add_column("size", justify="right")
-    for quantity in ("bytes", "compute", "round trips"):
+    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
+    table.add_column("benchmark", no_wrap=True)
+    table.add_column("size", justify="right", no_wrap=True)
+    for quantity in ("bytes", "compute", "trips"):
         table.add_column(quantity, justify="right")
-        table.add_column("fitted", justify="right")
         table.add_column("error", justify="right")
     found: dict[tuple[str, str, str], Check] = {(c.benchmark, str(c.size), c.quantity): c for c in checks}
     for name, size in dict.fromkeys((c.benchmark, str(c.size)) for c in checks):
@@ -95,10 +95,6 @@ def _table(title: str, checks: Sequence[Check]) -> Table:
             ("rounds", lambda value: f"{value:.1f}"),
         ):
             check = found.get((name, size, quantity))
-            cells += (
-                ["", "", ""]
-                if check is None
-                else [show(check.read), show(check.fitted), f"{check.error:+.1%}"]
-            )
+            cells += ["", ""] if check is None else [show(check.read), f"{check.error:+.1%}"]
         table.add_row(name, size, *cells)
     return table

@@ -7,14 +7,23 @@ from aero_search.measure.meter import Reading, Run, read_profile, sum_readings
 from aero_search.schema import from_mapping, to_mapping
 
 STAMP = "2026-11-23 01:59:06.072 [info] [api.cc:printProfilingData:223]"
+
+
+def line(name, count, seconds, sent, received, send_actions, recv_actions):
+    return (
+        f"{STAMP} - {name}, executed {count} times, duration {seconds}s, "
+        f"send bytes {sent} recv bytes {received}, send actions {send_actions}, recv actions {recv_actions}"
+    )
+
+
 LOG = f"""
-2026-11-23 01:59:06.071 [info] [api.cc:printProfilingData:179] [Profiling] SPU execution benchmark completed
+{STAMP} [Profiling] SPU execution benchmark completed, execution took 2.714810069s
 {STAMP} HLO profiling: total time 2.714810068999997
-{STAMP} - pphlo.multiply, executed 2 times, duration 0.2e-1s, send bytes 30 recv bytes 12, send actions 4, recv actions 4
-{STAMP} - pphlo.less, executed 1 times, duration 2.512988974s, send bytes 566272 recv bytes 107520, send actions 36, recv actions 35
-{STAMP} - pphlo.free, executed 7 times, duration 2.1834e-05s, send bytes 0 recv bytes 0, send actions 0, recv actions 0
+{line("pphlo.multiply", 2, "0.2e-1", 30, 12, 4, 4)}
+{line("pphlo.less", 1, "2.512988974", 566272, 107520, 36, 35)}
+{line("pphlo.free", 7, "2.1834e-05", 0, 0, 0, 0)}
 {STAMP} HAL profiling: total time 2.0
-{STAMP} - less, executed 1 times, duration 2.0s, send bytes 566272 recv bytes 107520, send actions 36, recv actions 35
+{line("less", 1, "2.0", 566272, 107520, 36, 35)}
 {STAMP} Link details: total send bytes 566302, recv bytes 107532, send actions 40, recv actions 39
 """
 

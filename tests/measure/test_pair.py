@@ -99,7 +99,7 @@ def test_a_killed_party_ends_the_run(tmp_path, victim):
 
     def kill(role, event):
         if role == "client" and "ready" in event:
-            (pid,) = [p for p in parties(tmp_path / victim)]
+            (pid,) = parties(tmp_path / victim)
             killed.append(time.monotonic())
             os.kill(pid, signal.SIGKILL)
 
