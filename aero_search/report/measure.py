@@ -63,7 +63,7 @@ def parts_table(document: Mapping[str, Any]) -> Table:
         title="one forward pass",
         title_justify="left",
         box=SIMPLE_HEAD,
-        padding=(0, 1, 0, 0),
+        padding=0,
         pad_edge=False,
     )
     for heading in ("part", "MB", "estimate", "error", "messages", "seconds", "estimate", "error"):
