@@ -128,6 +128,16 @@ def test_agreement_counts_positions_and_hides_no_nonsense() -> None:
     assert agreement(np.full_like(plain, np.nan), plain).largest_error == np.inf
 
 
+def test_logits_that_are_no_numbers_are_told_and_not_json_s_problem(measurement) -> None:
+    plain = np.zeros((1, 2, 3))
+    broken = replace(measurement, agreement=agreement(np.full_like(plain, np.inf), plain))
+    document = json.loads(json.dumps(broken.document(), allow_nan=False))
+    assert document["logits"]["largest_error"] is None
+    console = Console(width=80, record=True, file=io.StringIO())
+    console.print(measure_report(document))
+    assert "largest error not a number" in console.export_text()
+
+
 def test_what_was_run_is_what_is_priced(measurement, cheetah) -> None:
     plain = priced_architecture(measurement.forward)
     tempered = priced_architecture(replace(measurement.forward, tempered=True))
