@@ -134,7 +134,7 @@ def main() -> None:
             "",
             f"SPU {versions['spu']} Cheetah, jax {versions['jax']}, two processes over 127.0.0.1, "
             f"{os.cpu_count()} cores, {platform.machine()}",
-            f"2 layers, 32 tokens, private weights, 400 steps of training; mean of {SEQUENCES} passes, set-up apart",
+            f"2 layers, 32 tokens, private weights, trained 400 steps; mean of {SEQUENCES} passes, set-up apart",
             "",
             *table(documents),
             "",

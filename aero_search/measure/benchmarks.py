@@ -113,7 +113,7 @@ def _all() -> Iterator[Benchmark]:
         ("public_factor", "one", _CHEAP, None),
         ("compare", "one", _ELEMENTS, _uses(("compare", 1))),
         ("relu", "one", _ELEMENTS, None),
-        ("equality", "two", _ELEMENTS, None),
+        ("equality", "one", _ELEMENTS, None),
         ("product", "two", _ELEMENTS, None),
         ("private_factor", "factor", _ELEMENTS, None),
         ("exponential", "one", _ELEMENTS, _uses(("square", 8), ("truncate", 9))),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -132,7 +133,7 @@ class Measurement:
                 for part, reading in self.by_part().items()
             },
             "setup": _line(self.setup, sent.setup, latency.setup),
-            "logits": self.agreement,
+            "logits": {name: _sayable(value) for name, value in vars(self.agreement).items()},
             "stages": [
                 {"stage": name, "part": layers[name].part, "layer": layers[name].layer, **_read(reading)}
                 for name, reading in self.by_stage().items()
@@ -195,6 +196,11 @@ def _ranks(values: NDArray[np.float64]) -> NDArray[np.float64]:
     below = (values[None, :] < values[:, None]).sum(1)
     equal = (values[None, :] == values[:, None]).sum(1)
     return np.asarray(below + (equal - 1) / 2, dtype=float)
+
+
+def _sayable(value: float) -> float | None:
+    """JSON has no infinity and no NaN: null."""
+    return value if math.isfinite(value) else None
 
 
 def _read(reading: Reading) -> dict[str, float]:

@@ -63,7 +63,7 @@ def parts_table(document: Mapping[str, Any]) -> Table:
         title="one forward pass",
         title_justify="left",
         box=SIMPLE_HEAD,
-        padding=(0, 1, 0, 0),
+        padding=0,
         pad_edge=False,
     )
     for heading in ("part", "MB", "estimate", "error", "messages", "seconds", "estimate", "error"):
@@ -94,7 +94,8 @@ def measure_report(document: Mapping[str, Any]) -> Group:
     tail = (
         f"to the client {format_bytes(total['to_client'])}, to the server {format_bytes(total['to_server'])}, "
         f"{total['messages']:,} messages\n"
-        f"logits: largest error {logits['largest_error']:.2g} (largest logit {logits['largest_logit']:.3g}); "
+        f"logits: largest error {_number(logits['largest_error'], 2)} "
+        f"(largest logit {_number(logits['largest_logit'], 3)}); "
         f"same next token at {logits['same_next_token']:.1%} of {logits['positions']} positions\n"
         f"estimate: protocol {document['protocol']}, network {document['network']}"
     )
@@ -111,6 +112,10 @@ def _cells(line: Mapping[str, Any]) -> tuple[str, ...]:
         f"{line['estimated_seconds']:,.2f}",
         _percent(line["seconds_error"], 0),
     )
+
+
+def _number(value: float | None, digits: int) -> str:
+    return "not a number" if value is None else f"{value:.{digits}g}"
 
 
 def _percent(error: float | None, digits: int = 1) -> str:

@@ -65,6 +65,31 @@ def test_a_candidate_is_a_child_with_params_curves_costs_and_files(
     assert client.get_run(parent).data.tags["mlflow.note.content"] == "# What was searched"
 
 
+def test_what_is_over_is_recorded_at_once_below_its_study(
+    tracker: Tracker, client: Any, tmp_path: Path
+) -> None:
+    parent = tracker.start_study("study", "", {})
+    document = tmp_path / "measurement.json"
+    document.write_text("{}")
+    tracker.record(
+        parent,
+        "measured",
+        "measurement",
+        params={"network": "lan"},
+        metrics={"bytes": 3.0},
+        artifacts=[document],
+    )
+    tracker.record(None, "alone", "measurement", params={}, metrics={})
+    experiment = client.get_experiment_by_name("tests")
+    found = client.search_runs([experiment.experiment_id], "tags.`aero.kind` = 'measurement'")
+    runs = {run.info.run_name: run for run in found}
+    child = runs["measured"]
+    assert (child.info.status, child.data.tags["mlflow.parentRunId"]) == ("FINISHED", parent)
+    assert (child.data.params, child.data.metrics) == ({"network": "lan"}, {"bytes": 3.0})
+    assert [a.path for a in client.list_artifacts(child.info.run_id)] == ["measurement.json"]
+    assert "mlflow.parentRunId" not in runs["alone"].data.tags
+
+
 def test_a_study_shows_the_last_front_as_table_document_and_picture(
     tracker: Tracker, client: Any, output_dir: Path, tmp_path: Path
 ) -> None:

@@ -1,0 +1,45 @@
+"""A network between two real processes: its bytes are those of the estimate, its logits those of PyTorch."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from aero_search.cli import main
+
+pytestmark = pytest.mark.mpc
+
+SIZES = ["model.n_layer=1", "model.d_model=32", "model.n_head=2", "model.seq_len=16", "model.vocab_size=64"]
+NETWORKS = {
+    "gpt2": ["norm=layernorm", "activation=relu"],
+    "llama": [
+        "model.family=llama",
+        "model.n_kv_head=1",
+        "model.gated=true",
+        "norm=rmsnorm",
+        "activation=silu",
+        "attention.temperature=learned",
+        "protocol.use.softmax=softmax_bumblebee",
+    ],
+    "simplified": ["variant=sota_sm_scffn", "protocol.weights=secret"],
+}
+
+
+@pytest.mark.parametrize("overrides", NETWORKS.values(), ids=NETWORKS.keys())
+def test_a_real_measurement_agrees_with_its_estimate(overrides, tmp_path, monkeypatch, capsys) -> None:
+    pytest.importorskip("spu")
+    monkeypatch.chdir(tmp_path)
+    command = ["measure", *SIZES, *overrides, "measure.sequences=2", "tracking=none", "format=json"]
+    assert main(command) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert document["total"]["bytes_error"] == pytest.approx(0, abs=0.05)
+    for part, line in document["parts"].items():
+        # Where little is multiplied, one refill of the pool of triples (1.14 MB) more or less weighs much.
+        assert abs(line["estimated_bytes"] - line["bytes"]) < max(0.02 * line["bytes"], 1.2e6), part
+    assert document["setup"]["bytes_error"] == pytest.approx(0, abs=0.15)
+    assert document["logits"]["largest_error"] < 0.05
+    assert document["logits"]["same_next_token"] > 0.9
+    (written,) = Path("outputs/measure").glob("*")
+    assert [path.name for path in written.iterdir()] == ["measurement.json"]
