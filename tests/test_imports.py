@@ -28,7 +28,7 @@ RANK = {
     "search": 6,
     "report": 7,
     "export": 7,
-    "measure": 7,
+    "measure": 6,
     "config": 8,
     "commands": 9,
     "cli": 10,
