@@ -21,15 +21,19 @@ from hydra.types import HydraContext
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from aero_search.config.app import read_request
+from aero_search.config.builder import Builder
 from aero_search.config.paths import search_spaces_dir
+from aero_search.config.planning import plan_search
 from aero_search.config.request import Request
 from aero_search.config.study import finish_study, make_conductor, watch_study
 from aero_search.config.sweeps import fixed_parameter, grid, swept_parameter
-from aero_search.errors import RequestError
+from aero_search.errors import RequestError, nearest
 from aero_search.search.candidate import Candidate, make_candidate
 from aero_search.search.conductor import WorkerDiedError
 from aero_search.search.worker import Worker
 from aero_search.space import Categorical, Parameter, Space, space_base
+
+STRATEGIES = ("search", "grid", "plan")
 
 
 @dataclass(frozen=True)
@@ -69,15 +73,18 @@ class StudySweep:
     """One sweep; see the module's docstring.
 
     Args:
-        strategy: `search` lets the sampler propose; `grid` trains every combination of the sweep.
+        strategy: `search` lets the sampler propose; `grid` trains every combination of the sweep; `plan` says
+            what a search would do.
 
     Raises:
         RequestError: no such strategy.
     """
 
     def __init__(self, strategy: str, hydra_context: HydraContext, config: DictConfig) -> None:
-        if strategy not in ("search", "grid"):
-            raise RequestError(f"hydra.sweeper.strategy={strategy} must be search or grid")
+        if strategy not in STRATEGIES:
+            raise RequestError(
+                f"hydra.sweeper.strategy={strategy} is no strategy: {nearest(strategy, STRATEGIES)}"
+            )
         self.strategy = strategy
         self.config = config
         self.hydra_context = hydra_context
@@ -91,6 +98,9 @@ class StudySweep:
         names = {parameter.override for parameter in space.parameters}
         lines = [*base, *(str(o.input_line) for o in parsed)]
         fixed = tuple(line for line in lines if _key(line) not in names)
+        if self.strategy == "plan":
+            plan_search(request, space, Builder(self.hydra_context.config_loader, self.config, fixed))
+            return None
         conductor = make_conductor(
             request,
             space,
