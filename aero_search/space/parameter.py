@@ -123,13 +123,14 @@ class Integer(Parameter):
 class Real(Parameter):
     """A number between low and high, to three significant digits; `log` draws its logarithm uniformly.
 
-    With `step` only low, low + step, ... up to high are drawn, as they are.
+    With `step` only low, low + step, ... up to high are drawn, as they are; without `digits` all digits count.
     """
 
     low: float
     high: float
     log: bool = False
     step: float | None = None
+    digits: int | None = _DIGITS
 
     def __post_init__(self) -> None:
         _check_range(self.name, self.low, self.high, self.log)
@@ -162,7 +163,9 @@ class Real(Parameter):
 
     def _rounded(self, drawn: float) -> float:
         # People read, compare and retype these numbers; more digits than training noise can tell are noise.
-        return min(max(float(f"{drawn:.{_DIGITS}g}"), self.low), self.high)
+        if self.digits is None:
+            return drawn
+        return min(max(float(f"{drawn:.{self.digits}g}"), self.low), self.high)
 
     def value(self, i: int) -> float:
         """The i-th value of a range with steps, without the dust that sums of steps leave."""
