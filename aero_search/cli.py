@@ -12,6 +12,7 @@ from aero_search.errors import AeroSearchError, RequestError, nearest
 # One line each; a test freezes the names. A command's module is `aero_search.commands.<name>`.
 COMMANDS = {
     "search": "search architectures: perplexity against private-inference cost and FLOPs",
+    "plan": "dry run of a search: distinct architectures, their costs, hours of training",
     "train": "train one candidate, or every combination of a --multirun sweep",
     "ablate": "train the variants of a published table, each at its best learning rate, over seeds",
     "cost": "price an architecture without training it",

@@ -18,7 +18,7 @@ def _own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_the_commands_are_frozen() -> None:
     assert list(COMMANDS) == [
-        "search", "train", "ablate", "cost", "front", "export", "measure", "calibrate", "ui", "doctor"
+        "search", "plan", "train", "ablate", "cost", "front", "export", "measure", "calibrate", "ui", "doctor"
     ]  # fmt: skip
 
 
@@ -74,6 +74,8 @@ BAD = {
     "search output_dir=/proc/nowhere": r"output_dir=/proc/nowhere cannot be written to",
     "search recipe.lr=tag(log,interval(0,1))": r"parameter recipe.lr has log: true, so low=0.0 must be above 0",
     "search recipe.lr=interval(5,1)": r"low=5.0 above high=1.0",
+    "plan space=aeroo": r"did you mean 'aero'",
+    "plan samples=3": r"samples=3 must be at least 30",
     "calibrate name=a/b": r"name=a/b must be letters",
     "frobnicate": r"'frobnicate' is not a command",
     "serch": r"did you mean 'search'",

@@ -63,7 +63,7 @@ def make_conductor(
     objective, protocol, network = request.objective, request.protocol, request.network
     search, tracking, target = request.search, request.tracking, request.target
     if target is not None:
-        _check_sizes_stay(space, target.name)
+        check_sizes_stay(space, target.name)
     output_dir = writable(request.output_dir.resolve())
     corpus = prepare(request.data, architecture.vocab_size)
     plan = Plan(
@@ -91,7 +91,7 @@ def make_conductor(
     )
 
 
-def _check_sizes_stay(space: Space, target: str) -> None:
+def check_sizes_stay(space: Space, target: str) -> None:
     """A size that varies would be priced as the target's, whatever was chosen."""
     for parameter in space.parameters:
         fixed = isinstance(parameter, Categorical) and len(parameter.choices) == 1

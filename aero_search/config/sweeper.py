@@ -13,26 +13,26 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from hydra.core.config_loader import ConfigLoader
-from hydra.core.config_store import ConfigStore
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
-from hydra.core.plugins import Plugins
 from hydra.types import HydraContext
-from omegaconf import DictConfig, OmegaConf, open_dict
+from omegaconf import DictConfig, OmegaConf
 
 from aero_search.config.ablation import LadderCompose, LadderSweep
 from aero_search.config.app import read_request
+from aero_search.config.builder import Builder
+from aero_search.config.launch import launch_workers
 from aero_search.config.paths import search_spaces_dir
+from aero_search.config.planning import plan_search
 from aero_search.config.request import Request
 from aero_search.config.study import finish_study, make_conductor, watch_study
 from aero_search.config.sweeps import fixed_parameter, grid, swept_parameter
 from aero_search.errors import RequestError, nearest
 from aero_search.search.candidate import Candidate, make_candidate
-from aero_search.search.conductor import WorkerDiedError
 from aero_search.search.worker import Worker
 from aero_search.space import Categorical, Parameter, Space, space_base
 
-STRATEGIES = ("search", "grid", "ladder")
+STRATEGIES = ("search", "grid", "ladder", "plan")
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ class StudySweep:
 
     Args:
         strategy: `search` lets the sampler propose; `grid` trains every combination of the sweep; `ladder`
-            trains the rows of `ladder=`.
+            trains the rows of `ladder=`; `plan` says what a search would do.
 
     Raises:
         RequestError: no such strategy.
@@ -81,7 +81,9 @@ class StudySweep:
 
     def __init__(self, strategy: str, hydra_context: HydraContext, config: DictConfig) -> None:
         if strategy not in STRATEGIES:
-            raise RequestError(f"hydra.sweeper.strategy={strategy} is none: {nearest(strategy, STRATEGIES)}")
+            raise RequestError(
+                f"hydra.sweeper.strategy={strategy} is no strategy: {nearest(strategy, STRATEGIES)}"
+            )
         self.strategy = strategy
         self.config = config
         self.hydra_context = hydra_context
@@ -98,6 +100,9 @@ class StudySweep:
         names = {parameter.override for parameter in space.parameters}
         lines = [*base, *(str(o.input_line) for o in parsed)]
         fixed = tuple(line for line in lines if _key(line) not in names)
+        if self.strategy == "plan":
+            plan_search(request, space, Builder(self.hydra_context.config_loader, self.config, fixed))
+            return None
         conductor = make_conductor(
             request,
             space,
@@ -170,29 +175,7 @@ class StudySweep:
 
     def _launch(self, worker: Worker, count: int) -> None:
         self.task.worker = worker
-        launcher = Plugins.instance().instantiate_launcher(
-            hydra_context=self.hydra_context, task_function=self.task, config=self._launcher_config(count)
-        )
-        try:
-            returns = launcher.launch([[] for _ in range(count)], initial_job_idx=0)
-        except KeyboardInterrupt:
-            raise
-        except Exception as problem:
-            if type(problem).__name__ in ("TerminatedWorkerError", "BrokenProcessPool"):
-                raise WorkerDiedError(" ".join(str(problem).split())[:200]) from problem
-            raise
-        for job in returns:
-            if isinstance(job.return_value, Exception):
-                raise job.return_value
-
-    def _launcher_config(self, count: int) -> DictConfig:
-        """The configured launcher; joblib where that is Hydra's serial default and there are more workers."""
-        config = self.config.copy()
-        if count > 1 and config.hydra.launcher._target_.endswith("BasicLauncher"):
-            node = ConfigStore.instance().load("hydra/launcher/joblib.yaml").node
-            with open_dict(config.hydra):
-                config.hydra.launcher = OmegaConf.merge(OmegaConf.structured(node), {"n_jobs": count})
-        return config
+        launch_workers(self.hydra_context, self.config, self.task, [[] for _ in range(count)])
 
 
 def _key(line: str) -> str:

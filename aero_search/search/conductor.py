@@ -14,6 +14,7 @@ from aero_search.errors import AeroSearchError
 from aero_search.schema import to_mapping
 from aero_search.search.candidate import Candidate
 from aero_search.search.front import Front, build_front
+from aero_search.search.ledger import Ledger
 from aero_search.search.pareto import Reference
 from aero_search.search.record import Record
 from aero_search.search.settings import check_settings
@@ -120,19 +121,12 @@ class Conductor:
 
     def _keep_going(self, study: Study, worker: Worker, launch: Launch) -> None:
         spec, only_queued = self.plan.search, self.plan.only_queued
-        deaths = 0
-        study.give_back_orphans()
-        while left := study.left(spec, only_queued) or self._follow_up(study):
-            try:
-                launch(worker, min(spec.workers, left))
-            except WorkerDiedError as death:
-                deaths += 1
-                if deaths > _RELAUNCHES:
-                    raise AeroSearchError(
-                        f"workers died {deaths} times, last: {death}; the same command goes on"
-                    ) from death
-            # What a dead worker held counts as left again, also where it was the last of the budget.
-            study.give_back_orphans()
+        keep_going(
+            study,
+            lambda: study.left(spec, only_queued) or self._follow_up(study),
+            spec.workers,
+            lambda count: launch(worker, count),
+        )
 
     def _follow_up(self, study: Study) -> int:
         """Queue what follows from the trained candidates; returns how many are now to be claimed."""
@@ -157,3 +151,27 @@ class Conductor:
 
 class WorkerDiedError(AeroSearchError):
     """A worker's process ended without finishing its work."""
+
+
+def keep_going(ledger: Ledger, left: Callable[[], int], workers: int, launch: Callable[[int], None]) -> None:
+    """Place workers until nothing is left to claim; those that were killed are replaced.
+
+    Args:
+        launch: places that many workers and waits for them.
+
+    Raises:
+        AeroSearchError: workers died again and again.
+    """
+    deaths = 0
+    ledger.give_back_orphans()
+    while count := left():
+        try:
+            launch(min(workers, count))
+        except WorkerDiedError as death:
+            deaths += 1
+            if deaths > _RELAUNCHES:
+                raise AeroSearchError(
+                    f"workers died {deaths} times, last: {death}; the same command goes on"
+                ) from death
+        # What a dead worker held counts as left again, also where it was the last of the budget.
+        ledger.give_back_orphans()

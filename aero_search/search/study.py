@@ -6,22 +6,19 @@ under a lock, so that a budget is never overdrawn and no two workers train the s
 
 from __future__ import annotations
 
-import uuid
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import optuna
-from filelock import FileLock, Timeout
 from optuna.trial import FrozenTrial, TrialState
 
 from aero_search.architecture import Architecture
 from aero_search.errors import RequestError
 from aero_search.schema import from_mapping, to_mapping
 from aero_search.search.candidate import Candidate
+from aero_search.search.ledger import Ledger, WorkerLock
 from aero_search.search.objective import PERPLEXITY, Objective
 from aero_search.search.record import Record, State
 from aero_search.search.samplers import make_sampler
@@ -47,24 +44,7 @@ class Claim:
     folder: Path
 
 
-class WorkerLock:
-    """Held as long as a worker lives; the kernel lets go of it however the worker dies."""
-
-    def __init__(self, folder: Path) -> None:
-        self.name = uuid.uuid4().hex[:12]
-        folder.mkdir(parents=True, exist_ok=True)
-        self._lock = FileLock(folder / f"{self.name}.lock")
-
-    def __enter__(self) -> WorkerLock:
-        self._lock.acquire()
-        return self
-
-    def __exit__(self, *exc_info: object) -> None:
-        self._lock.release()
-        Path(self._lock.lock_file).unlink(missing_ok=True)
-
-
-class Study:
+class Study(Ledger):
     """One study as workers and the parent see it.
 
     Args:
@@ -81,23 +61,9 @@ class Study:
         folder: Path,
         costs: Callable[[Architecture], Mapping[str, float]],
     ) -> None:
-        self.study = study
+        super().__init__(study, folder)
         self.objective = objective
-        self.folder = folder
         self.costs = costs
-        self._claims = FileLock(folder / "claim.lock")
-
-    @property
-    def name(self) -> str:
-        return self.study.study_name
-
-    def enqueue(self, assignments: Sequence[Mapping[str, Any]]) -> None:
-        """Let these points be tried first; those already known are skipped, but for what was given up."""
-        known = [_point(t) for t in self._trials() if t.state != TrialState.FAIL or "invalid" in t.user_attrs]
-        for assignment in assignments:
-            if dict(assignment) not in known:
-                self.study.enqueue_trial(dict(assignment))
-                known.append(dict(assignment))
 
     def claim(
         self,
@@ -117,7 +83,7 @@ class Study:
             wasted = 0
             while self.left(spec, only_queued):
                 sampler = spec.sampler if wasted < _PATIENCE else replace(spec.sampler, name="random")
-                self.study.sampler = make_sampler(sampler, spec.seed, sum(map(_asked, self._trials())))
+                self.study.sampler = make_sampler(sampler, spec.seed, self._turn())
                 wasted += 1
                 trial = self.study.ask()
                 overrides = space.overrides(space.suggest(trial))
@@ -150,11 +116,6 @@ class Study:
         costs: Mapping[str, float] = trial.user_attrs["costs"]
         self.study.tell(number, [perplexity, *(costs[metric] for metric in self.objective.costs)])
 
-    def give_back_orphans(self) -> None:
-        """Settle trials whose worker died: tell those with a result, queue the others again."""
-        with self._claiming():
-            self._give_back_orphans()
-
     def orphaned_runs(self) -> list[str]:
         """The tracking runs that dead workers left open."""
         orphans = [trial for trial in self._trials() if "orphan" in trial.user_attrs]
@@ -168,25 +129,12 @@ class Study:
         """Which limits proposals were above, and how many; none of them was trained."""
         return Counter(t.user_attrs["over"] for t in self._trials() if "over" in t.user_attrs)
 
-    @contextmanager
-    def _claiming(self) -> Iterator[None]:
-        """Hold the lock under which trials change hands; looking at a study creates no folder, claiming does."""
-        self.folder.mkdir(parents=True, exist_ok=True)
-        with self._claims:
-            yield
-
-    def _give_back_orphans(self) -> None:
-        orphans = [t for t in self._trials() if t.state == TrialState.RUNNING and not self._alive(t)]
-        for trial in orphans:
-            folder = self.candidate_folder(trial.user_attrs.get("candidate", "none"))
-            self._set(trial._trial_id, orphan=True)
-            if "candidate" in trial.user_attrs and (folder / RESULT_FILE).is_file():
-                self.tell(trial.number, read_result(folder))
-            else:
-                self._fail(trial.number)
-                # A queued point whose worker died while asking has drawn only some of its values, or none.
-                if params := {**trial.system_attrs.get("fixed_params", {}), **trial.params}:
-                    self.study.enqueue_trial(params)
+    def _settled(self, trial: FrozenTrial) -> bool:
+        folder = self.candidate_folder(trial.user_attrs.get("candidate", "none"))
+        if "candidate" not in trial.user_attrs or not (folder / RESULT_FILE).is_file():
+            return False
+        self.tell(trial.number, read_result(folder))
+        return True
 
     def used(self) -> int:
         """How much of the budget is trained or in training."""
@@ -204,11 +152,6 @@ class Study:
         """Where a candidate's config, result and weights lie."""
         return self.folder / "candidates" / identity
 
-    def set_attrs(self, **attrs: Any) -> None:
-        """Remember JSON values with the study."""
-        for name, value in attrs.items():
-            self.study.set_user_attr(name, value)
-
     def note_run(self, number: int, run_id: str) -> None:
         """Remember the tracking run of a trial."""
         self._set(self._trial(number)._trial_id, run=run_id)
@@ -224,32 +167,6 @@ class Study:
         if over >= _OVER_PER_TRIAL * spec.n_trials + _SPARE_OVER:
             return 0
         return max(spec.n_trials - self.used(), 0)
-
-    def _trials(self) -> list[FrozenTrial]:
-        return self.study.get_trials(deepcopy=False)
-
-    def _trial(self, number: int) -> FrozenTrial:
-        return self._trials()[number]
-
-    def _set(self, trial_id: int, **attrs: Any) -> None:
-        for name, value in attrs.items():
-            self.study._storage.set_trial_user_attr(trial_id, name, value)
-
-    def _fail(self, number: int, **attrs: Any) -> None:
-        self._set(self._trial(number)._trial_id, **attrs)
-        self.study.tell(number, state=TrialState.FAIL)
-
-    def _alive(self, trial: FrozenTrial) -> bool:
-        path = self.folder / "workers" / f"{trial.user_attrs.get('worker', 'none')}.lock"
-        if not path.exists():
-            return False
-        try:
-            with FileLock(path).acquire(timeout=0):
-                pass
-        except Timeout:
-            return True
-        path.unlink(missing_ok=True)
-        return False
 
     def _twin(self, identity: str) -> FrozenTrial | None:
         for trial in self._trials():
@@ -299,18 +216,6 @@ class Study:
             seconds=attrs.get("seconds"),
             folder=self.candidate_folder(attrs["candidate"]),
         )
-
-
-def _point(trial: FrozenTrial) -> dict[str, Any]:
-    """What a trial was asked for: what it was queued with, or else what it has drawn."""
-    queued: dict[str, Any] = trial.system_attrs.get("fixed_params", {})
-    return dict(queued or trial.params)
-
-
-def _asked(trial: FrozenTrial) -> bool:
-    """Whether a trial has had its turn: not waiting for it, and not lost with its worker to be asked again."""
-    lost = trial.state == TrialState.FAIL and "orphan" in trial.user_attrs
-    return trial.state != TrialState.WAITING and not lost
 
 
 def _counts(trial: FrozenTrial) -> bool:

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import socket
-import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,12 +10,14 @@ from aero_search.architecture import Architecture, ModelShape, notation
 from aero_search.cost import Network, Protocol
 from aero_search.data.corpus import Corpus
 from aero_search.search.candidate import Candidate
+from aero_search.search.ledger import WorkerLock
 from aero_search.search.objective import Objective
+from aero_search.search.parent import stop_with_parent
 from aero_search.search.pricing import Pricing
 from aero_search.search.run import train_candidate
 from aero_search.search.spec import SearchSpec
 from aero_search.search.store import load_study
-from aero_search.search.study import Claim, Study, WorkerLock
+from aero_search.search.study import Claim, Study
 from aero_search.space import Space
 from aero_search.tracking.spec import TrackingSpec
 from aero_search.tracking.tracker import Tracker
@@ -90,7 +89,7 @@ class Worker:
 
     def run(self) -> None:
         """Train until the budget is used."""
-        self._stop_with_parent()
+        stop_with_parent(self.parent_process, self.parent_host)
         study = self.plan.open_study()
         tracker = Tracker.open(self.plan.tracking, self.plan.output_dir)
         with WorkerLock(self.plan.folder / "workers") as lock:
@@ -136,29 +135,6 @@ class Worker:
             "costs_of": f"{target.text}: {notation(self.plan.pricing.priced(candidate.architecture))}",
             "perplexity_of": "the proxy",
         }
-
-    def _stop_with_parent(self) -> None:
-        if os.getpid() == self.parent_process or socket.gethostname() != self.parent_host:
-            return  # in the parent itself, or out of its sight
-        child = os.getppid() == self.parent_process
-
-        def watch() -> None:
-            while _alive(self.parent_process) and (not child or os.getppid() == self.parent_process):
-                pause.wait(1.0)
-            os._exit(1)
-
-        pause = threading.Event()
-        threading.Thread(target=watch, name="stop-with-parent", daemon=True).start()
-
-
-def _alive(process: int) -> bool:
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
 
 
 def _params(candidate: Candidate) -> dict[str, object]:
