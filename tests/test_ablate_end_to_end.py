@@ -58,6 +58,10 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "conf" / "ladder").mkdir(parents=True)
     (folder / "conf" / "ladder" / "mine.yaml").write_text(LADDER)
     (folder / "conf" / "ladder" / "crossed.yaml").write_text(CROSSED)
+    broken = LADDER.replace("[variant=sm_ln_r]", "[variant=sm_ln_r, ffn.layers=99]").replace(
+        "SM + LN + R", "SM + R"
+    )
+    (folder / "conf" / "ladder" / "broken.yaml").write_text(broken)
     return folder
 
 
@@ -124,7 +128,7 @@ def test_crossed_factors_tell_their_gains_apart(folder: Path, tiny: list[str]) -
         (["norm=none,layernorm"], "ablate takes no sweep such as norm=none,layernorm"),
         (["ladder.seeds=[]"], "ladder.seeds=[] must hold at least one value"),
         (["ladder=nonlinarity"], "nonlinearity"),
-        (["ladder.rows.SM.overrides=[variant=sm,ffn.layers=99]"], "ladder row SM: ffn.layers=99"),
+        (["ladder=broken"], "ladder row SM + R: ffn.layers=99"),
     ],
 )
 def test_wrong_requests_are_told_in_one_sentence(

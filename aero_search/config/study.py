@@ -105,12 +105,14 @@ def check_sizes_stay(space: Space, target: str) -> None:
 class Watching:
     """Takes snapshots for the live view, and refreshes front, pictures and tracking as candidates finish."""
 
-    def __init__(self, conductor: Conductor, study: Study, tracker: Tracker, parent_run: str) -> None:
+    def __init__(
+        self, conductor: Conductor, study: Study, tracker: Tracker, parent_run: str, console: Console
+    ) -> None:
         self._conductor, self._study = conductor, study
         self._tracker, self._parent_run = tracker, parent_run
         self._started = time.time()
         self._published = -1
-        self._view = LiveView(self, Console())
+        self._view = LiveView(self, console)
 
     def __enter__(self) -> Watching:
         self._view.__enter__()
@@ -150,11 +152,13 @@ class Watching:
         )
 
 
-def watch_study(conductor: Conductor) -> Callable[[Study, Tracker, str], Watching]:
-    """What shows a study while it runs."""
+def watch_study(
+    conductor: Conductor, console: Console | None = None
+) -> Callable[[Study, Tracker, str], Watching]:
+    """What shows a study while it runs, on stdout unless another console is given."""
 
     def watch(study: Study, tracker: Tracker, parent_run: str) -> Watching:
-        return Watching(conductor, study, tracker, parent_run)
+        return Watching(conductor, study, tracker, parent_run, console or Console())
 
     return watch
 

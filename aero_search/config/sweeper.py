@@ -17,6 +17,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from hydra.types import HydraContext
 from omegaconf import DictConfig, OmegaConf
+from rich.console import Console
 
 from aero_search.config.ablation import LadderCompose, LadderSweep
 from aero_search.config.app import read_request
@@ -126,7 +127,9 @@ class StudySweep:
         conductor = ladder.conductor(compose, self._command(arguments))
         study = conductor.prepare()
         compose = replace(compose, fingerprint=str(conductor.settings["corpus fingerprint"]))
-        conductor.run(study, LadderCompose(compose, ladder.overrides), self._launch, watch_study(conductor))
+        # With format=json stdout holds the document alone.
+        watch = watch_study(conductor, Console(stderr=request.format == "json"))
+        conductor.run(study, LadderCompose(compose, ladder.overrides), self._launch, watch)
         ladder.finish(conductor, study)
 
     def _request(self, parsed: Sequence[Override], arguments: list[str]) -> tuple[Request, tuple[str, ...]]:
