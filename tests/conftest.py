@@ -35,9 +35,10 @@ def text_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session", autouse=True)
 def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Tests neither read nor fill the user's cache of packed corpora."""
+    """Tests neither read nor fill the user's cache of packed corpora, nor their own groups."""
     patch = pytest.MonkeyPatch()
     patch.setenv("AERO_SEARCH_CACHE", str(tmp_path_factory.mktemp("cache")))
+    patch.setenv("AERO_SEARCH_CONFIG", str(tmp_path_factory.mktemp("config") / "none"))
     yield
     patch.undo()
 
@@ -59,3 +60,11 @@ def tiny(text_folder: Path) -> list[str]:
         "recipe.validate_every=30",
         "recipe.validation_sequences=16",
     ]
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Tests that need SPU run in an environment of their own (`make test-mpc`), when -m asks for them."""
+    if "mpc" not in config.getoption("markexpr"):
+        needing = [item for item in items if item.get_closest_marker("mpc")]
+        config.hook.pytest_deselected(items=needing)
+        items[:] = [item for item in items if item not in needing]

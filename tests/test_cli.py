@@ -130,6 +130,23 @@ def test_calibration_writes_the_shipped_files(capsys: pytest.CaptureFixture[str]
     assert json.loads(capsys.readouterr().out)["protocol"] == "aero_paper_refit"
 
 
+def test_groups_of_ones_own_are_found_everywhere(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AERO_SEARCH_CONFIG", str(tmp_path / "own"))
+    assert main(["calibrate", "name=again"]) == 0
+    line = capsys.readouterr().out.splitlines()[-1]
+    assert line == "use it: aero-search cost protocol=aero_paper_again network=paper_again"
+    assert main(["cost", "protocol=aero_paper_again", "network=paper_again", "format=json"]) == 0
+    assert json.loads(capsys.readouterr().out)["network"] == "paper_again"
+    # A folder named for once comes before it, and both are looked into.
+    (tmp_path / "once" / "network").mkdir(parents=True)
+    (tmp_path / "once" / "network" / "slow.yaml").write_text("name: slow\nbandwidth_mbps: 1\nrtt_ms: 9\n")
+    arguments = ["cost", "--config-dir", str(tmp_path / "once"), "protocol=aero_paper_again", "network=slow"]
+    assert main([*arguments, "format=json"]) == 0
+    assert json.loads(capsys.readouterr().out)["network"] == "slow"
+
+
 def test_doctor_says_what_works(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["doctor", "format=json"]) == 0
     document = json.loads(capsys.readouterr().out)

@@ -1,54 +1,132 @@
-"""`aero-search calibrate`: fits a protocol and a network, and writes them as files that can be named at once."""
+"""`aero-search calibrate`: fits a protocol, and writes it as a file that can be named at once."""
 
 from __future__ import annotations
 
+import datetime
+import shlex
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from aero_search.config.command import Command
+from aero_search.config.paths import conf_dir, user_conf_dir
 from aero_search.config.request import Request
 from aero_search.cost import calibrate_published, compare_published
 from aero_search.cost.calibrate import NETWORK_HEADER, PROTOCOL_HEADER
+from aero_search.cost.protocol_file import protocol_mapping
 from aero_search.cost.yaml_text import yaml_text
 from aero_search.errors import RequestError
+
+
+@dataclass(frozen=True)
+class ParticipantSettings:
+    """conf/calibrate.yaml: measure"""
+
+    python: str | None
 
 
 @dataclass(frozen=True)
 class CalibrateOptions:
     """conf/calibrate.yaml"""
 
-    source: Literal["published"]
-    name: str
+    source: Literal["published", "spu"]
+    name: str | None
     to: str | None
+    measure: ParticipantSettings
 
 
 def run(request: Request) -> None:
     """Fit, write, and say how well it fits."""
+    options = request.options(CalibrateOptions)
+    if options.name is not None and not options.name.isidentifier():
+        raise RequestError(f"name={options.name} must be letters, digits and _ alone: it names a file")
+    if options.source == "spu":
+        _from_spu(request, options)
+    else:
+        _from_published(options)
+
+
+def _from_published(options: CalibrateOptions) -> None:
     from rich.console import Console
 
     from aero_search.report.cost import published_report
 
-    options = request.options(CalibrateOptions)
-    if not options.name.isidentifier():
-        raise RequestError(f"name={options.name} must be letters, digits and _ alone: it names two files")
     fit = calibrate_published()
-    protocol, network = f"{fit.protocol.name}_{options.name}", f"{fit.network.name}_{options.name}"
-    folder = Path(options.to) if options.to else request.output_dir / "conf"
+    ending = options.name or "refit"
+    protocol, network = f"{fit.protocol.name}_{ending}", f"{fit.network.name}_{ending}"
     files = {
-        folder / "protocol" / f"{protocol}.yaml": yaml_text(
-            {**fit.protocol_mapping, "name": protocol}, PROTOCOL_HEADER
-        ),
-        folder / "network" / f"{network}.yaml": yaml_text(
-            {**fit.network_mapping, "name": network}, NETWORK_HEADER
-        ),
+        f"protocol/{protocol}.yaml": yaml_text({**fit.protocol_mapping, "name": protocol}, PROTOCOL_HEADER),
+        f"network/{network}.yaml": yaml_text({**fit.network_mapping, "name": network}, NETWORK_HEADER),
     }
-    for path, text in files.items():
+    Console().print(published_report(compare_published(fit.protocol, fit.network)))
+    _write(files, options, f"protocol={protocol} network={network}")
+
+
+def _from_spu(request: Request, options: CalibrateOptions) -> None:
+    from rich.console import Console
+
+    from aero_search.measure.benchmarks import expected_seconds, items
+    from aero_search.measure.environment import find_environment, machine
+    from aero_search.measure.fit import fit_protocol
+    from aero_search.measure.readings import ReadingStore, take_readings
+    from aero_search.report.calibrate import CalibrateView, calibration_report
+
+    name = options.name or "spu_cheetah_here"
+    if (conf_dir() / "protocol" / f"{name}.yaml").exists():
+        raise RequestError(
+            f"name={name} is a shipped protocol, which cannot be replaced: choose another name"
+        )
+    template = request.protocol
+    planned = items(template)
+    environment = find_environment(options.measure.python)
+    here = machine()
+    store = ReadingStore(
+        request.output_dir / "calibrations" / name / "readings.jsonl",
+        {"machine": here, **environment.versions},
+    )
+    missing = store.missing(planned)
+    expected = {item.key: expected_seconds(item, template) / item.repeats for item in planned}
+    console = Console(stderr=True)
+    total = sum(expected[item.key] * (item.repeats - len(store.of(item.key))) for item in missing)
+    print(
+        f"{len(planned)} micro-benchmarks, {len(planned) - len(missing)} of them read before; "
+        f"about {max(total / 60, 1):.0f} min on the machine {template.name} was read on"
+    )
+    with CalibrateView(total, console) as view:
+        take_readings(planned, store, environment, told=lambda key, _: view.done(key, expected.get(key, 0.0)))
+    date = datetime.datetime.now(datetime.UTC)
+    fit = fit_protocol(template, store, name, here, f"{date:%Y-%m}")
+    Console().print(calibration_report(fit))
+    text = yaml_text(
+        protocol_mapping(fit.protocol), _spu_header(fit, environment.versions, here, f"{date:%Y-%m-%d}")
+    )
+    _write({f"protocol/{name}.yaml": text}, options, f"protocol={name}")
+
+
+def _spu_header(fit: Any, versions: Mapping[str, str], here: str, date: str) -> list[str]:
+    from aero_search.report.calibrate import summary
+
+    software = ", ".join(f"{name} {version}" for name, version in versions.items())
+    return [
+        f"Written by `aero-search calibrate source=spu` on {date}: two processes on one machine, over 127.0.0.1.",
+        f"Machine: {here}. Software: {software}.",
+        "Errors of what the constants are fitted to:",
+        *(f"  {line}" for line in summary(fit, used=True).splitlines()),
+        "Errors of whole lowerings, which are sums of them:",
+        *(f"  {line}" for line in summary(fit, used=False).splitlines()),
+    ]
+
+
+def _write(files: Mapping[str, str], options: CalibrateOptions, use: str) -> None:
+    folder = Path(options.to) if options.to else user_conf_dir()
+    for name, text in files.items():
+        path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
-    Console().print(published_report(compare_published(fit.protocol, fit.network)))
-    print(f"written: {', '.join(map(str, files))}")
-    print(f"use it: aero-search cost --config-dir {folder} protocol={protocol} network={network}")
+    print(f"written: {', '.join(str(folder / name) for name in files)}")
+    where = f"--config-dir {shlex.quote(str(folder))} " if options.to else ""
+    print(f"use it: aero-search cost {where}{use}")
 
 
 COMMAND = Command("calibrate", run)

@@ -15,7 +15,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from aero_search.config.command import Command
 from aero_search.config.complaints import sentence
-from aero_search.config.paths import conf_dir
+from aero_search.config.paths import conf_dir, user_conf_dir
 from aero_search.config.request import Request
 from aero_search.errors import AeroSearchError, RequestError
 
@@ -93,6 +93,8 @@ def _hydra_main(command: Command, argv: list[str]) -> list[Any]:
     # Hydra's basic sweeper leaves a multirun.yaml in its folder.
     scratch = tempfile.TemporaryDirectory(prefix="aero-search-")
     quiet += [f"{name}={scratch.name}" for name in _HYDRA_FOLDERS if not _chosen(name, argv)]
+    if user_conf_dir().is_dir() and not _chosen("hydra.searchpath", argv):
+        quiet.append(f"hydra.searchpath=[{_quoted(f'file://{user_conf_dir().resolve()}')}]")
     sys.argv = [f"aero-search {command.config}", *argv, *quiet]
     entry = hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name=command.config)
     try:
@@ -107,6 +109,11 @@ def _hydra_main(command: Command, argv: list[str]) -> list[Any]:
 
 def _chosen(setting: str, argv: Sequence[str]) -> bool:
     return any(argument.startswith(setting.partition("=")[0] + "=") for argument in argv)
+
+
+def _quoted(text: str) -> str:
+    """Text as one value of Hydra's override grammar, whatever it holds."""
+    return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"
 
 
 def _shorthand(argument: str) -> str:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 from pathlib import Path
+
+import platformdirs
 
 from aero_search.errors import RequestError
 from aero_search.report.checkup import can_write
@@ -31,6 +34,15 @@ def writable(output_dir: Path) -> Path:
     if not can_write(output_dir):
         raise RequestError(f"output_dir={output_dir} cannot be written to: name another folder")
     return output_dir
+
+
+def user_conf_dir() -> Path:
+    """The user's own folder of groups, found by every command; AERO_SEARCH_CONFIG names another one.
+
+    What a calibration writes goes here, so that protocol=NAME works at once and in every folder.
+    """
+    named = os.environ.get("AERO_SEARCH_CONFIG")
+    return Path(named).expanduser() if named else platformdirs.user_config_path("aero-search")
 
 
 def conf_dir() -> Path:

@@ -27,6 +27,7 @@ from aero_search.cost.charge import uses
 from aero_search.cost.inventory import inventory
 from aero_search.cost.network import Network
 from aero_search.cost.protocol import Constant, Primitive, Protocol, Setup, Term
+from aero_search.cost.protocol_file import protocol_mapping
 from aero_search.cost.published import PublishedRow, published_architecture, published_rows
 from aero_search.errors import AeroSearchError
 from aero_search.schema import to_mapping
@@ -88,16 +89,7 @@ class Calibration:
     @property
     def protocol_mapping(self) -> dict[str, Any]:
         """The content of conf/protocol/aero_paper.yaml, without fields left at their defaults."""
-        mapping = to_mapping(self.protocol)
-        for primitive in mapping["primitives"].values():
-            del primitive["block"], primitive["lanes"], primitive["small"]
-        for terms in mapping["lowerings"].values():
-            for term in terms:
-                if term["times"] == 1.0:
-                    del term["times"]
-                if term["depth"] is None:
-                    del term["depth"]
-        return dict(mapping)
+        return protocol_mapping(self.protocol)
 
     @property
     def network_mapping(self) -> dict[str, Any]:

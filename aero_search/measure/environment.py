@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import os
+import platform
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -62,3 +64,13 @@ def find_environment(python: str | Path | None = None) -> Environment:
     if missing:
         raise RequestError(f"{path} has no {' and no '.join(missing)}: {INSTALL}")
     return Environment(path, {name: str(version) for name, version in versions.items()})
+
+
+def machine() -> str:
+    """The processor and how many cores may be used; no name of the host."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        model = next(line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    except (OSError, StopIteration):
+        model = platform.processor() or platform.machine()
+    return f"{model}, {len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count()} cores"

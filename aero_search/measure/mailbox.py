@@ -29,14 +29,15 @@ class RuntimeSettings:
         protocol: SPU's name of it; SEMI2K has a trusted dealer and is no two-party computation.
         fraction_bits: of fixed-point numbers; SPU's own 18 of 64 bits if 0.
         private_inputs: what one party owns alone stays with it, instead of being shared like activations.
-        broadcast_denominator: `x / sum(x)` takes one reciprocal a row, instead of one an element.
+        broadcast_denominator: SPU's compiler turns `x / sum(x)` into one reciprocal a row. Off, so that what is run
+            is what was written: `softmax_broadcast` does so itself, `softmax_divide` divides every element.
         recv_timeout_s: how long a party waits for one message; a large product takes minutes.
     """
 
     protocol: Literal["CHEETAH", "SEMI2K"] = "CHEETAH"
     fraction_bits: int = 0
     private_inputs: bool = True
-    broadcast_denominator: bool = True
+    broadcast_denominator: bool = False
     recv_timeout_s: float = 6 * 3600.0
 
 

@@ -1,0 +1,29 @@
+"""A protocol as the mapping its YAML file holds, fields at their defaults left out."""
+
+from __future__ import annotations
+
+from dataclasses import MISSING, fields
+from typing import Any
+
+from aero_search.cost.protocol import Primitive, Protocol, Term
+from aero_search.schema import to_mapping
+
+
+def protocol_mapping(protocol: Protocol) -> dict[str, Any]:
+    """What `conf/protocol/NAME.yaml` says of this protocol; `schema.from_mapping` reads it back."""
+    mapping: dict[str, Any] = to_mapping(protocol)
+    for primitive in mapping["primitives"].values():
+        _drop_defaults(Primitive, primitive)
+    for terms in mapping["lowerings"].values():
+        for term in terms:
+            _drop_defaults(Term, term)
+            for name in ("times", "depth"):
+                if name in term and float(term[name]).is_integer():
+                    term[name] = int(term[name])
+    return mapping
+
+
+def _drop_defaults(cls: type, mapping: dict[str, Any]) -> None:
+    for field in fields(cls):
+        if field.default is not MISSING and mapping[field.name] == field.default:
+            del mapping[field.name]

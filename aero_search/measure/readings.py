@@ -1,0 +1,142 @@
+"""Readings of micro-benchmarks: taken with two real processes, kept line by line, never taken twice."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+from aero_search.cost.network import Network
+from aero_search.errors import AeroSearchError
+from aero_search.measure.benchmarks import Item
+from aero_search.measure.environment import Environment
+from aero_search.measure.mailbox import Role, RuntimeSettings
+from aero_search.measure.meter import Reading, Run
+from aero_search.measure.pair import run_pair
+from aero_search.schema import from_mapping, to_mapping
+
+SETUP = "setup"
+# Enough bandwidth that the delay alone is felt.
+_UNLIMITED_MBPS = 1e6
+Told = Callable[[str, int], None]
+"""Called with an item's key and how many of its readings there are."""
+
+
+@dataclass
+class ReadingStore:
+    """A JSON-lines file of readings, taken on one machine with one set of versions.
+
+    Attributes:
+        path: of the file.
+        stamp: versions and machine; readings with another stamp are not used.
+    """
+
+    path: Path
+    stamp: Mapping[str, str]
+    _readings: dict[str, list[Reading]] = field(default_factory=dict, init=False)
+
+    def __post_init__(self) -> None:
+        if not self.path.exists():
+            return
+        for line in self.path.read_text().splitlines():
+            try:
+                entry = json.loads(line)
+            except json.JSONDecodeError:
+                continue  # cut off when the one that wrote it was killed
+            if entry["stamp"] == dict(self.stamp):
+                reading = from_mapping(Reading, entry["reading"])
+                self._readings.setdefault(entry["key"], []).append(reading)
+
+    def add(self, key: str, reading: Reading) -> int:
+        """Keep one more reading at once. Returns how many there are of this key."""
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        entry = {"key": key, "stamp": dict(self.stamp), "reading": to_mapping(reading)}
+        torn = self.path.exists() and self.path.read_bytes()[-1:] not in (b"", b"\n")
+        with self.path.open("a") as file:
+            file.write(("\n" if torn else "") + json.dumps(entry) + "\n")
+        known = self._readings.setdefault(key, [])
+        known.append(reading)
+        return len(known)
+
+    def of(self, key: str) -> tuple[Reading, ...]:
+        """Every reading of one key, in the order they were taken."""
+        return tuple(self._readings.get(key, ()))
+
+    def missing(self, items: Iterable[Item]) -> list[Item]:
+        """The items that have not been read as often as they ask."""
+        return [item for item in items if len(self.of(item.key)) < item.repeats]
+
+
+def take_readings(
+    items: Sequence[Item],
+    store: ReadingStore,
+    environment: Environment,
+    runtime: RuntimeSettings | None = None,
+    told: Told | None = None,
+) -> None:
+    """Read what the store lacks, one pair of parties a delay.
+
+    Raises:
+        AeroSearchError: a party died; what was read before is kept.
+    """
+    for delay_ms, group in groupby(store.missing(items), key=lambda item: item.delay_ms):
+        network = None if not delay_ms else Network("delayed", _UNLIMITED_MBPS, 2 * delay_ms)
+        _run(list(group), store, environment, runtime, network, told)
+
+
+def _run(
+    items: Sequence[Item],
+    store: ReadingStore,
+    environment: Environment,
+    runtime: RuntimeSettings | None,
+    network: Network | None,
+    told: Told | None,
+) -> None:
+    def listen(role: Role, event: Mapping[str, Any]) -> None:
+        if role != "server":
+            return
+        if "run" in event:
+            run = from_mapping(Run, event["run"])
+            known = store.add(run.name, run.total)
+            if told is not None:
+                told(run.name, known)
+        elif SETUP in event and network is None:
+            store.add(SETUP, from_mapping(Reading, event[SETUP]))
+            if told is not None:
+                told(SETUP, 1)
+
+    folder = Path(tempfile.mkdtemp(prefix="aero-search-calibrate-"))
+    try:
+        run_pair(
+            "aero_search.measure.bench_party:run_benchmarks",
+            folder,
+            settings={"items": [_task(item, len(store.of(item.key))) for item in items]},
+            runtime=runtime,
+            python=environment.python,
+            network=network,
+            listener=listen,
+        )
+    except AeroSearchError as problem:
+        raise AeroSearchError(
+            f"{problem}; the readings taken so far are kept, the same command goes on from them"
+        ) from problem
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _task(item: Item, known: int) -> dict[str, Any]:
+    benchmark = item.benchmark
+    return {
+        "key": item.key,
+        "name": benchmark.name,
+        "inputs": benchmark.inputs,
+        "shape": list(item.size.shape),
+        "count": item.size.count,
+        "secret_weights": benchmark.secret_weights,
+        "repeats": item.repeats - known,
+    }

@@ -1,0 +1,100 @@
+"""A calibration for people: progress while it reads, and how far its constants give back what was read."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from types import TracebackType
+from typing import TYPE_CHECKING
+
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from aero_search.report.cost import format_bytes, format_seconds
+
+if TYPE_CHECKING:
+    from rich.console import Console, Group
+    from rich.table import Table
+
+    from aero_search.measure.fit import Check, Fit
+
+
+class CalibrateView:
+    """A bar over expected seconds, with the benchmark that was read last."""
+
+    def __init__(self, expected_seconds: float, console: Console) -> None:
+        self._console = console
+        self._bar = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            TextColumn("{task.percentage:>3.0f} %"),
+            TimeElapsedColumn(),
+            TimeRemainingColumn(),
+            console=console,
+            disable=not console.is_terminal,
+        )
+        self._task = self._bar.add_task("set-up", total=max(expected_seconds, 1.0))
+
+    def __enter__(self) -> CalibrateView:
+        self._bar.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, problem: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._bar.stop()
+
+    def done(self, what: str, expected_seconds: float) -> None:
+        """One reading has been taken."""
+        self._bar.update(self._task, advance=expected_seconds, description=what)
+        if not self._console.is_terminal:
+            self._console.print(what)
+
+
+def calibration_report(fit: Fit) -> Group:
+    """Every benchmark at every size, read beside fitted: those the fit used, and those it did not."""
+    from rich.console import Group, RenderableType
+    from rich.text import Text
+
+    tables: list[RenderableType] = []
+    for used in (True, False):
+        title = "benchmarks that the constants are fitted to" if used else "whole lowerings, only compared"
+        tables += [_table(title, [c for c in fit.checks if c.used == used]), Text(summary(fit, used))]
+    return Group(*tables)
+
+
+def summary(fit: Fit, used: bool) -> str:
+    """Largest and mean error of each quantity, in one line each."""
+    lines = []
+    for quantity, name in (("bytes", "bytes"), ("seconds", "compute"), ("rounds", "round trips")):
+        checks = [c for c in fit.checks if c.quantity == quantity and c.used == used]
+        if checks:
+            errors = [abs(c.error) for c in checks]
+            worst = max(checks, key=lambda c: abs(c.error))
+            lines.append(
+                f"{name}: within {max(errors):.1%} ({worst.benchmark} {worst.size}), "
+                f"mean {sum(errors) / len(errors):.1%}, {len(checks)} readings"
+            )
+    return "\n".join(lines)
+
+
+def _table(title: str, checks: Sequence[Check]) -> Table:
+    from rich.box import SIMPLE_HEAD
+    from rich.table import Table
+
+    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
+    table.add_column("benchmark", no_wrap=True)
+    table.add_column("size", justify="right", no_wrap=True)
+    for quantity in ("bytes", "compute", "trips"):
+        table.add_column(quantity, justify="right")
+        table.add_column("error", justify="right")
+    found: dict[tuple[str, str, str], Check] = {(c.benchmark, str(c.size), c.quantity): c for c in checks}
+    for name, size in dict.fromkeys((c.benchmark, str(c.size)) for c in checks):
+        cells: list[str] = []
+        for quantity, show in (
+            ("bytes", format_bytes),
+            ("seconds", format_seconds),
+            ("rounds", lambda value: f"{value:.1f}"),
+        ):
+            check = found.get((name, size, quantity))
+            cells += ["", ""] if check is None else [show(check.read), f"{check.error:+.1%}"]
+        table.add_row(name, size, *cells)
+    return table
