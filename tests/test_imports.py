@@ -17,6 +17,7 @@ PACKAGE = Path(aero_search.__file__).parent
 RANK = {
     "errors": -1,
     "schema": 0,
+    "quantity": 0,
     "architecture": 1,
     "space": 2,
     "cost": 2,

@@ -47,11 +47,11 @@ def run(request: Request) -> None:
     picked_by = ", ".join(f"{m} <= {v:g}" for m, v in limits.items()) or options.pick
     name = "budget" if limits else options.pick.replace(":", "-")
     folder = Path(options.to) if options.to else request.output_dir / "exports" / f"{past.name}-{name}"
-    choice = Choice(
-        past.name, record, past.front, past.protocol, past.network, picked_by, str(past.attrs["command"])
-    )
+    choice = Choice(past.name, record, past.front, past.pricing, picked_by, str(past.attrs["command"]))
     write_bundle(choice, folder)
     print(f"{record.label}: perplexity {record.perplexity:.2f}, {record.costs['latency_s']:.3g} s")
+    if past.front.sizes:
+        print(past.front.sizes)
     print(f"written to {folder}")
 
 

@@ -17,13 +17,12 @@ def run(request: Request) -> Result:
     from aero_search.data import prepare
     from aero_search.report.train import TrainingView, print_result
     from aero_search.search.candidate import make_candidate
-    from aero_search.search.objective import known_costs
     from aero_search.search.run import train_candidate
     from aero_search.tracking.tracker import Tracker
 
     console = Console()
     architecture, recipe = request.architecture, request.recipe
-    costs = known_costs(architecture, request.protocol, request.network)
+    costs = request.pricing(architecture)
     output_dir = writable(request.output_dir.resolve())
     corpus = prepare(request.data, architecture.vocab_size)
     candidate = make_candidate(architecture, recipe, corpus.fingerprint, config=request.portable())
@@ -39,7 +38,7 @@ def run(request: Request) -> Result:
         )
         with TrainingView(candidate.notation, recipe.steps, console) as view:
             result = train_candidate(candidate, corpus, folder, tracked, (view,), request.search.threads)
-    print_result(result, costs, folder, console)
+    print_result(result, costs, folder, console, request.target.text if request.target else "")
     return result
 
 

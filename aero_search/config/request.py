@@ -9,7 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
-from aero_search.architecture import Architecture
+from aero_search.architecture import Architecture, ModelShape, retarget
 from aero_search.config.architecture import GROUPS, read_architecture
 from aero_search.config.paths import search_spaces_dir
 from aero_search.cost import Network, Protocol
@@ -17,6 +17,7 @@ from aero_search.data.spec import CorpusSpec
 from aero_search.errors import RequestError
 from aero_search.schema import from_mapping
 from aero_search.search.objective import Objective
+from aero_search.search.pricing import Pricing
 from aero_search.search.spec import SearchSpec
 from aero_search.space import Space, load_space
 from aero_search.tracking.spec import TrackingSpec
@@ -99,6 +100,27 @@ class Request:
     @cached_property
     def objective(self) -> Objective:
         return self._group(Objective, "objective")
+
+    @cached_property
+    def target(self) -> ModelShape | None:
+        """The shape that `objective.target` names; None where costs are those of what is trained.
+
+        Raises:
+            RequestError: no such model, or one that the request's cannot be carried over to.
+        """
+        if self.objective.target is None:
+            return None
+        # Hydra's composition takes half a second to import; workers are told the shape instead.
+        from aero_search.config.target import load_shape
+
+        shape = load_shape(self.objective.target)
+        retarget(self.architecture, shape)
+        return shape
+
+    @property
+    def pricing(self) -> Pricing:
+        """What candidates are priced under."""
+        return Pricing(self.protocol, self.network, self.target)
 
     @cached_property
     def protocol(self) -> Protocol:

@@ -19,24 +19,27 @@ from aero_search.report.live import LiveView, Snapshot
 from aero_search.report.plot import plot_front
 from aero_search.search.conductor import Conductor
 from aero_search.search.front import Front
-from aero_search.search.objective import baseline_costs
 from aero_search.search.pareto import Reference
 from aero_search.search.record import Record
 from aero_search.search.settings import study_settings
 from aero_search.search.study import Study
 from aero_search.search.worker import Plan
-from aero_search.space import Assignment, Space
+from aero_search.space import Assignment, Categorical, Space
 from aero_search.tracking.tracker import Tracker
 from aero_search.training.health import corpus_unigram_loss, perplexity
 from aero_search.training.progress import read_progress
 
+# What a target has of its own, and what therefore must not vary beside one.
+TARGET_SIZES = ("model", *(f"model.{name}" for name in (
+    "family", "n_layer", "n_head", "n_kv_head", "d_model", "seq_len", "vocab_size", "tied_embeddings"
+)))  # fmt: skip
 # Groups whose fields every candidate of a study shares, but for what the space varies.
 _BASE_GROUPS = (*GROUPS, "recipe")
 
 
 def baseline_reference(request: Request, unigram_perplexity: float) -> Reference:
     """The reference of a request's study: the unigram perplexity and the baseline's costs."""
-    costs = baseline_costs(request.architecture, request.objective, request.protocol, request.network)
+    costs = request.pricing.baseline(request.architecture, request.objective)
     return Reference(unigram_perplexity, costs)
 
 
@@ -57,7 +60,9 @@ def make_conductor(
     # Every part is validated before the corpus takes its time.
     architecture, _ = request.architecture, request.recipe
     objective, protocol, network = request.objective, request.protocol, request.network
-    search, tracking = request.search, request.tracking
+    search, tracking, target = request.search, request.tracking, request.target
+    if target is not None:
+        _check_sizes_stay(space, target.name)
     output_dir = writable(request.output_dir.resolve())
     corpus = prepare(request.data, architecture.vocab_size)
     plan = Plan(
@@ -71,6 +76,7 @@ def make_conductor(
         tracking=tracking,
         corpus_folder=corpus.folder,
         only_queued=only_queued,
+        target=target,
     )
     base = {group: request.composed[group] for group in _BASE_GROUPS}
     return Conductor(
@@ -81,6 +87,17 @@ def make_conductor(
         command=command,
         follow_up=follow_up,
     )
+
+
+def _check_sizes_stay(space: Space, target: str) -> None:
+    """A size that varies would be priced as the target's, whatever was chosen."""
+    for parameter in space.parameters:
+        fixed = isinstance(parameter, Categorical) and len(parameter.choices) == 1
+        if parameter.name in TARGET_SIZES and not fixed:
+            raise RequestError(
+                f"objective.target={target} sets {parameter.name}, which space={space.name} varies: fix it with "
+                f"{parameter.name}=VALUE, or price with objective.target=null"
+            )
 
 
 class Watching:
@@ -126,6 +143,8 @@ class Watching:
             started=self._started,
             seconds=tuple(record.seconds for record in done if record.seconds is not None),
             workers=plan.search.workers,
+            invalid=self._study.invalid().total(),
+            over=self._study.over().total(),
         )
 
 
@@ -161,18 +180,26 @@ def finish_study(conductor: Conductor, study: Study, front: Front) -> None:
     """
     console = Console()
     plan = conductor.plan
-    invalid = study.invalid()
-    if invalid and not study.used():
+    invalid, over = study.invalid(), study.over()
+    if invalid and not study.used() and not over:
         raise RequestError(f"no candidate could be built: {next(iter(invalid))}")
+    if over and not study.used():
+        raise RequestError(
+            f"all of {over.total()} proposals lie above a limit ({over.most_common(1)[0][0]}): raise it, or see "
+            "what fits with aero-search plan"
+        )
     print_front(front, console)
     for reason, count in invalid.most_common(3):
         console.print(f"could not be built ({count}): {reason}", soft_wrap=True)
+    for reason, count in over.most_common(3):
+        console.print(f"not trained ({count}): {reason}", soft_wrap=True)
     for record in front.diverged:
         console.print(f"diverged: {record.label}: {record.reason}", soft_wrap=True)
     missing = 0 if plan.only_queued else plan.search.n_trials - study.used()
     if missing > 0:
+        why = " or lie above a limit" if over else ""
         console.print(
-            f"the space is used up: {missing} of {plan.search.n_trials} candidates do not exist in it"
+            f"the space is used up: {missing} of {plan.search.n_trials} candidates do not exist in it{why}"
         )
     if not front.points:
         console.print("no candidate has finished with a perplexity")
@@ -200,6 +227,7 @@ def _description(conductor: Conductor, front: Front, done: int) -> str:
     return "\n\n".join(
         (
             f"**{plan.name}**: {plan.space.description}",
+            *([f"{front.sizes[0].upper()}{front.sizes[1:]}."] if front.sizes else []),
             f"{done} candidates trained; protocol `{plan.protocol.name}`, network `{plan.network.name}`.",
             front_markdown(front),
             f"Repeat or resume: `{conductor.command}`",

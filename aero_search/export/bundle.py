@@ -10,17 +10,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from aero_search.architecture import BASELINE, key
-from aero_search.cost import Network, Protocol
+from aero_search.architecture import BASELINE, key, notation
 from aero_search.cost.document import cost_document
 from aero_search.errors import AeroSearchError, RequestError
 from aero_search.schema import to_mapping
 from aero_search.search.files import ARCHITECTURE_FILE, CONFIG_FILE, write_yaml
 from aero_search.search.front import Front
+from aero_search.search.pricing import Pricing
 from aero_search.search.record import Record
 from aero_search.training.result import WEIGHTS_FILE, Result, read_result
 
 PROVENANCE_FILE = "provenance.json"
+TARGET_FILE = "target_architecture.yaml"
 
 
 @dataclass(frozen=True)
@@ -30,8 +31,7 @@ class Choice:
     study: str
     record: Record
     front: Front
-    protocol: Protocol
-    network: Network
+    pricing: Pricing
     picked_by: str
     search_command: str
 
@@ -56,6 +56,10 @@ def write_bundle(choice: Choice, folder: Path) -> Path:
             raise AeroSearchError(f"{source} is missing: train the candidate again before exporting it")
         shutil.copyfile(source, partial / name)
     write_yaml(partial / ARCHITECTURE_FILE, to_mapping(record.architecture), record.notation)
+    if choice.pricing.target is not None:
+        deployed = choice.pricing.priced(record.architecture)
+        name = f"{notation(deployed)} at the size of {choice.pricing.target.name}"
+        write_yaml(partial / TARGET_FILE, to_mapping(deployed), name)
     _write_json(partial / "metrics.json", _metrics(choice, result))
     _write_json(partial / PROVENANCE_FILE, _provenance(choice, result))
     (partial / "README.md").write_text(_readme(choice, result))
@@ -75,6 +79,17 @@ def _check_replaceable(folder: Path) -> None:
 
 def _metrics(choice: Choice, result: Result) -> dict[str, Any]:
     record, front = choice.record, choice.front
+    protocol, network, target = choice.pricing.protocol, choice.pricing.network, choice.pricing.target
+    trained = cost_document(record.architecture, protocol, network)
+    priced: dict[str, Any] = {"cost": trained}
+    if target is not None:
+        deployed = choice.pricing.priced(record.architecture)
+        priced = {
+            "perplexity_of": "the proxy that was trained",
+            "cost_of": to_mapping(target),
+            "cost": cost_document(deployed, protocol, network),
+            "cost_of_the_proxy": trained,
+        }
     return {
         "notation": record.notation,
         "perplexity": result.perplexity,
@@ -85,7 +100,7 @@ def _metrics(choice: Choice, result: Result) -> dict[str, Any]:
         "baseline": {"notation": BASELINE, "perplexity": front.baseline_perplexity, **front.baseline},
         "savings_against_baseline": {metric: front.saving(record, metric) for metric in front.baseline},
         "on_front": record in front.points,
-        "cost": cost_document(record.architecture, choice.protocol, choice.network),
+        **priced,
     }
 
 
@@ -117,18 +132,27 @@ def _readme(choice: Choice, result: Result) -> str:
     record = choice.record
     perplexity = "none (diverged)" if result.perplexity is None else f"{result.perplexity:.2f}"
     costs = record.costs
+    protocol, network, target = choice.pricing.protocol, choice.pricing.network, choice.pricing.target
+    of, sizes = "", ""
+    if target is not None:
+        of = f" of {target.name}"
+        sizes = (
+            f"\n{choice.front.sizes[0].upper()}{choice.front.sizes[1:]}. At that size the architecture is "
+            f"`{choice.front.deployed(record)}` (`{TARGET_FILE}`); what it reaches there is not known before it "
+            "is trained there.\n"
+        )
     return f"""# {record.notation}
 
 Trial {record.number} of study `{choice.study}`, picked by `{choice.picked_by}`.
 
 | | |
 |---|---|
-| perplexity, held-out split | {perplexity} |
-| private-inference latency | {costs["latency_s"]:.4g} s ({choice.protocol.name}, {choice.network.name}) |
-| private-inference communication | {costs["communication_bytes"] / 1e9:.4g} GB |
-| FLOPs of a forward pass | {costs["flops"] / 1e9:.4g} G |
-| parameters | {result.parameters:,} |
-
+| perplexity, held-out split{" (proxy)" if target else ""} | {perplexity} |
+| private-inference latency{of} | {costs["latency_s"]:.4g} s ({protocol.name}, {network.name}) |
+| private-inference communication{of} | {costs["communication_bytes"] / 1e9:.4g} GB |
+| FLOPs of a forward pass{of} | {costs["flops"] / 1e9:.4g} G |
+| parameters of the trained weights | {result.parameters:,} |
+{sizes}
 Train it again, from this folder alone (same corpus, same seed, same perplexity):
 
     aero-search train --config-dir . --config-name candidate

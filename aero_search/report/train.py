@@ -49,14 +49,22 @@ class TrainingView:
             self._console.print(f"step {point.step:,} of {self._steps:,}: {note}")
 
 
-def print_result(result: Result, costs: Mapping[str, float], folder: Path, console: Console) -> None:
-    """One candidate's perplexity, costs and where its files lie."""
+def print_result(
+    result: Result, costs: Mapping[str, float], folder: Path, console: Console, priced_at: str = ""
+) -> None:
+    """One candidate's perplexity, costs and where its files lie.
+
+    Args:
+        priced_at: the model that the costs belong to; empty where it is the trained one.
+    """
     table = Table(title=result.notation, show_header=False, title_justify="left")
     perplexity = "none" if result.perplexity is None else f"{result.perplexity:.2f}"
     table.add_row("perplexity (held out)", perplexity)
     table.add_row("verdict", f"{result.verdict}{': ' + result.reason if result.reason else ''}")
     table.add_row("parameters", f"{result.parameters:,}")
     table.add_row("tokens, seconds", f"{result.tokens:,}, {result.seconds:.0f}")
+    if priced_at:
+        table.add_row("costs of", f"{priced_at}; the perplexity is the proxy's")
     table.add_row("PI latency", f"{costs['latency_s']:.3g} s")
     table.add_row("PI communication", f"{costs['communication_bytes'] / 1e9:.3g} GB")
     table.add_row("FLOPs", f"{costs['flops'] / 1e9:.3g} G")

@@ -65,9 +65,10 @@ class Conductor:
             name_metrics(created, plan.objective.metrics)
             study.set_attrs(
                 settings=dict(self.settings),
-                metrics=list(plan.objective.metrics),
+                objective=plan.objective.settings(),
                 protocol=to_mapping(plan.protocol),
                 network=to_mapping(plan.network),
+                target=to_mapping(plan.target),
                 command=self.command,
                 created=time.time(),
                 reference={
@@ -115,7 +116,7 @@ class Conductor:
 
     def front(self, records: Sequence[Record]) -> Front:
         """The front of these records under the plan's objective."""
-        return build_front(records, self.plan.objective, self.reference)
+        return build_front(records, self.plan.objective, self.reference, self.plan.target)
 
     def _keep_going(self, study: Study, worker: Worker, launch: Launch) -> None:
         spec, only_queued = self.plan.search, self.plan.only_queued

@@ -31,6 +31,8 @@ from aero_search.training.result import RESULT_FILE, Result, read_result
 
 # After this many asks a space counts as used up: the others were duplicates and impossible architectures.
 _ASKS_PER_TRIAL, _SPARE_ASKS = 20, 50
+# What lies above a limit has a count of its own: a narrow limit leaves few of many, and each is told in no time.
+_OVER_PER_TRIAL, _SPARE_OVER = 100, 400
 # After so many proposals in a row that need no training, the next are random: a model that sees nothing new
 # may ask for the same point for ever.
 _PATIENCE = 5
@@ -105,7 +107,7 @@ class Study:
         """Take the next candidate to train; None when the budget is used or the space is used up.
 
         With `only_queued` nothing is proposed beyond the queued points. Duplicates of a trained candidate are
-        told its values; impossible architectures are told as failed.
+        told its values; impossible architectures, and those above a limit of the objective, are told as failed.
         """
         with self._claiming():
             self._give_back_orphans()
@@ -118,12 +120,16 @@ class Study:
                 overrides = space.overrides(space.suggest(trial))
                 try:
                     candidate = compose(overrides)
+                    costs = self.costs(candidate.architecture)
                 except RequestError as problem:
                     self._fail(trial.number, invalid=str(problem))
                     continue
+                if over := self.objective.over(costs):
+                    self._fail(trial.number, over=over, notation=candidate.notation, costs=dict(costs))
+                    continue
                 twin = self._twin(candidate.identity)
                 if twin is None:
-                    return self._claimed(trial, candidate, worker)
+                    return self._claimed(trial, candidate, costs, worker)
                 self._tell_duplicate(trial, twin)
         return None
 
@@ -154,6 +160,10 @@ class Study:
     def invalid(self) -> Counter[str]:
         """Why proposals could not be built, and how many."""
         return Counter(t.user_attrs["invalid"] for t in self._trials() if "invalid" in t.user_attrs)
+
+    def over(self) -> Counter[str]:
+        """Which limits proposals were above, and how many; none of them was trained."""
+        return Counter(t.user_attrs["over"] for t in self._trials() if "over" in t.user_attrs)
 
     @contextmanager
     def _claiming(self) -> Iterator[None]:
@@ -205,7 +215,10 @@ class Study:
         trials = self._trials()
         if only_queued:
             return sum(trial.state == TrialState.WAITING for trial in trials)
-        if len(trials) >= _ASKS_PER_TRIAL * spec.n_trials + _SPARE_ASKS:
+        over = sum("over" in trial.user_attrs for trial in trials)
+        if len(trials) - over >= _ASKS_PER_TRIAL * spec.n_trials + _SPARE_ASKS:
+            return 0
+        if over >= _OVER_PER_TRIAL * spec.n_trials + _SPARE_OVER:
             return 0
         return max(spec.n_trials - self.used(), 0)
 
@@ -248,7 +261,9 @@ class Study:
         else:
             self.study.tell(trial, state=TrialState.FAIL)
 
-    def _claimed(self, trial: optuna.Trial, candidate: Candidate, worker: WorkerLock) -> Claim:
+    def _claimed(
+        self, trial: optuna.Trial, candidate: Candidate, costs: Mapping[str, float], worker: WorkerLock
+    ) -> Claim:
         self._set(
             trial._trial_id,
             worker=worker.name,
@@ -257,7 +272,7 @@ class Study:
             overrides=list(candidate.overrides),
             lr=candidate.recipe.lr,
             seed=candidate.recipe.seed,
-            costs=dict(self.costs(candidate.architecture)),
+            costs=dict(costs),
             # Last: a trial that has it has everything.
             candidate=candidate.identity,
         )

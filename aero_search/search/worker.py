@@ -9,11 +9,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from aero_search.architecture import Architecture
+from aero_search.architecture import Architecture, ModelShape, notation
 from aero_search.cost import Network, Protocol
 from aero_search.data.corpus import Corpus
 from aero_search.search.candidate import Candidate
-from aero_search.search.objective import Objective, known_costs
+from aero_search.search.objective import Objective
+from aero_search.search.pricing import Pricing
 from aero_search.search.run import train_candidate
 from aero_search.search.spec import SearchSpec
 from aero_search.search.store import load_study
@@ -32,6 +33,7 @@ class Plan:
     Attributes:
         name: of the study.
         output_dir: absolute; the databases and the study's folder lie under it.
+        target: the shape at which costs are counted; None: the one that is trained.
         only_queued: train the queued points and propose none (a plain sweep).
         corpus_folder: the prepared corpus.
     """
@@ -46,6 +48,12 @@ class Plan:
     tracking: TrackingSpec
     corpus_folder: Path
     only_queued: bool = False
+    target: ModelShape | None = None
+
+    @property
+    def pricing(self) -> Pricing:
+        """What candidates are priced under."""
+        return Pricing(self.protocol, self.network, self.target)
 
     @property
     def folder(self) -> Path:
@@ -53,8 +61,8 @@ class Plan:
         return self.output_dir / "studies" / self.name
 
     def costs(self, architecture: Architecture) -> Mapping[str, float]:
-        """Every known metric of an architecture under the plan's protocol and network."""
-        return known_costs(architecture, self.protocol, self.network)
+        """Every known metric of an architecture under the plan's protocol, network and target."""
+        return self.pricing(architecture)
 
     def open_study(self) -> Study:
         """The study, which the parent has created."""
@@ -96,7 +104,11 @@ class Worker:
             f"{candidate.notation} #{claim.trial.number}",
             params=_params(candidate),
             costs=self.plan.costs(candidate.architecture),
-            tags={"trial": str(claim.trial.number), "candidate": candidate.identity},
+            tags={
+                "trial": str(claim.trial.number),
+                "candidate": candidate.identity,
+                **self._priced(candidate),
+            },
         )
         study.note_run(claim.trial.number, tracked.run_id)
         claim.folder.mkdir(parents=True, exist_ok=True)
@@ -104,6 +116,16 @@ class Worker:
         corpus = Corpus.open(self.plan.corpus_folder)
         threads = self.plan.search.threads
         return train_candidate(candidate, corpus, claim.folder, tracked, (progress,), threads)
+
+    def _priced(self, candidate: Candidate) -> dict[str, str]:
+        """What the costs of a run belong to, where that is not the network whose perplexity it shows."""
+        target = self.plan.target
+        if target is None:
+            return {}
+        return {
+            "costs_of": f"{target.text}: {notation(self.plan.pricing.priced(candidate.architecture))}",
+            "perplexity_of": "the proxy",
+        }
 
     def _stop_with_parent(self) -> None:
         if os.getpid() == self.parent_process or socket.gethostname() != self.parent_host:
