@@ -15,6 +15,7 @@ from torch import Tensor
 from aero_search.architecture import Architecture
 from aero_search.model import build_model, parameter_groups
 from aero_search.training.recipe import Recipe
+from aero_search.training.validation import cross_entropy_sum
 
 
 class CandidateModule(L.LightningModule):
@@ -61,15 +62,11 @@ class CandidateModule(L.LightningModule):
         self._nats, self._tokens, self.entropy = 0.0, 0, []
 
     def validation_step(self, batch_bt: Tensor, batch_idx: int) -> None:
-        inputs_bt, targets_bt = batch_bt[:, :-1], batch_bt[:, 1:]
         if batch_idx == 0:
-            self.entropy = self.decoder.head_entropy(inputs_bt).float().cpu().tolist()
-        logits_btv = self.decoder(inputs_bt).float()
-        nats = torch.nn.functional.cross_entropy(
-            logits_btv.flatten(0, 1), targets_bt.flatten(), reduction="sum"
-        )
-        self._nats += float(nats)
-        self._tokens += targets_bt.numel()
+            self.entropy = self.decoder.head_entropy(batch_bt[:, :-1]).float().cpu().tolist()
+        nats, tokens = cross_entropy_sum(self.decoder, batch_bt)
+        self._nats += nats
+        self._tokens += tokens
 
     def on_validation_epoch_end(self) -> None:
         self.validation_loss = self._nats / self._tokens if self._tokens else math.nan
