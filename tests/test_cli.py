@@ -17,7 +17,18 @@ def _own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_the_commands_are_frozen() -> None:
-    assert list(COMMANDS) == ["search", "train", "ablate", "cost", "front", "export", "verify", "calibrate", "ui", "doctor"]
+    assert list(COMMANDS) == [
+        "search",
+        "train",
+        "ablate",
+        "cost",
+        "front",
+        "export",
+        "verify",
+        "calibrate",
+        "ui",
+        "doctor",
+    ]
 
 
 def test_help_lists_every_command(capsys: pytest.CaptureFixture[str]) -> None:

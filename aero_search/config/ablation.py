@@ -15,7 +15,7 @@ from aero_search.config.request import Request
 from aero_search.config.study import make_conductor
 from aero_search.errors import RequestError
 from aero_search.report.ablation import LadderTable, ladder_markdown, print_ladder
-from aero_search.report.ablation_files import first_results, write_ladder
+from aero_search.report.ablation_files import first_health, first_results, write_ladder
 from aero_search.report.front import front_rows
 from aero_search.search.candidate import Candidate
 from aero_search.search.conductor import Conductor
@@ -103,7 +103,7 @@ class LadderSweep:
             self.ladder,
             table,
             [plan.costs(line.architecture) for line in table],
-            {name: result.health for name, result in results.items() if result.health is not None},
+            first_health(table, results),
             conductor.command,
         )
         files = write_ladder(told, results, plan.folder)

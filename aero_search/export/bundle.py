@@ -69,4 +69,3 @@ def _write_folded(architecture: Architecture, weights: Path, path: Path) -> None
     model = build_model(architecture, seed=0)
     load_weights(model, weights)
     save_weights(fold(model.eval()), path)
-

@@ -79,7 +79,7 @@ class LadderTable:
             "verdict": self.verdict(line),
             "health": health.verdict if health else None,
             "balanced_share": health.balanced if health else None,
-            "overloaded_share": health.overloaded if health else None,
+            "overloaded_share": health.overloaded_share if health else None,
         }
 
     def _change(self, line: Line) -> float | None:

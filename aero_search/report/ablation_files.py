@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import math
 from pathlib import Path
 
 from aero_search.errors import AeroSearchError
 from aero_search.report.ablation import LadderTable, ladder_csv, ladder_latex, ladder_markdown
 from aero_search.report.entropy import plot_entropy_by_layer, plot_entropy_heatmaps, plot_perplexity_curves
 from aero_search.search.ladder import Line
+from aero_search.training.entropy_health import EntropyHealth, entropy_health, uniform_entropy
 from aero_search.training.result import Result, read_result
 
 
@@ -22,6 +22,17 @@ def first_results(lines: list[Line]) -> dict[str, Result]:
         except (IndexError, AeroSearchError):
             continue
     return results
+
+
+def first_health(lines: list[Line], results: dict[str, Result]) -> dict[str, EntropyHealth]:
+    """The health of the attention at the end of each line's first run, by the cell's name."""
+    health = {}
+    for line in lines:
+        result = results.get(line.cell.name)
+        if result and result.entropy:
+            largest = uniform_entropy(line.architecture.seq_len)
+            health[line.cell.name] = result.health or entropy_health(result.entropy, result.steps, largest)
+    return health
 
 
 def write_ladder(table: LadderTable, results: dict[str, Result], folder: Path) -> list[Path]:
@@ -43,7 +54,7 @@ def write_ladder(table: LadderTable, results: dict[str, Result], folder: Path) -
         partial.write_text(text)
         written.append(partial.replace(folder / name))
     if results:
-        largest = math.log(table.lines[0].architecture.seq_len)
+        largest = uniform_entropy(table.lines[0].architecture.seq_len)
         entropies = [(name, result.entropy) for name, result in results.items()]
         written += plot_entropy_heatmaps(entropies, folder / "entropy_heads", largest).values()
         written += plot_entropy_by_layer(entropies, folder / "entropy_layers", largest).values()

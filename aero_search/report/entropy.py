@@ -15,7 +15,7 @@ from aero_search.report import palette
 from aero_search.report.chart import Axis, round_ticks
 from aero_search.report.lines import Frame, Line, draw_lines, grid_columns, longest_by_row, name_lines
 from aero_search.report.picture import FONT, heading, new_figure, write_picture
-from aero_search.training.entropy_health import Entropy, quarter_shares
+from aero_search.training.entropy_health import Entropy, layer_mean, quarter_shares
 from aero_search.training.result import CurvePoint
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ def plot_entropy_by_layer(
     rows: Sequence[tuple[str, Entropy]], path_stem: Path, largest: float
 ) -> dict[str, Path]:
     """Mean entropy of each layer's heads over depth, one line a variant; arguments as for the heatmaps."""
-    lines = [Line(label, tuple(range(len(layers))), tuple(map(_mean, layers))) for label, layers in rows]
+    lines = [Line(label, tuple(range(len(layers))), tuple(map(layer_mean, layers))) for label, layers in rows]
     deepest = max([len(layers) for _, layers in rows] + [2]) - 1
     ticks = tuple(tick for tick in round_ticks(0, deepest, min(deepest, 6)) if tick == int(tick))
     quarters = tuple(largest * quarter / 4 for quarter in range(5))
@@ -200,12 +200,6 @@ def _log_axis(values: Sequence[float]) -> Axis:
         ticks = [factor * 10.0**power for power in powers for factor in (1, 3)]
     inside = tuple(tick for tick in ticks if low <= tick <= high)
     return Axis(low, high, True, inside if len(inside) > 2 else round_ticks(low, high))
-
-
-def _mean(heads: Sequence[float]) -> float:
-    """Mean over the heads that have a number."""
-    numbers = [head for head in heads if math.isfinite(head)]
-    return sum(numbers) / len(numbers) if numbers else math.nan
 
 
 def _ends(count: int) -> list[int]:

@@ -61,6 +61,10 @@ def print_result(
     perplexity = "none" if result.perplexity is None else f"{result.perplexity:.2f}"
     table.add_row("perplexity (held out)", perplexity)
     table.add_row("verdict", f"{result.verdict}{': ' + result.reason if result.reason else ''}")
+    if (health := result.health) is not None:
+        quarters = " / ".join(f"{share:.0%}" for share in health.quarters)
+        table.add_row("attention", f"{health.verdict}{': ' + health.reason if health.reason else ''}")
+        table.add_row("heads by quarter of entropy", f"{quarters} of {health.largest:.2f} nats, lowest first")
     table.add_row("parameters", f"{result.parameters:,}")
     table.add_row("tokens, seconds", f"{result.tokens:,}, {result.seconds:.0f}")
     if priced_at:

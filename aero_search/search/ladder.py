@@ -1,7 +1,8 @@
 """A ladder: the list of variants that one table compares, and which trainings are still missing from it.
 
-Every row is trained at each learning rate of a small grid with the first seed; at the best of them it is trained
-again with the other seeds. No variant is judged at another's learning rate (see docs/ablate.md).
+Every row walks a small grid of learning rates with the first seed, from its middle to whichever side is better,
+until the best has a worse neighbour on both sides or the grid ends; there it is trained again with the other seeds.
+No variant is judged at another's learning rate (see docs/ablate.md).
 """
 
 from __future__ import annotations
@@ -44,7 +45,7 @@ class Ladder:
         rows: variants by the name that the table prints, the reference first.
         cross: factors that every row is combined with: factor, level, the overrides of the level. The first
             level of each factor is the one that the others are compared with.
-        lr: peak learning rates to choose from.
+        lr: peak learning rates to choose from, rising.
         seeds: of the weights; the first one chooses the learning rate.
         confirm: which rows are trained with the other seeds: `all`, or `best`: of each row, the first
             combination of the levels, the best one, and the best along each factor alone.
@@ -71,6 +72,8 @@ class Ladder:
             values: Sequence[float] = getattr(self, name)
             if not values or len(set(values)) != len(values):
                 yield f"ladder.{name}={list(values)} must hold at least one value and none twice"
+        if list(self.lr) != sorted(self.lr):
+            yield f"ladder.lr={list(self.lr)} must rise: a row walks from one to the next"
         if bad := [lr for lr in self.lr if not 0 < lr <= 1 or float(f"{lr:.3g}") != lr]:
             yield f"ladder.lr={bad[0]} must lie above 0, at most 1, and have at most three digits"
         if bad_seeds := [seed for seed in self.seeds if not 0 <= seed <= _LARGEST_SEED]:
@@ -189,19 +192,38 @@ def lines(ladder: Ladder, architectures: Mapping[str, Architecture], records: Se
 
 
 def first_points(ladder: Ladder) -> list[Assignment]:
-    """Every cell at every learning rate, with the first seed."""
-    return [{ROW: name, LR: lr, SEED: ladder.seeds[0]} for name in ladder.cells() for lr in ladder.lr]
+    """Every cell at the two learning rates in the middle of the grid, with the first seed."""
+    middle = len(ladder.lr) // 2
+    start = ladder.lr[max(0, middle - 1) : middle + 1]
+    return [{ROW: name, LR: lr, SEED: ladder.seeds[0]} for name in ladder.cells() for lr in start]
 
 
 def next_points(ladder: Ladder, table: Sequence[Line]) -> list[Assignment]:
-    """The other seeds of the cells that are to be confirmed, at their best learning rates."""
-    points: list[Assignment] = []
-    for line in table:
-        # A variant that trains at no learning rate of the grid is not helped by another seed.
-        if line.tried and line.runs[0].perplexity is not None and (_confirmed(ladder, table, line)):
-            known = {run.seed for run in line.runs}
-            points += [{ROW: line.cell.name, LR: line.lr, SEED: s} for s in ladder.seeds if s not in known]
-    return points
+    """What follows from the trainings so far: the untried neighbours of each cell's best learning rate, or, where
+    every cell to be confirmed has none left, the other seeds."""
+    walking = [point for line in table for point in _neighbours(ladder, line)]
+    # Which cells are confirmed may depend on all of them, so the seeds wait for the last one.
+    return walking or [point for line in table for point in _other_seeds(ladder, table, line)]
+
+
+def _neighbours(ladder: Ladder, line: Line) -> list[Assignment]:
+    if not line.tried:
+        return []
+    tried = {record.lr for record in line.tried}
+    at = ladder.lr.index(line.tried[0].lr if line.lr is None else line.lr)
+    return [
+        {ROW: line.cell.name, LR: lr, SEED: ladder.seeds[0]}
+        for lr in ladder.lr[max(0, at - 1) : at + 2]
+        if lr not in tried
+    ]
+
+
+def _other_seeds(ladder: Ladder, table: Sequence[Line], line: Line) -> list[Assignment]:
+    # A variant that trains at no learning rate of the grid is not helped by another seed.
+    if not line.runs or not _trained(line) or not _confirmed(ladder, table, line):
+        return []
+    known = {run.seed for run in line.runs}
+    return [{ROW: line.cell.name, LR: line.lr, SEED: seed} for seed in ladder.seeds if seed not in known]
 
 
 def marginal_bests(ladder: Ladder, table: Sequence[Line], row: str) -> dict[str, Line]:

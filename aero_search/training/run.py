@@ -18,6 +18,13 @@ from aero_search.architecture import Architecture, key, notation
 from aero_search.data.corpus import Corpus
 from aero_search.data.datamodule import TokenDataModule
 from aero_search.model import count_parameters, save_weights
+from aero_search.training.entropy_health import (
+    Entropy,
+    EntropyHealth,
+    collapsed_layer,
+    entropy_health,
+    uniform_entropy,
+)
 from aero_search.training.environment import versions
 from aero_search.training.health import corpus_unigram_loss, divergence, on_plateau, perplexity
 from aero_search.training.module import CandidateModule, loss_value
@@ -32,7 +39,9 @@ class _Watch(L.Callback):
     def __init__(self, module: CandidateModule, unigram: float, listeners: Sequence[Listener]) -> None:
         self.module, self.unigram, self.listeners = module, unigram, listeners
         self.curve: list[CurvePoint] = []
-        self.entropy: list[list[float]] = []
+        self.entropy: tuple[tuple[float, ...], ...] = ()
+        self.health: EntropyHealth | None = None
+        self._largest = uniform_entropy(module.decoder.architecture.seq_len)
         self.verdict: Verdict = "finished"
         self.reason = ""
         self._started = time.monotonic()
@@ -52,12 +61,24 @@ class _Watch(L.Callback):
         if not math.isfinite(loss):
             self._diverged(trainer, step)
             return
-        self.entropy = self.module.entropy
-        seconds = time.monotonic() - self._started
-        point = CurvePoint(step, self.module.take_train_loss(), loss, perplexity(loss), seconds)
+        measured = self.module.entropy
+        entropy, health = _finite(measured), None
+        # A single position attends to itself: there is no entropy to speak of.
+        if entropy and self._largest > 0:
+            health = self.health = entropy_health(entropy, step, self._largest, self.health)
+        point = CurvePoint(
+            step=step,
+            train_loss=self.module.take_train_loss(),
+            validation_loss=loss,
+            perplexity=perplexity(loss),
+            seconds=time.monotonic() - self._started,
+            entropy=entropy,
+            health=health,
+        )
+        self.entropy = entropy or self.entropy
         self.curve.append(point)
         for listener in self.listeners:
-            listener.validated(point, self.entropy)
+            listener.validated(point, measured)
         steps = self.module.recipe.steps
         # Sound models leave the plateau before half the budget; one that has not is stopped there.
         if on_plateau(loss, self.unigram) and 2 * step >= steps:
@@ -67,7 +88,10 @@ class _Watch(L.Callback):
 
     def _diverged(self, trainer: L.Trainer, step: int) -> None:
         self.verdict = "diverged"
-        self.reason = divergence(step, self.module.recipe.lr, self.module.entropy or self.entropy)
+        # A validation without a number may still show the layer; if not, the one before it may.
+        layers = (collapsed_layer(e, self._largest) for e in (self.module.entropy, self.entropy))
+        layer = next((layer for layer in layers if layer is not None), None)
+        self.reason = divergence(step, self.module.recipe.lr, layer)
         trainer.should_stop = True
 
 
@@ -125,7 +149,7 @@ def train(
         perplexity=last.perplexity if last else None,
         validation_loss=last.validation_loss if last else None,
         curve=tuple(watch.curve),
-        entropy=tuple(tuple(heads) for heads in watch.entropy),
+        entropy=watch.entropy,
         parameters=count_parameters(module.decoder),
         seconds=time.monotonic() - started,
         tokens=trainer.global_step * recipe.batch_size * recipe.accumulate * architecture.seq_len,
@@ -136,9 +160,16 @@ def train(
         fingerprint=corpus.fingerprint,
         unigram_perplexity=perplexity(unigram),
         versions=versions(),
+        health=watch.health,
     )
     result.write(folder)
     return result
+
+
+def _finite(entropy: Entropy) -> tuple[tuple[float, ...], ...]:
+    """Entropies as they are kept, empty where one is no number: JSON has none for it."""
+    kept = tuple(tuple(heads) for heads in entropy)
+    return kept if all(math.isfinite(head) for heads in kept for head in heads) else ()
 
 
 def _trainer(recipe: Recipe, watch: _Watch) -> L.Trainer:

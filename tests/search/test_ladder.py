@@ -7,6 +7,8 @@ from itertools import count
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from scipy.stats import kendalltau
 
 from aero_search.architecture import Architecture, parse_notation
@@ -31,7 +33,10 @@ NAMES = ("SM + LN + G", "SM + R", "SM")
 PLAIN = Ladder(
     "plain",
     "a test",
-    {name: LadderRow((f"variant={name}",), said) for name, said in zip(NAMES, (2.0, 3.0, "diverged"), strict=True)},  # type: ignore[arg-type]
+    {
+        name: LadderRow((f"variant={name}",), said)
+        for name, said in zip(NAMES, (2.0, 3.0, "diverged"), strict=True)
+    },  # type: ignore[arg-type]
     lr=(1e-3, 2e-3, 4e-3),
     seeds=(0, 1, 2),
 )
@@ -75,11 +80,39 @@ def trained(ladder: Ladder, values: dict[str, dict[float, float | None]]) -> lis
     return [record(of[cell], lr, 0, ppl) for cell, by_lr in values.items() for lr, ppl in by_lr.items()]
 
 
-def test_every_cell_is_first_trained_at_every_learning_rate_with_the_first_seed() -> None:
+def test_every_cell_starts_in_the_middle_of_the_grid_with_the_first_seed() -> None:
     points = first_points(PLAIN)
-    assert [(p[ROW], p[LR], p[SEED]) for p in points] == [(n, lr, 0) for n in NAMES for lr in PLAIN.lr]
+    assert [(p[ROW], p[LR], p[SEED]) for p in points] == [(n, lr, 0) for n in NAMES for lr in (1e-3, 2e-3)]
     space = ladder_space(PLAIN)
     assert all(p.contains(point[p.name]) for point in points for p in space.parameters)
+    assert [p[LR] for p in first_points(replace(PLAIN, lr=(1e-3,)))] == [1e-3] * 3
+
+
+@given(st.lists(st.floats(1, 100), min_size=1, max_size=7, unique=True), st.data())
+def test_a_walk_ends_at_a_learning_rate_without_a_better_neighbour(
+    values: list[float], data: st.DataObject
+) -> None:
+    dead = data.draw(st.sets(st.sampled_from(range(len(values)))))
+    ladder = replace(PLAIN, rows={"SM": LadderRow(())}, lr=tuple(1e-3 * (i + 1) for i in range(len(values))))
+    of = architectures(ladder)
+    found = {
+        lr: None if i in dead else value for i, (lr, value) in enumerate(zip(ladder.lr, values, strict=True))
+    }
+    records: list[Record] = []
+    points = first_points(ladder)
+    while points and all(p[SEED] == 0 for p in points):
+        for p in points:
+            lr = float(p[LR])  # type: ignore[arg-type]
+            assert lr not in {r.lr for r in records}
+            records.append(record(of["SM"], lr, 0, found[lr]))
+        points = next_points(ladder, lines(ladder, of, records))
+    (line,) = lines(ladder, of, records)
+    best = found[line.lr or 0.0]
+    at = ladder.lr.index(line.lr or 0.0)
+    for near in ladder.lr[max(0, at - 1) : at + 2]:
+        other = found[near]
+        assert other is None or (best is not None and best <= other)
+    assert bool(points) == (best is not None)
 
 
 def test_cells_combine_rows_with_the_levels_of_every_factor() -> None:
@@ -110,7 +143,7 @@ def test_the_other_seeds_go_to_the_best_learning_rate() -> None:
 
 def test_nothing_is_asked_twice() -> None:
     of = architectures(PLAIN)
-    records = trained(PLAIN, {"SM + LN + G": {1e-3: 50.0}})
+    records = trained(PLAIN, {"SM + LN + G": {1e-3: 50.0, 2e-3: 51.0}})
     records.append(record(of["SM + LN + G"], 1e-3, 1, 52.0))
     table = lines(PLAIN, of, records)
     assert [(p[ROW], p[SEED]) for p in next_points(PLAIN, table)] == [("SM + LN + G", 2)]
@@ -134,12 +167,15 @@ def test_cells_with_the_same_architecture_share_their_trainings() -> None:
 
 def test_confirm_best_trains_again_only_what_the_gains_are_read_from() -> None:
     perplexities = dict(zip(CROSSED.cells(), (50.0, 49.0, 51.0, 45.0, 44.0, 48.0), strict=True))
-    table = lines(CROSSED, architectures(CROSSED), trained(CROSSED, {n: {1e-3: p} for n, p in perplexities.items()}))
-    chosen = {name: line.perplexity for name, line in marginal_bests(CROSSED, table, "SM").items()}
+    ladder = replace(CROSSED, lr=(1e-3,))
+    table = lines(
+        ladder, architectures(ladder), trained(ladder, {n: {1e-3: p} for n, p in perplexities.items()})
+    )
+    chosen = {name: line.perplexity for name, line in marginal_bests(ladder, table, "SM").items()}
     assert chosen == {"first": 50.0, "t": 45.0, "weight": 49.0, "best": 44.0}
-    asked = {str(p[ROW]) for p in next_points(CROSSED, table)}
+    asked = {str(p[ROW]) for p in next_points(ladder, table)}
     assert asked == {name for name, ppl in perplexities.items() if ppl in chosen.values()}
-    every = next_points(replace(CROSSED, confirm="all"), table)
+    every = next_points(replace(ladder, confirm="all"), table)
     assert len(every) == 2 * len(perplexities)
 
 
@@ -148,7 +184,9 @@ def test_agreement_is_kendall_s_tau_with_diverged_rows_last() -> None:
         return list(values)
 
     for found in (of(40.0, 50.0, None), of(50.0, 40.0, None), of(40.0, 40.5, 39.0), of(None, None, 40.0)):
-        values: dict[str, dict[float, float | None]] = {n: {1e-3: v} for n, v in zip(NAMES, found, strict=True)}
+        values: dict[str, dict[float, float | None]] = {
+            n: {1e-3: v} for n, v in zip(NAMES, found, strict=True)
+        }
         table = lines(PLAIN, architectures(PLAIN), trained(PLAIN, values))
         ranks = [1e9 if v is None else v for v in found]
         result = agreement(table)
@@ -178,6 +216,7 @@ def test_agreement_needs_two_trained_rows() -> None:
         ({"rows": {}}, "ladder.rows is empty"),
         ({"lr": ()}, "ladder.lr"),
         ({"lr": (1e-3, 1e-3)}, "none twice"),
+        ({"lr": (2e-3, 1e-3)}, "must rise"),
         ({"lr": (1.2345e-3,)}, "at most three digits"),
         ({"seeds": (-1,)}, "ladder.seeds=-1"),
         ({"cross": {"t": {}}}, "ladder.cross.t has no levels"),
