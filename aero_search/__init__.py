@@ -20,7 +20,7 @@ __version__ = "0.1.0"
 def load_bundle(path: str | Path) -> Bundle:
     """Open an exported bundle: `.architecture`, and where asked `.module()`, `.folded()`, `.tokenizer()`.
 
-    Every file is checked against the manifest; nothing in a bundle is executed. torch is imported only for a module.
+    Every file is checked against the manifest; nothing in a bundle is executed, and torch waits for a module.
 
     Raises:
         RequestError: there is no folder at `path`.

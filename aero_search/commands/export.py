@@ -51,7 +51,9 @@ def run(request: Request) -> None:
     options = request.options(ExportOptions)
     resized = request.chosen("model")
     if resized and (options.kind != "bundle" or options.register):
-        raise RequestError("model= writes a description without weights: leave kind= and register= out beside it")
+        raise RequestError(
+            "model= writes a description without weights: leave kind= and register= out beside it"
+        )
     if options.register and options.kind != "bundle":
         raise RequestError(f"register=true registers the bundle: leave kind={options.kind} out beside it")
     past = open_past_study(request)
@@ -80,7 +82,9 @@ def _written(choice: Choice, kind: str, folder: Path) -> None:
         from aero_search.export.huggingface import write_huggingface
 
         written = write_huggingface(choice, corpus, folder)
-        print(f"transformers loads it as {written.loaded_as}; logits differ by {written.difference:.1e} at most")
+        print(
+            f"transformers loads it as {written.loaded_as}; logits differ by {written.difference:.1e} at most"
+        )
         flag = ", trust_remote_code=True" if written.custom_code else ""
         print(f'try: AutoModelForCausalLM.from_pretrained("{folder}"{flag})')
     elif kind == "onnx":

@@ -34,11 +34,12 @@ def run(request: Request) -> None:
         print()
     else:
         from rich.console import Console
+        from rich.markup import escape
 
         from aero_search.report.verify import verification_table
 
         rows = ((check.name, check.state, check.told, check.found) for check in verification.checks)
-        Console().print(verification_table(f"{verification.notation}: {path}", rows))
+        Console().print(verification_table(escape(f"{verification.notation}: {path}"), rows))
     verification.require()
 
 
@@ -57,7 +58,7 @@ def find_corpus(request: Request, bundle: Bundle, fingerprint: str) -> Corpus | 
         return corpus
     folder = request.data.cache_folder() / fingerprint
     if not fingerprint.isalnum() or not folder.is_dir():
-        return f"the corpus {fingerprint} is not in this machine's cache: name it with data=..., as in candidate.yaml"
+        return f"the corpus {fingerprint} is not in this machine's cache: name it with data=... (see candidate.yaml)"
     return Corpus.open(folder)
 
 

@@ -98,7 +98,7 @@ def _check_groups_stay(space: Space) -> None:
     for parameter in space.parameters:
         if parameter.name.partition(".")[0] in (*GROUPS, "variant"):
             raise RequestError(
-                f"architecture= describes the whole network, but {parameter.name} is to vary: leave architecture= out"
+                f"architecture= describes the whole network, but {parameter.name} is to vary: leave one out"
             )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-from aero_search.architecture import Architecture, notation
+from aero_search.architecture import notation
 from aero_search.data.corpus import Corpus
 from aero_search.export.card import card
 from aero_search.export.choice import Choice, write_folder
@@ -54,7 +54,7 @@ def _fill(choice: Choice, corpus: Corpus | None, folder: Path) -> None:
         write_yaml(folder / TARGET_FILE, to_mapping(deployed), name)
     write_yaml(folder / PROTOCOL_FILE, to_mapping(pricing.protocol), pricing.protocol.title)
     write_yaml(folder / NETWORK_FILE, to_mapping(pricing.network), pricing.network.name)
-    _write_folded(record.architecture, choice.file(WEIGHTS_FILE), folder / FOLDED_FILE)
+    _write_folded(choice, folder / FOLDED_FILE)
     write_tokenizer(corpus, record.architecture.seq_len, folder)
     write_json(folder / METRICS_FILE, metrics(choice, result))
     write_provenance(choice, result, "bundle", folder, (CARD_FILE, MANIFEST_FILE))
@@ -63,9 +63,11 @@ def _fill(choice: Choice, corpus: Corpus | None, folder: Path) -> None:
     write_manifest(folder)
 
 
-def _write_folded(architecture: Architecture, weights: Path, path: Path) -> None:
-    from aero_search.model import build_model, fold, load_weights, save_weights
+def _write_folded(choice: Choice, path: Path) -> None:
+    # torch takes seconds to import: only where something is written.
+    from aero_search.export.models import trained_and_folded
+    from aero_search.model import save_weights
 
-    model = build_model(architecture, seed=0)
-    load_weights(model, weights)
-    save_weights(fold(model.eval()), path)
+    _, folded = trained_and_folded(choice)
+    save_weights(folded, path)
+    path.chmod(0o644)

@@ -29,8 +29,12 @@ _WHAT = {
 
 def card(choice: Choice, result: Result, files: Sequence[str]) -> str:
     """Markdown. `files` are the names that lie in the bundle."""
-    record = choice.record
-    here = [f"* `{name}`: {_WHAT[name]}" for name in (*REQUIRED, *OPTIONAL) if name in files or name == "README.md"]
+    record, protocol, network = choice.record, choice.pricing.protocol, choice.pricing.network
+    here = [
+        f"* `{name}`: {_WHAT[name]}"
+        for name in (*REQUIRED, *OPTIONAL)
+        if name in files or name == "README.md"
+    ]
     tokenizer = "" if TOKENIZER_FILE in files else "\nThe corpus came packed, without a tokenizer.\n"
     return f"""# {record.notation}
 
@@ -48,8 +52,7 @@ Against {BASELINE} at the same size: {_savings(choice)}.
 
 ## Where the prices come from
 
-Protocol `{choice.pricing.protocol.name}` ({choice.pricing.protocol.title}; {choice.pricing.protocol.trust}); network
-`{choice.pricing.network.name}`: {choice.pricing.network.source}.
+Protocol `{protocol.name}`: {protocol.title}; {protocol.trust}. Network `{network.name}`: {network.source}.
 
 {_sources(choice)}
 
@@ -98,7 +101,12 @@ def _figures(choice: Choice, result: Result) -> str:
         ),
         ("validation loss", loss, MEASURED, "the same"),
         ("parameters of the trained weights", f"{result.parameters:,}", COUNTED, "the network"),
-        (f"FLOPs of a forward pass{of}", f"{costs['flops'] / 1e9:.4g} G", COUNTED, "2 x multiply-accumulates"),
+        (
+            f"FLOPs of a forward pass{of}",
+            f"{costs['flops'] / 1e9:.4g} G",
+            COUNTED,
+            "2 x multiply-accumulates",
+        ),
         (f"private-inference latency{of}", f"{costs['latency_s']:.4g} s", ESTIMATED, priced),
         (
             f"private-inference communication{of}",
@@ -125,7 +133,10 @@ def _sizes(choice: Choice) -> str:
 
 
 def _savings(choice: Choice) -> str:
-    said = [f"{choice.front.saving(choice.record, metric):.2f} x less {metric}" for metric in choice.front.baseline]
+    said = [
+        f"{choice.front.saving(choice.record, metric):.2f} x less {metric}"
+        for metric in choice.front.baseline
+    ]
     known = choice.front.baseline_perplexity
     trained = "not trained in this study" if known is None else f"perplexity {known:.2f}"
     return f"{', '.join(said)}; the baseline: {trained}"

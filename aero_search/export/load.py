@@ -1,4 +1,4 @@
-"""`load_bundle`: a bundle's architecture as data, and its module, tokenizer and figures where they are asked for."""
+"""`load_bundle`: a bundle's architecture as data, and its module, tokenizer and figures where asked for."""
 
 from __future__ import annotations
 
@@ -115,7 +115,9 @@ class Bundle:
         size, told = (self.folder / name).stat().st_size, sum(p.numel() for p in skeleton.parameters())
         if wrong or not found or told > size:
             which = wrong[0] if wrong else "its size"
-            raise UnsafeBundleError(f"{name} does not hold the weights of {ARCHITECTURE_FILE}: {which} differs")
+            raise UnsafeBundleError(
+                f"{name} does not hold the weights of {ARCHITECTURE_FILE}: {which} differs"
+            )
 
 
 def load_bundle(path: str | Path) -> Bundle:
@@ -145,5 +147,7 @@ def read_bundle_architecture(folder: Path) -> Architecture:
     except SchemaError as problem:
         raise AeroSearchError(f"{ARCHITECTURE_FILE} is no architecture: {problem}") from None
     if architecture.seq_len > LONGEST_CONTEXT:
-        raise UnsafeBundleError(f"{ARCHITECTURE_FILE} has seq_len={architecture.seq_len}, above {LONGEST_CONTEXT}")
+        raise UnsafeBundleError(
+            f"{ARCHITECTURE_FILE} has seq_len={architecture.seq_len}, above {LONGEST_CONTEXT}"
+        )
     return architecture

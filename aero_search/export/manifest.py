@@ -70,7 +70,9 @@ def check_manifest(folder: Path) -> Manifest:
     ]
     if changed:
         verb = "is" if len(changed) == 1 else "are"
-        raise AeroSearchError(f"{', '.join(changed)} {verb} not what {MANIFEST_FILE} has the SHA-256 of: changed")
+        raise AeroSearchError(
+            f"{', '.join(changed)} {verb} not what {MANIFEST_FILE} has the SHA-256 of: changed"
+        )
     return manifest
 
 
@@ -82,9 +84,13 @@ def _read(folder: Path) -> Manifest:
     except (ValueError, AttributeError, RecursionError, SchemaError):
         raise AeroSearchError(f"{MANIFEST_FILE} is changed: it is no manifest of a bundle") from None
     if manifest.format != FORMAT:
-        raise AeroSearchError(f"{MANIFEST_FILE} has the format {manifest.format}: this version reads {FORMAT}")
+        raise AeroSearchError(
+            f"{MANIFEST_FILE} has the format {manifest.format}: this version reads {FORMAT}"
+        )
     if text != _text(manifest):
-        raise AeroSearchError(f"{MANIFEST_FILE} is changed: it does not have the SHA-256 that it tells of itself")
+        raise AeroSearchError(
+            f"{MANIFEST_FILE} is changed: it does not have the SHA-256 that it tells of itself"
+        )
     return manifest
 
 

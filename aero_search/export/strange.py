@@ -23,7 +23,9 @@ CODE_ENDINGS = (
     ".bin", ".ckpt", ".dill", ".joblib", ".pickle", ".pkl", ".pt", ".pth", ".pyc", ".py", ".so",
 )  # fmt: skip
 # Keys that make Hydra or transformers import or run what they name.
-RUNNING_KEYS = ("_target_", "_partial_", "_args_", "auto_map", "trust_remote_code", "custom_pipelines", "chat_template")
+RUNNING_KEYS = (
+    "_target_", "_partial_", "_args_", "auto_map", "trust_remote_code", "custom_pipelines", "chat_template",
+)  # fmt: skip
 HYDRA_KEYS = ("hydra", "defaults")
 
 
@@ -88,7 +90,9 @@ def read_yaml(folder: Path, name: str, most: int) -> dict[str, Any]:
             if tag is not None:
                 raise UnsafeBundleError(f"{name} has the YAML tag {tag}: only plain data is read")
             if anchor is not None:
-                raise UnsafeBundleError(f"{name} has the YAML anchor or alias {anchor}: only plain data is read")
+                raise UnsafeBundleError(
+                    f"{name} has the YAML anchor or alias {anchor}: only plain data is read"
+                )
         if documents != 1:
             raise UnsafeBundleError(f"{name} has {documents} YAML documents: it must have one")
         data = yaml.safe_load(text)
@@ -117,9 +121,10 @@ def check_header(folder: Path, name: str, most: int) -> dict[str, tuple[int, ...
         start = file.read(2)
         if size < 10 or start[:1] != b"{":
             raise UnsafeBundleError(f"{name} is not a safetensors file: pickled weights are never read")
-        if length > min(HEADER_BYTES, size - 8):
+        longest = min(HEADER_BYTES, size - 8)
+        if length > longest:
             raise UnsafeBundleError(
-                f"{name} has a header of {length:,} bytes, more than the {min(HEADER_BYTES, size - 8):,} it may have"
+                f"{name} has a header of {length:,} bytes, more than the {longest:,} it may have"
             )
         header = start + file.read(length - 2)
     try:
@@ -150,7 +155,9 @@ def _plain_mapping(data: object, name: str) -> dict[str, Any]:
         if key in RUNNING_KEYS:
             raise UnsafeBundleError(f"{name} has the key {key}, with which a library imports code: remove it")
         if isinstance(value, str) and "${" in value:
-            raise UnsafeBundleError(f"{name} has the interpolation {value!r} under {key}: only plain data is read")
+            raise UnsafeBundleError(
+                f"{name} has the interpolation {value!r} under {key}: only plain data is read"
+            )
     return data
 
 

@@ -65,7 +65,9 @@ class Verification:
             AeroSearchError: something differs, in one sentence that names all of it.
         """
         if self.differing:
-            said = "; ".join(f"{c.name} is told as {c.told} and comes out as {c.found}" for c in self.differing)
+            said = "; ".join(
+                f"{c.name} is told as {c.told} and comes out as {c.found}" for c in self.differing
+            )
             raise AeroSearchError(f"{self.folder} is not what it says: {said}")
 
 
@@ -120,7 +122,9 @@ def _names(bundle: Bundle, read_architecture: Reader) -> Iterator[Check]:
 
 def _costs(bundle: Bundle) -> Iterator[Check]:
     """FLOPs, bytes, rounds and seconds under the protocol and network that lie in the bundle."""
-    protocol = from_mapping(Protocol, read_yaml(bundle.folder, PROTOCOL_FILE, LARGEST[PROTOCOL_FILE]), "protocol")
+    protocol = from_mapping(
+        Protocol, read_yaml(bundle.folder, PROTOCOL_FILE, LARGEST[PROTOCOL_FILE]), "protocol"
+    )
     network = from_mapping(Network, read_yaml(bundle.folder, NETWORK_FILE, LARGEST[NETWORK_FILE]), "network")
     trained = "cost"
     if TARGET_FILE in bundle.manifest.files:
@@ -144,7 +148,9 @@ def _priced(
         yield _close(f"{name}: {label}", _at(told, path), _at(found, path), COST_TOLERANCE)
     differing = sorted(_differences(told, found))
     state: State = "differs" if differing else "ok"
-    yield Check(f"{name}: every part", state, "metrics.json", f"other {differing[0]}" if differing else "the same")
+    yield Check(
+        f"{name}: every part", state, "metrics.json", f"other {differing[0]}" if differing else "the same"
+    )
 
 
 def _weights(bundle: Bundle) -> Iterator[Check]:
@@ -200,7 +206,9 @@ def _differences(told: Any, found: Any, where: str = "") -> Iterator[str]:
     """Dotted names of what differs between two JSON documents; numbers within the cost tolerance are equal."""
     if isinstance(told, Mapping) and isinstance(found, Mapping):
         for name in {*told, *found}:
-            yield from _differences(told.get(name), found.get(name), f"{where}.{name}" if where else str(name))
+            yield from _differences(
+                told.get(name), found.get(name), f"{where}.{name}" if where else str(name)
+            )
     elif isinstance(told, list) and isinstance(found, list) and len(told) == len(found):
         for i, (one, other) in enumerate(zip(told, found, strict=True)):
             yield from _differences(one, other, f"{where}[{i}]")
