@@ -58,7 +58,7 @@ def find_corpus(request: Request, bundle: Bundle, fingerprint: str) -> Corpus | 
         return corpus
     folder = request.data.cache_folder() / fingerprint
     if not fingerprint.isalnum() or not folder.is_dir():
-        return f"the corpus {fingerprint} is not in this machine's cache: name it with data=... (see candidate.yaml)"
+        return f"the corpus {fingerprint} is not in this machine's cache: name it with data=..."
     return Corpus.open(folder)
 
 

@@ -132,6 +132,12 @@ def load_bundle(path: str | Path) -> Bundle:
     if not folder.is_dir():
         raise RequestError(f"{path} is not a bundle: there is no such folder")
     manifest = check_manifest(folder)
+    for name in manifest.files:
+        # A tokenizer's keys are words of the text; it is read by the tokenizers library alone, which runs nothing.
+        if name.endswith(".yaml"):
+            read_yaml(folder, name, LARGEST[name])
+        elif name.endswith(".json") and name != TOKENIZER_FILE:
+            read_json(folder, name, LARGEST[name])
     return Bundle(folder, read_bundle_architecture(folder), manifest)
 
 

@@ -53,11 +53,11 @@ def write_resized(choice: Choice, shape: ModelShape, config: MakeConfig, folder:
 def _card(choice: Choice, a: Architecture, shape: ModelShape) -> str:
     cost = estimate(a, choice.pricing.protocol, choice.pricing.network)
     priced = f"{choice.pricing.protocol.name} on {choice.pricing.network.name}"
-    proxy = choice.record.architecture
+    proxy, name = choice.record.architecture, choice.record.notation
     return f"""# {notation(a)} at the size of {shape.text}
 
-The choices of trial {choice.record.number} of study `{choice.study}` (`{choice.record.notation}`, {proxy.n_layer} layers,
-d_model {proxy.d_model}) carried over: layer j takes those of the layer at the same relative depth. There are no
+The choices of trial {choice.record.number} of study `{choice.study}` (`{name}`, {proxy.n_layer} layers, d_model
+{proxy.d_model}) carried over: layer j takes those of the layer at the same relative depth. There are no
 weights, and what it reaches is not known before it is trained.
 
 | figure | value | kind |

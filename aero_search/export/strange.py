@@ -18,6 +18,8 @@ from aero_search.errors import AeroSearchError
 
 # A safetensors header names each tensor in about 100 bytes; the format's own limit is 100 MB.
 HEADER_BYTES = 8_000_000
+# The deepest file of a bundle, protocol.yaml, is nested 6 deep.
+DEPTH = 32
 # Endings that hold pickled objects or code; none belongs to a bundle.
 CODE_ENDINGS = (
     ".bin", ".ckpt", ".dill", ".joblib", ".pickle", ".pkl", ".pt", ".pth", ".pyc", ".py", ".so",
@@ -83,26 +85,32 @@ def read_yaml(folder: Path, name: str, most: int) -> dict[str, Any]:
     """
     text = read_text(folder, name, most)
     try:
-        documents = 0
-        for event in yaml.parse(text, Loader=yaml.SafeLoader):
-            documents += isinstance(event, yaml.DocumentStartEvent)
-            tag, anchor = getattr(event, "tag", None), getattr(event, "anchor", None)
-            if tag is not None:
-                raise UnsafeBundleError(f"{name} has the YAML tag {tag}: only plain data is read")
-            if anchor is not None:
-                raise UnsafeBundleError(
-                    f"{name} has the YAML anchor or alias {anchor}: only plain data is read"
-                )
-        if documents != 1:
-            raise UnsafeBundleError(f"{name} has {documents} YAML documents: it must have one")
+        _check_events(text, name)
         data = yaml.safe_load(text)
-    except (yaml.YAMLError, ValueError, RecursionError) as problem:
+    except (yaml.YAMLError, ValueError) as problem:
         raise AeroSearchError(f"{name} is not YAML: {_first_line(problem)}") from None
     mapping = _plain_mapping(data, name)
     for key in HYDRA_KEYS:
         if key in mapping:
             raise UnsafeBundleError(f"{name} has the key {key}, with which Hydra loads or runs other things")
     return mapping
+
+
+def _check_events(text: str, name: str) -> None:
+    """Look at a document as it is parsed, before anything is made of it."""
+    documents = depth = 0
+    for event in yaml.parse(text, Loader=yaml.SafeLoader):
+        documents += isinstance(event, yaml.DocumentStartEvent)
+        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        tag, anchor = getattr(event, "tag", None), getattr(event, "anchor", None)
+        if tag is not None:
+            raise UnsafeBundleError(f"{name} has the YAML tag {tag}: only plain data is read")
+        if anchor is not None:
+            raise UnsafeBundleError(f"{name} has the YAML anchor or alias {anchor}: only plain data is read")
+        if depth > DEPTH:
+            raise UnsafeBundleError(f"{name} is nested more than {DEPTH} deep")
+    if documents != 1:
+        raise UnsafeBundleError(f"{name} has {documents} YAML documents: it must have one")
 
 
 def check_header(folder: Path, name: str, most: int) -> dict[str, tuple[int, ...]]:
