@@ -77,7 +77,8 @@ def _fill(choice: Choice, corpus: Corpus | None, folder: Path) -> Written:
     theirs.save_pretrained(folder)
     a = choice.record.architecture
     write_yaml(folder / ARCHITECTURE_FILE, to_mapping(a), choice.record.notation)
-    again = type(theirs).from_pretrained(folder).eval()
+    again: Any = type(theirs).from_pretrained(folder)
+    again.eval()
     apart = difference(model, lambda tokens_bt: again(tokens_bt).logits, example_tokens(a, 2, a.seq_len))
     if not apart <= TOLERANCE:
         raise AeroSearchError(

@@ -8,6 +8,8 @@ d channel of a head, v vocabulary entry.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -40,7 +42,7 @@ class AeroConfig(PretrainedConfig):
         num_attention_heads: int = 4,
         num_key_value_heads: int = 4,
         max_position_embeddings: int = 128,
-        layers: list | None = None,
+        layers: list[dict[str, Any]] | None = None,
         rotary_dim: int = 0,
         parallel_residual: bool = False,
         bias: bool = True,
@@ -51,8 +53,8 @@ class AeroConfig(PretrainedConfig):
         query_scale: bool = False,
         final_norm: str = "layernorm",
         final_eps: float = 1e-5,
-        **kwargs,
-    ):
+        **kwargs: Any,
+    ) -> None:
         self.vocab_size, self.hidden_size, self.intermediate_size = vocab_size, hidden_size, intermediate_size
         self.num_attention_heads, self.num_key_value_heads = num_attention_heads, num_key_value_heads
         self.max_position_embeddings = max_position_embeddings
@@ -78,7 +80,7 @@ class Quadratic(nn.Module):
         return x * x + x
 
 
-ACTIVATIONS = {
+ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
     "gelu": nn.GELU,
     "gelu_tanh": lambda: nn.GELU(approximate="tanh"),
     "relu": nn.ReLU,
@@ -103,14 +105,15 @@ def rotate(x_bhtd: Tensor, positions_bt: Tensor, rotated: int) -> Tensor:
     exponent = torch.arange(0, rotated, 2, dtype=torch.float64, device=x_bhtd.device) / rotated
     angle_b1tr = (positions_bt.double()[..., None] * 10_000.0**-exponent)[:, None]
     cos, sin = angle_b1tr.cos().to(x_bhtd.dtype), angle_b1tr.sin().to(x_bhtd.dtype)
-    first, second, rest = x_bhtd.split([rotated // 2, rotated // 2, x_bhtd.shape[-1] - rotated], dim=-1)
+    half = rotated // 2
+    first, second, rest = x_bhtd[..., :half], x_bhtd[..., half:rotated], x_bhtd[..., rotated:]
     return torch.cat([first * cos - second * sin, second * cos + first * sin, rest], dim=-1)
 
 
 class Shaping(nn.Module):
     """The gains of shaped attention, one a head."""
 
-    def __init__(self, heads: int):
+    def __init__(self, heads: int) -> None:
         super().__init__()
         self.alpha_h = nn.Parameter(torch.ones(heads))
         self.beta_h = nn.Parameter(torch.ones(heads))
@@ -128,7 +131,9 @@ class Shaping(nn.Module):
 class Attention(nn.Module):
     """Causal self-attention with a key-value cache."""
 
-    def __init__(self, config: AeroConfig, index: int):
+    query_scale_ht: Tensor
+
+    def __init__(self, config: AeroConfig, index: int) -> None:
         super().__init__()
         self.config, self.index = config, index
         self.d_head = config.hidden_size // config.num_attention_heads
@@ -168,12 +173,11 @@ class Attention(nn.Module):
 class FeedForward(nn.Module):
     """One linear where `fused`; else down(activation(up(x))), with a gate where the model has one."""
 
-    def __init__(self, config: AeroConfig, layer: dict):
+    def __init__(self, config: AeroConfig, layer: dict[str, Any]) -> None:
         super().__init__()
         width, hidden = config.hidden_size, config.intermediate_size
-        self.fused = self.gate = None
-        if layer["ffn"] == "fused":
-            self.fused = nn.Linear(width, width, bias=config.bias)
+        self.fused = nn.Linear(width, width, bias=config.bias) if layer["ffn"] == "fused" else None
+        if self.fused is not None:
             return
         self.gate = nn.Linear(width, hidden, bias=config.bias) if config.gated else None
         self.up = nn.Linear(width, hidden, bias=config.bias)
@@ -191,17 +195,16 @@ class FeedForward(nn.Module):
 class Layer(nn.Module):
     """Attention and a feed-forward around the residual stream; shaped identity values carry their own skip."""
 
-    def __init__(self, config: AeroConfig, index: int):
+    def __init__(self, config: AeroConfig, index: int) -> None:
         super().__init__()
         layer = config.layers[index]
         self.parallel = config.parallel_residual
         self.skip = config.value_projection or not config.shaped
         self.attention_norm = build_norm(layer["norm"], layer["attention_eps"], config)
         self.attention = Attention(config, index)
-        self.feed_forward_norm = self.feed_forward = None
-        if layer["ffn"] != "none":
-            self.feed_forward_norm = build_norm(layer["norm"], layer["ffn_eps"], config)
-            self.feed_forward = FeedForward(config, layer)
+        fed = layer["ffn"] != "none"
+        self.feed_forward_norm = build_norm(layer["norm"], layer["ffn_eps"], config) if fed else None
+        self.feed_forward = FeedForward(config, layer) if fed else None
 
     def forward(
         self, x_btc: Tensor, positions_bt: Tensor, visible_b1ts: Tensor, cache: Cache | None
@@ -209,7 +212,7 @@ class Layer(nn.Module):
         attended_btc = self.attention(self.attention_norm(x_btc), positions_bt, visible_b1ts, cache)
         if self.skip:
             attended_btc = x_btc + attended_btc
-        if self.feed_forward is None:
+        if self.feed_forward is None or self.feed_forward_norm is None:
             return attended_btc
         read_btc = x_btc if self.parallel else attended_btc
         return attended_btc + self.feed_forward(self.feed_forward_norm(read_btc))
@@ -220,9 +223,8 @@ class AeroForCausalLM(PreTrainedModel, GenerationMixin):
 
     config_class = AeroConfig
     _supports_sdpa = True
-    _no_split_modules = ("Layer",)
 
-    def __init__(self, config: AeroConfig):
+    def __init__(self, config: AeroConfig) -> None:
         super().__init__(config)
         self.token_embedding = nn.Embedding(config.vocab_size, config.hidden_size)
         learned = nn.Embedding(config.max_position_embeddings, config.hidden_size)
@@ -243,7 +245,7 @@ class AeroForCausalLM(PreTrainedModel, GenerationMixin):
         past_key_values: Cache | None = None,
         labels: Tensor | None = None,
         use_cache: bool | None = None,
-        **kwargs,
+        **kwargs: Any,
     ) -> CausalLMOutputWithPast:
         """Logits (B, T, V) of the token after each of `input_ids`; with `labels`, their mean cross-entropy too."""
         batch, length = input_ids.shape

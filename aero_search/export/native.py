@@ -143,7 +143,9 @@ def _pythia(a: Architecture, ours: dict[str, Tensor]) -> dict[str, Tensor]:
             theirs[f"{to}.post_attention_layernorm.{kind}"] = ours[f"{layer}.feed_forward_norm.{kind}"]
             # Rows go head by head, and within a head query, key, value.
             parts = (ours[f"{layer}.attention.{name}.{kind}"] for name in ("query", "key", "value"))
-            by_head = torch.stack([part.unflatten(0, (a.n_head, a.d_head)) for part in parts], dim=1)
+            by_head = torch.stack(
+                [part.reshape(a.n_head, a.d_head, *part.shape[1:]) for part in parts], dim=1
+            )
             theirs[f"{to}.attention.query_key_value.{kind}"] = by_head.flatten(0, 2)
             theirs[f"{to}.attention.dense.{kind}"] = ours[f"{layer}.attention.output.{kind}"]
             theirs[f"{to}.mlp.dense_h_to_4h.{kind}"] = ours[f"{layer}.feed_forward.up.{kind}"]

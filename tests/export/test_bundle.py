@@ -144,7 +144,9 @@ def test_other_weights_are_found_although_the_manifest_agrees(name: str, bundle:
 
 def test_dearer_constants_of_the_protocol_are_found(bundle: Path) -> None:
     path = bundle / "protocol.yaml"
-    path.write_text(path.read_text().replace("value: 3463.2", "value: 3.2").replace("value: 59.527", "value: 9.5"))
+    path.write_text(
+        path.read_text().replace("value: 3463.2", "value: 3.2").replace("value: 59.527", "value: 9.5")
+    )
     write_manifest(bundle)
     assert "cost: communication, bytes" in {check.name for check in verify(bundle).differing}
 
@@ -181,7 +183,10 @@ def test_the_user_s_own_data_packs_the_corpus_again(
     bundle: Path, text_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("AERO_SEARCH_CACHE", str(tmp_path / "empty"))
-    assert states(verify(bundle, "data=text_folder", f"data.path={text_folder}"))["validation perplexity"] == "ok"
+    assert (
+        states(verify(bundle, "data=text_folder", f"data.path={text_folder}"))["validation perplexity"]
+        == "ok"
+    )
 
 
 def test_the_card_tells_measured_from_estimated_and_names_every_file(
@@ -195,7 +200,9 @@ def test_the_card_tells_measured_from_estimated_and_names_every_file(
     assert all(f"`{path.name}`" in card for path in bundle.iterdir())
 
 
-def test_a_corpus_without_tokenizer_gives_a_bundle_without(made: Callable[[str], Made], tmp_path: Path) -> None:
+def test_a_corpus_without_tokenizer_gives_a_bundle_without(
+    made: Callable[[str], Made], tmp_path: Path
+) -> None:
     folder = write_bundle(made("fused").choice, None, tmp_path / "bundle")
     assert load_bundle(folder).tokenizer() is None
     assert not verify(folder).differing

@@ -127,7 +127,9 @@ def test_headers_that_are_no_headers(bundle: Path) -> None:
     refuse(bundle, "no safetensors header")
 
 
-@pytest.mark.parametrize("name", ["../weights.pt", "/etc/hostname", "sub/x.yaml", "..", "evil.yaml", "model.pt"])
+@pytest.mark.parametrize(
+    "name", ["../weights.pt", "/etc/hostname", "sub/x.yaml", "..", "evil.yaml", "model.pt"]
+)
 def test_manifests_that_list_what_is_no_file_of_a_bundle(name: str, bundle: Path) -> None:
     import hashlib
 
@@ -202,7 +204,9 @@ def test_a_context_that_no_file_bounds(bundle: Path) -> None:
     refuse(bundle, "seq_len=")
 
 
-@pytest.mark.parametrize("flags", [["--config-dir", "B", "--config-name", "candidate"], ["-cd=B", "-cn=candidate"]])
+@pytest.mark.parametrize(
+    "flags", [["--config-dir", "B", "--config-name", "candidate"], ["-cd=B", "-cn=candidate"]]
+)
 def test_training_from_a_stranger_s_bundle_refuses_before_hydra_reads_it(
     flags: list[str], bundle: Path, canary: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
