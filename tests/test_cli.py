@@ -18,7 +18,8 @@ def _own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_the_commands_are_frozen() -> None:
     assert list(COMMANDS) == [
-        "search", "plan", "train", "ablate", "cost", "front", "export", "measure", "calibrate", "ui", "doctor"
+        "search", "plan", "train", "ablate", "cost", "front", "export", "verify", "measure", "calibrate", "ui",
+        "doctor",
     ]  # fmt: skip
 
 

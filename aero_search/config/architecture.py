@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, TypeVar
 
 from aero_search.architecture import Architecture, Attention, Layer, Regularizer, Stabilizer, validate
 from aero_search.architecture.spec import Activation, Family, FeedForward, Norm
 from aero_search.errors import RequestError
+from aero_search.export.layout import ARCHITECTURE_FILE, LARGEST
+from aero_search.export.strange import read_yaml
 from aero_search.schema import from_mapping
 
 T = TypeVar("T")
@@ -57,12 +60,14 @@ class FeedForwardGroup:
 
 
 def read_architecture(groups: Mapping[str, Any]) -> Architecture:
-    """Build the Architecture that the composed groups describe.
+    """Build the Architecture that the composed groups describe, or the one that `architecture` gives whole.
 
     Raises:
         SchemaError: a field is unknown or of the wrong type.
         InvalidArchitectureError: no network can be built so; says which fields and how to mend.
     """
+    if groups.get("architecture") is not None:
+        return _whole(groups["architecture"])
     model = from_mapping(ModelGroup, groups.get("model"), "model")
     norm = from_mapping(NormGroup, groups.get("norm"), "norm")
     activation = from_mapping(ActivationGroup, groups.get("activation"), "activation")
@@ -116,6 +121,23 @@ def by_layer(field: str, value: T | tuple[T, ...], n_layer: int) -> tuple[T, ...
             "one a layer, or one for all"
         )
     return value
+
+
+def _whole(given: object) -> Architecture:
+    """A description as an export writes it: fields, the path of a YAML file with them, or of a bundle."""
+    if not isinstance(given, str):
+        return validate(from_mapping(Architecture, given, "architecture"))
+    path = Path(given).expanduser()
+    if path.is_dir():
+        path = path / ARCHITECTURE_FILE
+    if not path.is_file():
+        raise RequestError(
+            f"architecture={given} is no file: give the path of an architecture.yaml, or its name in the folder "
+            "architecture/ of a --config-dir"
+        )
+    path = path.resolve()
+    data = read_yaml(path.parent, path.name, LARGEST[ARCHITECTURE_FILE])
+    return validate(from_mapping(Architecture, data, "architecture"))
 
 
 def layer_set(field: str, value: LayerSet, n_layer: int) -> frozenset[int]:

@@ -15,7 +15,7 @@ from aero_search.config.paths import search_spaces_dir
 from aero_search.cost import Network, Protocol
 from aero_search.data.spec import CorpusSpec
 from aero_search.errors import RequestError
-from aero_search.schema import from_mapping
+from aero_search.schema import from_mapping, to_mapping
 from aero_search.search.objective import Objective
 from aero_search.search.pricing import Pricing
 from aero_search.search.spec import SearchSpec
@@ -73,6 +73,16 @@ class Request:
 
     @cached_property
     def architecture(self) -> Architecture:
+        """What `architecture=` describes whole, else what the groups do.
+
+        Raises:
+            RequestError: it cannot be built, or a group is chosen that would have no effect.
+        """
+        for group in (*GROUPS, "variant"):
+            if self.composed.get("architecture") is not None and self.chosen(group):
+                raise RequestError(
+                    f"architecture= describes the whole network, so {group}= would have no effect: leave one out"
+                )
         return read_architecture(self.composed)
 
     def portable(self) -> dict[str, Any]:
@@ -84,7 +94,9 @@ class Request:
         for name in ("path", "cache_dir"):
             if data.get(name):
                 data[name] = str(Path(data[name]).expanduser().resolve())
-        return {**self.composed, "data": data, "output_dir": "outputs"}
+        whole = self.composed.get("architecture")
+        said = {} if whole is None else {"architecture": to_mapping(self.architecture)}
+        return {**self.composed, **said, "data": data, "output_dir": "outputs"}
 
     def load_space(self) -> Space:
         """The search space that `space=` names, with bounds such as n_layer taken from the model."""
@@ -147,7 +159,7 @@ class Request:
 
     def options(self, cls: type[T]) -> T:
         """The command's own settings, those of its primary config, as `cls`."""
-        shared = {*_SHARED, *_CORE, *GROUPS}
+        shared = {*_SHARED, *_CORE, *GROUPS, "architecture"}
         return from_mapping(cls, {key: value for key, value in self.composed.items() if key not in shared})
 
     def chosen(self, group: str) -> bool:

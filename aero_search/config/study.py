@@ -17,6 +17,7 @@ from aero_search.errors import RequestError
 from aero_search.report.front import front_markdown, front_rows, print_front
 from aero_search.report.live import LiveView, Snapshot
 from aero_search.report.plot import plot_front
+from aero_search.schema import to_mapping
 from aero_search.search.conductor import Conductor
 from aero_search.search.front import Front
 from aero_search.search.pareto import Reference
@@ -80,7 +81,10 @@ def make_conductor(
         compute=compute,
         target=target,
     )
-    base = {group: request.composed[group] for group in _BASE_GROUPS}
+    base = {group: request.composed.get(group, {}) for group in _BASE_GROUPS}
+    if request.composed.get("architecture") is not None:
+        _check_groups_stay(space)
+        base["architecture"] = to_mapping(architecture)
     return Conductor(
         plan=plan,
         settings=study_settings(plan, base, corpus.fingerprint),
@@ -89,6 +93,15 @@ def make_conductor(
         command=command,
         follow_up=follow_up,
     )
+
+
+def _check_groups_stay(space: Space) -> None:
+    """A group that varies would change nothing beside a whole description."""
+    for parameter in space.parameters:
+        if parameter.name.partition(".")[0] in (*GROUPS, "variant"):
+            raise RequestError(
+                f"architecture= describes the whole network, but {parameter.name} is to vary: leave one out"
+            )
 
 
 def check_sizes_stay(space: Space, target: str) -> None:

@@ -15,6 +15,7 @@ from torch import Tensor
 from aero_search.architecture import Architecture
 from aero_search.model import build_model, parameter_groups
 from aero_search.training.recipe import Recipe
+from aero_search.training.validation import cross_entropy_sum
 
 
 class CandidateModule(L.LightningModule):
@@ -85,17 +86,14 @@ class CandidateModule(L.LightningModule):
         self._entropy_lh = torch.zeros(shape, device=self.device)
 
     def validation_step(self, batch_bt: Tensor, batch_idx: int) -> None:
-        inputs_bt, targets_bt = batch_bt[:, :-1], batch_bt[:, 1:]
         if not len(batch_bt):  # a last batch may have fewer windows than there are ranks
             return
         if batch_idx == 0:
-            self._entropy_lh, self._measured = self.decoder.head_entropy(inputs_bt).float(), len(batch_bt)
-        logits_btv = self.decoder(inputs_bt).float()
-        nats = torch.nn.functional.cross_entropy(
-            logits_btv.flatten(0, 1), targets_bt.flatten(), reduction="sum"
-        )
-        self._nats += float(nats)
-        self._tokens += targets_bt.numel()
+            entropy_lh = self.decoder.head_entropy(batch_bt[:, :-1])
+            self._entropy_lh, self._measured = entropy_lh.float(), len(batch_bt)
+        nats, tokens = cross_entropy_sum(self.decoder, batch_bt)
+        self._nats += nats
+        self._tokens += tokens
 
     def on_validation_epoch_end(self) -> None:
         if self.trainer.world_size > 1:

@@ -35,6 +35,7 @@ NEEDS = {
     "data/text_folder": ["data.path=."],
     "data/tokenized": ["data.path=."],
     "data/languini": ["data.path=."],
+    "verify": ["bundle=."],
     "network/custom": ["network.bandwidth_mbps=300", "network.rtt_ms=20"],
 }
 NOTATION = {
@@ -80,7 +81,8 @@ def test_every_option_composes_and_validates(option: str) -> None:
 @pytest.mark.parametrize("path", sorted(conf_dir().glob("*.yaml")), ids=lambda path: path.stem)
 def test_every_command_s_config_composes(path: Path) -> None:
     assert path.stem == "config" or path.stem in COMMANDS
-    assert request_of(config=path.stem).architecture.n_layer == 4
+    needed = NEEDS.get(path.stem, [])
+    assert request_of(*needed, config=path.stem).architecture.n_layer == 4
 
 
 @pytest.mark.parametrize("name", [p.stem for p in sorted((conf_dir() / "variant").glob("*.yaml"))])
