@@ -25,7 +25,7 @@ from aero_search.training.entropy_health import EntropyHealth
 
 COSTS = ("flops", "communication_bytes", "latency_s")
 # The columns of the two tables on a terminal.
-QUALITY, COST = ("variant", "perplexity"), ("variant", "operations", "cost", "attention")
+QUALITY, COST = ("variant", "perplexity", "attention", "remarks"), ("variant", "operations", "cost")
 # How inventory kinds are written in AERO's tables; those that are missing keep their own names.
 _SHORT = {
     "softmax": "SM",
@@ -160,16 +160,25 @@ def nonlinear_operations(architecture: Architecture) -> str:
 
 def print_ladder(table: LadderTable, console: Console) -> None:
     """Print the table, as two that fit a terminal of 80 columns, and what it shows."""
-    console.print(ladder_table(table, QUALITY, f"{table.ladder.name}: {table.ladder.description}"))
-    console.print(ladder_table(table, COST, "what private inference costs, and times less than row one"))
+    every, priced = range(len(table.lines)), _priced_apart(table)
+    console.print(ladder_table(table, QUALITY, f"{table.ladder.name}: {table.ladder.description}", every))
+    console.print(
+        ladder_table(table, COST, "what private inference costs, and times less than row one", priced)
+    )
     for row in table.ladder.rows if table.ladder.cross else ():
         console.print(cross_table(table, row))
     for sentence in table.sentences():
         console.print(Text(sentence))
 
 
-def ladder_table(table: LadderTable, parts: Sequence[str], title: str) -> Table:
-    """One line a cell with the columns that `parts` names."""
+def _priced_apart(table: LadderTable) -> list[int]:
+    """The lines whose costs no line of the same row above them has: levels of factors often cost the same."""
+    seen = [(line.cell.row, dict(costs)) for line, costs in zip(table.lines, table.costs, strict=True)]
+    return [i for i, said in enumerate(seen) if said not in seen[:i]]
+
+
+def ladder_table(table: LadderTable, parts: Sequence[str], title: str, kept: Sequence[int]) -> Table:
+    """The lines `kept`, by number, with the columns that `parts` names."""
     shown = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
     columns = [column for column in _columns(table) if column.part in parts]
     for column in columns:
@@ -180,7 +189,7 @@ def ladder_table(table: LadderTable, parts: Sequence[str], title: str) -> Table:
             no_wrap=not column.words or column.part == "variant",
             overflow="fold",
         )
-    for cells in zip(*(column.cells for column in columns), strict=True):
+    for cells in ([column.cells[i] for column in columns] for i in kept):
         # An operation a line: a terminal has no room for all of them side by side.
         shown.add_row(*(Text(cell.replace("), ", ")\n")) for cell in cells))
     return shown
@@ -254,7 +263,7 @@ def _columns(table: LadderTable) -> list[_Column]:
         _Column("perplexity", "change", [_signed(row["change_percent"]) for row in rows]),
         _Column("perplexity", "published", [_said(row["published"]) for row in rows]),
         _Column("perplexity", "lr", [_said(row["lr"]) + edge for row, edge in zip(rows, edges, strict=True)]),
-        _Column("perplexity", "remarks", [row["verdict"] for row in rows], words=True),
+        _Column("remarks", "remarks", [row["verdict"] for row in rows], words=True),
         _Column(
             "operations", "nonlinear operations", [row["nonlinear_operations"] for row in rows], words=True
         ),
