@@ -21,12 +21,13 @@ from optuna.trial import FrozenTrial, TrialState
 from aero_search.architecture import Architecture
 from aero_search.errors import RequestError
 from aero_search.schema import from_mapping, to_mapping
-from aero_search.search.candidate import Candidate
+from aero_search.search.candidate import Candidate, QuickComposer
+from aero_search.search.known_cost.domain import Domain
 from aero_search.search.objective import PERPLEXITY, Objective
 from aero_search.search.record import Record, State
 from aero_search.search.samplers import make_sampler
 from aero_search.search.spec import SearchSpec
-from aero_search.space import Space
+from aero_search.space import Assignment, Space
 from aero_search.training.result import RESULT_FILE, Result, read_result
 
 # After this many asks a space counts as used up: the others were duplicates and impossible architectures.
@@ -70,6 +71,7 @@ class Study:
         objective: its metrics.
         folder: holds candidates, workers' locks and the front's files.
         costs: every known metric of an architecture.
+        costs_of_many: the same of many at once, where there is a faster way than one by one.
     """
 
     def __init__(
@@ -78,11 +80,14 @@ class Study:
         objective: Objective,
         folder: Path,
         costs: Callable[[Architecture], Mapping[str, float]],
+        costs_of_many: Callable[[Sequence[Architecture]], Sequence[Mapping[str, float]]] | None = None,
     ) -> None:
         self.study = study
         self.objective = objective
         self.folder = folder
         self.costs = costs
+        self._costs_of_many = costs_of_many or (lambda many: [costs(a) for a in many])
+        self._domain: Domain | None = None
         self._claims = FileLock(folder / "claim.lock")
 
     @property
@@ -112,7 +117,9 @@ class Study:
             wasted = 0
             while self.left(spec, only_queued):
                 sampler = spec.sampler if wasted < _PATIENCE else replace(spec.sampler, name="random")
-                self.study.sampler = make_sampler(sampler, spec.seed, sum(map(_asked, self._trials())))
+                self.study.sampler = make_sampler(
+                    sampler, spec.seed, sum(map(_asked, self._trials())), self._points(space, compose)
+                )
                 wasted += 1
                 trial = self.study.ask()
                 overrides = space.overrides(space.suggest(trial))
@@ -208,6 +215,20 @@ class Study:
         if len(trials) >= _ASKS_PER_TRIAL * spec.n_trials + _SPARE_ASKS:
             return 0
         return max(spec.n_trials - self.used(), 0)
+
+    def _points(self, space: Space, compose: Callable[[Sequence[str]], Candidate]) -> Domain:
+        """What a sampler can know of the space; kept between claims, for it remembers what it has decoded."""
+
+        def price(architectures: Sequence[Architecture]) -> list[list[float]]:
+            return [[c[m] for m in self.objective.costs] for c in self._costs_of_many(architectures)]
+
+        def decode(assignment: Assignment) -> Candidate:
+            return compose(space.overrides(assignment))
+
+        if self._domain is None or self._domain.space is not space:
+            quick = compose.quick() if isinstance(compose, QuickComposer) else decode
+            self._domain = Domain(space, quick, price, len(self.objective.costs))
+        return self._domain
 
     def _trials(self) -> list[FrozenTrial]:
         return self.study.get_trials(deepcopy=False)

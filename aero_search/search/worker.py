@@ -9,11 +9,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import optuna
+
 from aero_search.architecture import Architecture
 from aero_search.cost import Network, Protocol
 from aero_search.data.corpus import Corpus
 from aero_search.search.candidate import Candidate
-from aero_search.search.objective import Objective, known_costs
+from aero_search.search.objective import Objective, known_costs, known_costs_of_many
 from aero_search.search.run import train_candidate
 from aero_search.search.spec import SearchSpec
 from aero_search.search.store import load_study
@@ -56,9 +58,17 @@ class Plan:
         """Every known metric of an architecture under the plan's protocol and network."""
         return known_costs(architecture, self.protocol, self.network)
 
+    def costs_of_many(self, architectures: Sequence[Architecture]) -> Sequence[Mapping[str, float]]:
+        """The same of many at once, for a sampler that looks at thousands."""
+        return known_costs_of_many(architectures, self.protocol, self.network)
+
     def open_study(self) -> Study:
         """The study, which the parent has created."""
-        return Study(load_study(self.output_dir, self.name), self.objective, self.folder, self.costs)
+        return self.study(load_study(self.output_dir, self.name))
+
+    def study(self, study: optuna.Study) -> Study:
+        """Optuna's study, already created, as workers and the parent see it."""
+        return Study(study, self.objective, self.folder, self.costs, self.costs_of_many)
 
 
 @dataclass(frozen=True)
