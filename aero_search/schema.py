@@ -10,7 +10,7 @@ import dataclasses
 import functools
 import math
 import types
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from aero_search.errors import RequestError, nearest
@@ -62,7 +62,7 @@ def to_mapping(value: Any) -> Any:
 
 
 @functools.cache
-def _hints(cls: type) -> Mapping[str, Any]:
+def _hints(cls: Hashable) -> Mapping[str, Any]:
     """The resolved types of a dataclass's fields; resolving takes longer than all the rest."""
     return get_type_hints(cls)
 

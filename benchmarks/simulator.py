@@ -27,7 +27,7 @@ class Replay:
         hypervolumes: after each training, in the order of finishing; a share of the reference box.
         wall: simulated seconds at which each ended.
         lost: trainings that diverged or stayed on the plateau.
-        ask: mean real seconds from a worker's being free to its next candidate.
+        ask: mean processor seconds from a worker's being free to its next candidate.
     """
 
     hypervolumes: tuple[float, ...]
@@ -70,9 +70,9 @@ def replay(task: Task, sampler: SamplerSpec, seed: int, n_trials: int, workers: 
         with WorkerLock(study.folder / "workers") as lock:
             while True:
                 while len(training) < workers:
-                    began = time.perf_counter()
+                    began = time.process_time()
                     claim = study.claim(lock, spec, task.space, task.compose)
-                    asked += time.perf_counter() - began
+                    asked += time.process_time() - began
                     if claim is None:
                         break
                     end = now + task.train(claim.candidate, seed).seconds

@@ -218,15 +218,19 @@ def _pair_loss(layer: Layer) -> float:
         return 0.32
     if layer.ffn == "fused" or layer.activation == "identity":
         return 0.19 if bare else 0.15
-    return {"gelu": 0.15, "relu": 0.04}[layer.activation] if bare else {"gelu": 0.0, "relu": 0.012}[layer.activation]
+    return (
+        {"gelu": 0.15, "relu": 0.04}[layer.activation]
+        if bare
+        else {"gelu": 0.0, "relu": 0.012}[layer.activation]
+    )
 
 
 class Table(Task):
     """Trainings that were really done, from a CSV.
 
-    Columns: `choice.NAME` for every parameter of the space (empty where it does not count), `architecture` (JSON),
-    `lr`, `seed`, `verdict`, `perplexity` (empty when diverged), `seconds`, `curve` (JSON: [[step, perplexity], ...]),
-    and the objective's costs. Of several seeds the lowest is the one a search meets. What is not in the table cannot
+    Columns: `choice.NAME` for every parameter of the space (empty where it does not count), `architecture`
+    (JSON), `lr`, `seed`, `verdict`, `perplexity` (empty when diverged), `seconds`, `curve` (JSON:
+    [[step, perplexity], ...]), and the objective's costs. Of several seeds the lowest is the one a search meets. What is not in the table cannot
     be built.
 
     Args:

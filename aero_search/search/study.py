@@ -21,13 +21,13 @@ from optuna.trial import FrozenTrial, TrialState
 from aero_search.architecture import Architecture
 from aero_search.errors import RequestError
 from aero_search.schema import from_mapping, to_mapping
-from aero_search.search.candidate import Candidate, QuickComposer
-from aero_search.search.known_cost.domain import Domain
+from aero_search.search.candidate import Candidate
+from aero_search.search.known_cost.domain import Domain, make_domain
 from aero_search.search.objective import PERPLEXITY, Objective
 from aero_search.search.record import Record, State
 from aero_search.search.samplers import make_sampler
 from aero_search.search.spec import SearchSpec
-from aero_search.space import Assignment, Space
+from aero_search.space import Space
 from aero_search.training.result import RESULT_FILE, Result, read_result
 
 # After this many asks a space counts as used up: the others were duplicates and impossible architectures.
@@ -88,6 +88,7 @@ class Study:
         self.costs = costs
         self._costs_of_many = costs_of_many or (lambda many: [costs(a) for a in many])
         self._domain: Domain | None = None
+        self._records: dict[int, Record] = {}
         self._claims = FileLock(folder / "claim.lock")
 
     @property
@@ -214,20 +215,12 @@ class Study:
             return sum(trial.state == TrialState.WAITING for trial in trials)
         if len(trials) >= _ASKS_PER_TRIAL * spec.n_trials + _SPARE_ASKS:
             return 0
-        return max(spec.n_trials - self.used(), 0)
+        return max(spec.n_trials - sum(map(_counts, trials)), 0)
 
     def _points(self, space: Space, compose: Callable[[Sequence[str]], Candidate]) -> Domain:
         """What a sampler can know of the space; kept between claims, for it remembers what it has decoded."""
-
-        def price(architectures: Sequence[Architecture]) -> list[list[float]]:
-            return [[c[m] for m in self.objective.costs] for c in self._costs_of_many(architectures)]
-
-        def decode(assignment: Assignment) -> Candidate:
-            return compose(space.overrides(assignment))
-
         if self._domain is None or self._domain.space is not space:
-            quick = compose.quick() if isinstance(compose, QuickComposer) else decode
-            self._domain = Domain(space, quick, price, len(self.objective.costs))
+            self._domain = make_domain(space, compose, self.objective, self._costs_of_many)
         return self._domain
 
     def _trials(self) -> list[FrozenTrial]:
@@ -285,9 +278,12 @@ class Study:
         return Claim(trial, candidate, self.candidate_folder(candidate.identity))
 
     def _record(self, trial: FrozenTrial) -> Record:
+        known = self._records.get(trial.number)
+        if known is not None:
+            return known
         attrs = trial.user_attrs
         state: State = attrs["verdict"] if trial.state == TrialState.COMPLETE else "running"
-        return Record(
+        record = Record(
             number=trial.number,
             candidate=attrs["candidate"],
             architecture=from_mapping(Architecture, attrs["architecture"], "architecture"),
@@ -302,6 +298,10 @@ class Study:
             seconds=attrs.get("seconds"),
             folder=self.candidate_folder(attrs["candidate"]),
         )
+        if trial.state == TrialState.COMPLETE:
+            # It cannot change any more, and thousands take seconds to read.
+            self._records[trial.number] = record
+        return record
 
 
 def _asked(trial: FrozenTrial) -> bool:

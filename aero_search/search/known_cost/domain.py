@@ -11,9 +11,10 @@ from optuna.distributions import BaseDistribution
 
 from aero_search.architecture import Architecture
 from aero_search.errors import RequestError
-from aero_search.search.candidate import Candidate
+from aero_search.search.candidate import Candidate, QuickComposer
 from aero_search.search.known_cost.draws import change, distributions, draw, every, read
 from aero_search.search.known_cost.features import features
+from aero_search.search.objective import Objective
 from aero_search.space import Assignment, Space, Value
 
 Array = npt.NDArray[np.float64]
@@ -22,10 +23,6 @@ Price = Callable[[Sequence[Architecture]], Sequence[Sequence[float]]]
 
 # A space of at most so many assignments is looked at whole; a larger or continuous one is drawn from.
 _SMALL = 1500
-# Points remembered, so that thousands of trials are decoded once in a process; then the oldest go.
-_REMEMBERED = 50_000
-
-_Frozen = tuple[tuple[str, Value], ...]
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,15 +30,20 @@ class Point:
     """What is known about an assignment before it is trained.
 
     Attributes:
-        identity: of the candidate; equal for two assignments that mean one training.
+        candidate: what it means.
         costs: the objective's costs in order, exact.
         features: what perplexity is predicted from.
     """
 
     assignment: Assignment
-    identity: str
+    candidate: Candidate
     costs: tuple[float, ...]
     features: Array
+
+    @property
+    def identity(self) -> str:
+        """Equal for two assignments that mean one training. Slow at first: asked of few points."""
+        return self.candidate.identity
 
 
 class Domain:
@@ -59,8 +61,10 @@ class Domain:
         self.space = space
         self.n_costs = n_costs
         self._decode, self._price = decode, price
-        self._points: dict[_Frozen, Point | None] = {}
-        self._all: list[dict[str, Value]] | None = every(space, _SMALL)
+        # By parameters, so that thousands of trials are decoded once in a process.
+        self._stored: dict[tuple[tuple[str, Value], ...], Point | None] = {}
+        self._assignments = every(space, _SMALL)
+        self._all: list[Point] | None = None
 
     @property
     def distributions(self) -> dict[str, BaseDistribution]:
@@ -69,8 +73,10 @@ class Domain:
 
     def drawn(self, rng: np.random.Generator, count: int, fixed: Assignment) -> list[Point]:
         """Random points, or every point of a small space; impossible architectures are left out."""
-        if self._all is not None and not fixed:
-            return self.points(self._all)
+        if self._assignments is not None and not fixed:
+            if self._all is None:
+                self._all = self.points(self._assignments)
+            return self._all
         return self.points([draw(self.space, rng, fixed) for _ in range(count)])
 
     def changed(
@@ -88,28 +94,44 @@ class Domain:
         return self.points(near)
 
     def stored(self, params: Mapping[str, Value]) -> Point | None:
-        """The point of a trial's stored parameters; None where they are no point of this space."""
-        try:
-            assignment = read(self.space, params)
-        except KeyError:
-            return None
-        found = self.points([assignment])
-        return found[0] if found else None
+        """The point of a trial's stored parameters, remembered; None where they are no point of this space."""
+        key = tuple(params.items())
+        if key not in self._stored:
+            try:
+                found = self.points([read(self.space, params)])
+            except KeyError:
+                found = []
+            self._stored[key] = found[0] if found else None
+        return self._stored[key]
 
     def points(self, assignments: Sequence[Assignment]) -> list[Point]:
         """The points of assignments that can be built, in order."""
-        keys = [tuple(assignment.items()) for assignment in assignments]
-        new = {key: dict(key) for key in keys if key not in self._points}
-        candidates: dict[_Frozen, Candidate] = {}
-        for key, assignment in new.items():
+        candidates = []
+        for assignment in assignments:
             try:
-                candidates[key] = self._decode(assignment)
+                candidates.append((assignment, self._decode(assignment)))
             except RequestError:
-                self._points[key] = None
-        prices = self._price([candidate.architecture for candidate in candidates.values()])
-        for (key, candidate), costs in zip(candidates.items(), prices, strict=True):
-            self._points[key] = Point(new[key], candidate.identity, tuple(costs), features(candidate))
-        found = [self._points[key] for key in keys]
-        while len(self._points) > _REMEMBERED:
-            del self._points[next(iter(self._points))]
-        return [point for point in found if point is not None]
+                continue
+        prices = self._price([candidate.architecture for _, candidate in candidates])
+        return [
+            Point(assignment, candidate, tuple(costs), features(candidate))
+            for (assignment, candidate), costs in zip(candidates, prices, strict=True)
+        ]
+
+
+def make_domain(
+    space: Space,
+    compose: Callable[[Sequence[str]], Candidate],
+    objective: Objective,
+    costs_of_many: Callable[[Sequence[Architecture]], Sequence[Mapping[str, float]]],
+) -> Domain:
+    """The domain of a study: what its workers compose and price."""
+
+    def decode(assignment: Assignment) -> Candidate:
+        return compose(space.overrides(assignment))
+
+    def price(architectures: Sequence[Architecture]) -> list[list[float]]:
+        return [[costs[metric] for metric in objective.costs] for costs in costs_of_many(architectures)]
+
+    quick = compose.quick() if isinstance(compose, QuickComposer) else decode
+    return Domain(space, quick, price, len(objective.costs))

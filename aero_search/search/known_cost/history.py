@@ -1,16 +1,18 @@
 """What a study's trials teach, and which of them a model is fitted on when there are thousands.
 
-The rule: at most 256 finished trials, in this order until full: the front; its near rivals (smallest gap to the front
-at their own cost), up to half of the whole; the most recent, a quarter; the rest at random. Of those that did not
-finish, at most 128: half the most recent, half at random. The front itself is always that of every trial.
+The rule: at most 256 finished trials, in this order until full: the front; its near rivals (smallest gap to the
+front at their own cost), up to half of the whole; the most recent, a quarter; the rest at random. Of those that did
+not finish, at most 128: half the most recent, half at random. The front itself is always that of every trial.
 
 Shapes: n trials, m metrics (perplexity first).
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -43,7 +45,7 @@ class History:
     pending: tuple[FrozenTrial, ...]
     taken: frozenset[str]
 
-    @property
+    @cached_property
     def rows(self) -> Array:
         """Metrics of the finished trials, (n, m)."""
         return np.array([trial.values for trial in self.finished], dtype=np.float64)
@@ -61,7 +63,7 @@ def read_history(trials: Sequence[FrozenTrial], domain: Domain, n_metrics: int, 
             continue
         if trial.state == TrialState.COMPLETE and len(trial.values) == n_metrics:
             verdict = trial.user_attrs.get("verdict", "finished")
-            usable = np.isfinite(trial.values).all() and trial.values[0] > 0
+            usable = all(map(math.isfinite, trial.values)) and trial.values[0] > 0
             (finished if usable and verdict not in _UNTRAINED else failed).append(trial)
         elif trial.state == TrialState.RUNNING:
             pending.append(trial)

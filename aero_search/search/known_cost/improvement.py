@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -72,7 +73,7 @@ def _cut(points: Array, reference: Array) -> list[_Box]:
         return [((), (), float(min(points[:, 0].min(initial=reference[0]), reference[0])))]
     edges = [-math.inf, *np.unique(points[:, -1]), float(reference[-1])]
     slabs: list[tuple[float, float, Array]] = []
-    for low, high in zip(edges, edges[1:], strict=False):
+    for low, high in pairwise(edges):
         active = points[points[:, -1] <= low, :-1]
         active = active[nondominated(active)]
         if slabs and np.array_equal(slabs[-1][2], active):

@@ -92,7 +92,7 @@ class Surface:
         return self._spread * math.sqrt(self._kernel.k2.noise_level)
 
     def believing(self, pending: Array) -> Surface:
-        """The same process after `pending` points, (p, d), came out as predicted: sure there, no wiser elsewhere."""
+        """The same process after `pending` points, (p, d), came out as predicted: sure of them, no wiser."""
         if len(pending) == 0:
             return self
         mean = self._process.predict(pending)

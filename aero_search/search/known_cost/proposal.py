@@ -1,8 +1,8 @@
 """One proposal: which of the points that can be trained next is expected to move the front most.
 
 Trials in training count as if they had come out as predicted, so workers that ask at the same time are sent apart.
-The front that is to be moved is the predicted one: at each trained point the model's mean stands for the observation,
-so that one lucky seed does not hide what lies beside it.
+The front that is to be moved is the predicted one: at each trained point the model's mean stands for the
+observation, so that one lucky seed does not hide what lies beside it.
 """
 
 from __future__ import annotations
@@ -27,24 +27,32 @@ Fixed = Mapping[str, Value]
 # Points looked at in one turn: from the whole space, near the front's, and near the best of all those.
 _DRAWN, _NEAR_FRONT, _NEAR_BEST = 500, 300, 200
 _BEST = 8
+# Points of which the most remote is taken before there is a model.
+_SPREAD = 30
 
 
-def most_remote(
-    domain: Domain, history: History, rng: np.random.Generator, fixed: Fixed
-) -> Point | None:
-    """The point farthest from its nearest known one, in scaled features; None where all that were drawn are known."""
-    pool = _new(domain.drawn(rng, _DRAWN, fixed), history)
+def most_remote(domain: Domain, history: History, rng: np.random.Generator, fixed: Fixed) -> Point | None:
+    """Of a few drawn points the one farthest from its nearest known one, in scaled features.
+
+    Only a few, because the farthest of many are the corners of the space, seldom good ones.
+
+    Returns:
+        None where every point that was looked at is known.
+    """
+    pool = domain.drawn(rng, _SPREAD, fixed)
     known = points_of([*history.finished, *history.failed, *history.pending], domain)[1]
     if not pool:
         return None
+    order = rng.permutation(len(pool))
     if not known:
-        return pool[int(rng.integers(len(pool)))]
+        return _first_new(pool, order, history)
     scaling = Scaling.of(_features([*pool, *known]))
     at = scaling(_features(pool))
     distance = np.full(len(pool), np.inf)
     for seen in scaling(_features(known)):
         distance = np.minimum(distance, np.abs(at - seen).sum(axis=1))
-    return pool[int(np.argmax(distance))]
+    few, others = order[:_SPREAD], order[_SPREAD:]
+    return _first_new(pool, np.concatenate([few[np.argsort(-distance[few])], others]), history)
 
 
 def most_improving(
@@ -68,17 +76,17 @@ def most_improving(
     best = nondominated(reference.scaled(history.rows[rows]))
     front = [point for point, on in zip(trained, best, strict=True) if on]
     near = domain.changed(rng, front, -(-_NEAR_FRONT // len(front)), fixed)
-    pool = _new([*domain.drawn(rng, _DRAWN, fixed), *near], history)
+    pool = [*domain.drawn(rng, _DRAWN, fixed), *near]
     if not pool:
         return None
     beliefs = _believe(domain, history, reference, rng, (rows, trained), pool, per_second)
     scores = beliefs.scores(pool)
     top = [pool[i] for i in np.argsort(-scores, kind="stable")[:_BEST]]
-    nearer = _new(domain.changed(rng, top, _NEAR_BEST // _BEST, fixed), history)
+    nearer = domain.changed(rng, top, _NEAR_BEST // _BEST, fixed)
     if nearer:
         pool, scores = [*pool, *nearer], np.concatenate([scores, beliefs.scores(nearer)])
-    winner = int(np.argmax(scores))
-    return pool[winner] if np.isfinite(scores[winner]) else None
+    hopeful = int(np.isfinite(scores).sum())
+    return _first_new(pool, np.argsort(-scores, kind="stable")[:hopeful], history)
 
 
 @dataclass(frozen=True)
@@ -154,10 +162,6 @@ def _features(points: Sequence[Point]) -> Array:
     return np.array([point.features for point in points])
 
 
-def _new(points: Sequence[Point], history: History) -> list[Point]:
-    """Points that are not known, each network once, in order."""
-    found: dict[str, Point] = {}
-    for point in points:
-        if point.identity not in history.taken:
-            found.setdefault(point.identity, point)
-    return list(found.values())
+def _first_new(points: Sequence[Point], order: npt.NDArray[np.intp], history: History) -> Point | None:
+    """The first point in this order that is not known yet."""
+    return next((points[i] for i in order if points[i].identity not in history.taken), None)
