@@ -12,8 +12,9 @@ from pathlib import Path
 import optuna
 from optuna.storages import BaseStorage
 
+from aero_search.search.lock import WorkerLock
 from aero_search.search.spec import SamplerSpec, SearchSpec
-from aero_search.search.study import Claim, Study, WorkerLock
+from aero_search.search.study import Claim, Study
 from benchmarks.tasks import OBJECTIVE, Task
 
 optuna.logging.set_verbosity(optuna.logging.ERROR)

@@ -230,8 +230,8 @@ class Table(Task):
 
     Columns: `choice.NAME` for every parameter of the space (empty where it does not count), `architecture`
     (JSON), `lr`, `seed`, `verdict`, `perplexity` (empty when diverged), `seconds`, `curve` (JSON:
-    [[step, perplexity], ...]), and the objective's costs. Of several seeds the lowest is the one a search meets. What is not in the table cannot
-    be built.
+    [[step, perplexity], ...]), and the objective's costs. Of several seeds the lowest is the one a search meets.
+    What is not in the table cannot be built.
 
     Args:
         path: of the CSV.

@@ -8,6 +8,7 @@ parameter that this cannot follow, such as one that adds a field, goes through H
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
@@ -18,16 +19,22 @@ from hydra.core.override_parser.types import QuotedString
 from aero_search.config.architecture import GROUPS, read_architecture
 from aero_search.schema import from_mapping
 from aero_search.search.candidate import Candidate, make_candidate
-from aero_search.space import Assignment, Value, override
 from aero_search.training.recipe import Recipe
 
 # What a candidate is made from.
 _READ = (*GROUPS, "recipe")
 _Groups = Mapping[str, Any]
 
+_INTEGER = re.compile(r"-?(0|[1-9]\d*)")
+_REAL = re.compile(r"-?\d+\.\d+(e[+-]?\d+)?|-?\d+e[+-]?\d+")
+_WORD = re.compile(r"[A-Za-z_]\w*")
+_PLAIN_LIST = re.compile(r"\[[\w.+-]+(,[\w.+-]+)*\]")
+# Words that stand for something else than themselves.
+_SPECIAL = ("null", "true", "false", "nan", "inf")
+
 
 class QuickCompose:
-    """Composes assignments into candidates without their configs.
+    """Composes overrides into candidates without their configs.
 
     Args:
         compose: from overrides to the groups that Hydra composes, as plain data, interpolations unresolved.
@@ -49,21 +56,26 @@ class QuickCompose:
         self._whole = whole
         self._fingerprint = fingerprint
 
-    def __call__(self, assignment: Assignment) -> Candidate:
-        """The candidate that Hydra composes from the same assignment.
+    def __call__(self, overrides: Sequence[str]) -> Candidate:
+        """The candidate that Hydra composes from the same overrides.
 
         Raises:
             RequestError: it cannot be built, in one sentence.
         """
-        overrides = tuple(override(name, value) for name, value in assignment.items())
-        options = [o for o, name in zip(overrides, assignment, strict=True) if self._is_group(name)]
+        options: list[str] = []
+        fields: list[tuple[str, str]] = []
+        for override in overrides:
+            name, _, text = override.partition("=")
+            if self._is_group(name):
+                options.append(override)
+            else:
+                fields.append((name, text))
         merged = self._merged(tuple(options))
         groups = dict(merged or {})
-        fields = {name: value for name, value in assignment.items() if not self._is_group(name)}
-        if merged is None or not all(_set(groups, name.split("."), value) for name, value in fields.items()):
+        if merged is None or not all(_set(groups, name.split("."), text) for name, text in fields):
             return self._whole(overrides)
         recipe = from_mapping(Recipe, groups.get("recipe"), "recipe")
-        return make_candidate(read_architecture(groups), recipe, self._fingerprint, overrides)
+        return make_candidate(read_architecture(groups), recipe, self._fingerprint, tuple(overrides))
 
     def _merge(self, options: tuple[str, ...]) -> _Groups | None:
         """The groups under these options; None where an interpolation makes values depend on each other."""
@@ -93,7 +105,7 @@ def _depends(data: Any) -> bool:
     return isinstance(data, str) and ("${" in data or data == "???")
 
 
-def _set(data: dict[str, Any], path: Sequence[str], value: Value) -> bool:
+def _set(data: dict[str, Any], path: Sequence[str], text: str) -> bool:
     """Set an existing field in place, copying the mappings on the way; False where there is no such field."""
     for name in path[:-1]:
         inner = data.get(name)
@@ -103,12 +115,24 @@ def _set(data: dict[str, Any], path: Sequence[str], value: Value) -> bool:
         data = data[name]
     if path[-1] not in data:
         return False
-    data[path[-1]] = _parsed(value) if isinstance(value, str) else value
+    data[path[-1]] = _parsed(text)
     return True
 
 
-@lru_cache(maxsize=4096)
 def _parsed(text: str) -> Any:
-    """What Hydra reads a text as: `[0,2]` is a list, `3` a number."""
+    """What Hydra reads a text as: `[0,2]` is a list, `3` a number. Plain words, numbers and lists go fast."""
+    if _PLAIN_LIST.fullmatch(text):
+        return [_parsed(item) for item in text[1:-1].split(",")]
+    if _INTEGER.fullmatch(text):
+        return int(text)
+    if _REAL.fullmatch(text):
+        return float(text)
+    if _WORD.fullmatch(text) and text.lower() not in _SPECIAL:
+        return text
+    return _parsed_by_hydra(text)
+
+
+@lru_cache(maxsize=4096)
+def _parsed_by_hydra(text: str) -> Any:
     value = OverridesParser.create().parse_override(f"value={text}").value()
     return value.text if isinstance(value, QuotedString) else value

@@ -42,7 +42,7 @@ class Compose:
     fingerprint: str
 
     def quick(self) -> QuickCompose:
-        """Composes assignments of a search, without their configs."""
+        """Composes the overrides of a search, without their configs."""
 
         def groups(overrides: Sequence[str]) -> Mapping[str, Any]:
             cfg = self.loader.load_sweep_config(self.master, [*self.fixed, *overrides])

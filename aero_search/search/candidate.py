@@ -11,7 +11,6 @@ from typing import Any, Protocol, runtime_checkable
 
 from aero_search.architecture import Architecture, canonical, key, notation
 from aero_search.schema import to_mapping
-from aero_search.space import Assignment
 from aero_search.training.recipe import Recipe
 
 IDENTITY_LENGTH = 12
@@ -63,10 +62,10 @@ def make_candidate(
 
 @runtime_checkable
 class QuickComposer(Protocol):
-    """Composes overrides into a candidate, and can also do so for thousands of assignments a second."""
+    """Composes overrides into a candidate, and can also do so thousands of times a second."""
 
     def __call__(self, overrides: Sequence[str]) -> Candidate:
         """The candidate with the config that trains it."""
 
-    def quick(self) -> Callable[[Assignment], Candidate]:
+    def quick(self) -> Callable[[Sequence[str]], Candidate]:
         """A composer of the same candidates without their configs; it may keep a cache, so hold on to it."""

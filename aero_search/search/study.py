@@ -6,7 +6,6 @@ under a lock, so that a budget is never overdrawn and no two workers train the s
 
 from __future__ import annotations
 
-import uuid
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -15,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import optuna
-from filelock import FileLock, Timeout
+from filelock import FileLock
 from optuna.trial import FrozenTrial, TrialState
 
 from aero_search.architecture import Architecture
@@ -23,6 +22,7 @@ from aero_search.errors import RequestError
 from aero_search.schema import from_mapping, to_mapping
 from aero_search.search.candidate import Candidate
 from aero_search.search.known_cost.domain import Domain, make_domain
+from aero_search.search.lock import WorkerLock, is_held
 from aero_search.search.objective import PERPLEXITY, Objective
 from aero_search.search.record import Record, State
 from aero_search.search.samplers import make_sampler
@@ -44,23 +44,6 @@ class Claim:
     trial: optuna.Trial
     candidate: Candidate
     folder: Path
-
-
-class WorkerLock:
-    """Held as long as a worker lives; the kernel lets go of it however the worker dies."""
-
-    def __init__(self, folder: Path) -> None:
-        self.name = uuid.uuid4().hex[:12]
-        folder.mkdir(parents=True, exist_ok=True)
-        self._lock = FileLock(folder / f"{self.name}.lock")
-
-    def __enter__(self) -> WorkerLock:
-        self._lock.acquire()
-        return self
-
-    def __exit__(self, *exc_info: object) -> None:
-        self._lock.release()
-        Path(self._lock.lock_file).unlink(missing_ok=True)
 
 
 class Study:
@@ -238,16 +221,7 @@ class Study:
         self.study.tell(number, state=TrialState.FAIL)
 
     def _alive(self, trial: FrozenTrial) -> bool:
-        path = self.folder / "workers" / f"{trial.user_attrs.get('worker', 'none')}.lock"
-        if not path.exists():
-            return False
-        try:
-            with FileLock(path).acquire(timeout=0):
-                pass
-        except Timeout:
-            return True
-        path.unlink(missing_ok=True)
-        return False
+        return is_held(self.folder / "workers", trial.user_attrs.get("worker", "none"))
 
     def _twin(self, identity: str) -> FrozenTrial | None:
         for trial in self._trials():

@@ -15,11 +15,12 @@ from aero_search.architecture import Architecture
 from aero_search.cost import Network, Protocol
 from aero_search.data.corpus import Corpus
 from aero_search.search.candidate import Candidate
+from aero_search.search.lock import WorkerLock
 from aero_search.search.objective import Objective, known_costs, known_costs_of_many
 from aero_search.search.run import train_candidate
 from aero_search.search.spec import SearchSpec
 from aero_search.search.store import load_study
-from aero_search.search.study import Claim, Study, WorkerLock
+from aero_search.search.study import Claim, Study
 from aero_search.space import Space
 from aero_search.tracking.spec import TrackingSpec
 from aero_search.tracking.tracker import Tracker

@@ -4,7 +4,7 @@ A parameter is named after the override it sets, so a space can vary whatever th
 """
 
 from aero_search.space.parameter import Assignment, Categorical, Integer, Parameter, Real, Suggest, Value
-from aero_search.space.space import Space, load_space, override
+from aero_search.space.space import Space, load_space
 
 __all__ = [
     "Assignment",
@@ -16,5 +16,4 @@ __all__ = [
     "Suggest",
     "Value",
     "load_space",
-    "override",
 ]

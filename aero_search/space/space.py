@@ -71,7 +71,7 @@ class Space:
 
     def overrides(self, assignment: Assignment) -> list[str]:
         """The Hydra overrides that an assignment means, in the space's order."""
-        return [override(p.name, assignment[p.name]) for p in self.parameters if p.name in assignment]
+        return [f"{p.name}={_text(assignment[p.name])}" for p in self.parameters if p.name in assignment]
 
     def with_parameters(self, *parameters: Parameter) -> Space:
         """The same space with these parameters put in the place of those of the same name, or added.
@@ -184,8 +184,7 @@ def _plain(value: Any) -> Value:
     raise RequestError(f"{value!r} in a space must be a number, a text, true, false or null")
 
 
-def override(name: str, value: Value) -> str:
-    """The Hydra override that gives a parameter its value."""
+def _text(value: Value) -> str:
     if value is None:
-        return f"{name}=null"
-    return f"{name}={str(value).lower() if isinstance(value, bool) else value}"
+        return "null"
+    return str(value).lower() if isinstance(value, bool) else str(value)

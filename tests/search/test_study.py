@@ -9,8 +9,9 @@ import pytest
 from optuna.trial import TrialState
 
 from aero_search.search.front import build_front
+from aero_search.search.lock import WorkerLock
 from aero_search.search.pareto import Reference
-from aero_search.search.study import Claim, Study, WorkerLock
+from aero_search.search.study import Claim, Study
 from aero_search.space import Categorical, Space
 from tests.search.fakes import SPACE, compose, open_study, spec, trained
 

@@ -126,12 +126,12 @@ def make_domain(
     costs_of_many: Callable[[Sequence[Architecture]], Sequence[Mapping[str, float]]],
 ) -> Domain:
     """The domain of a study: what its workers compose and price."""
+    quick = compose.quick() if isinstance(compose, QuickComposer) else compose
 
     def decode(assignment: Assignment) -> Candidate:
-        return compose(space.overrides(assignment))
+        return quick(space.overrides(assignment))
 
     def price(architectures: Sequence[Architecture]) -> list[list[float]]:
         return [[costs[metric] for metric in objective.costs] for costs in costs_of_many(architectures)]
 
-    quick = compose.quick() if isinstance(compose, QuickComposer) else decode
-    return Domain(space, quick, price, len(objective.costs))
+    return Domain(space, decode, price, len(objective.costs))

@@ -107,7 +107,9 @@ class _Stored:
     def suggest_int(self, name: str, low: int, high: int, *, step: int = 1, log: bool = False) -> int:
         return int(_number(self._params[name], name))
 
-    def suggest_float(self, name: str, low: float, high: float, *, log: bool = False) -> float:
+    def suggest_float(
+        self, name: str, low: float, high: float, *, step: float | None = None, log: bool = False
+    ) -> float:
         return float(_number(self._params[name], name))
 
 
@@ -127,10 +129,13 @@ class _Drawn:
         raw = self._drawn(name, low - step / 2, high + step / 2, log)
         return min(max(low + step * round((raw - low) / step), low), low + (high - low) // step * step)
 
-    def suggest_float(self, name: str, low: float, high: float, *, log: bool = False) -> float:
+    def suggest_float(
+        self, name: str, low: float, high: float, *, step: float | None = None, log: bool = False
+    ) -> float:
         if name in self._fixed:
             return float(_number(self._fixed[name], name))
-        return self._drawn(name, low, high, log)
+        drawn = self._drawn(name, low, high, log)
+        return drawn if step is None else min(low + step * round((drawn - low) / step), high)
 
     def _drawn(self, name: str, low: float, high: float, log: bool) -> float:
         if log:
@@ -172,6 +177,8 @@ class _Recorder:
         self.found[name] = IntDistribution(low, high, log=log, step=step)
         return low
 
-    def suggest_float(self, name: str, low: float, high: float, *, log: bool = False) -> float:
-        self.found[name] = FloatDistribution(low, high, log=log)
+    def suggest_float(
+        self, name: str, low: float, high: float, *, step: float | None = None, log: bool = False
+    ) -> float:
+        self.found[name] = FloatDistribution(low, high, log=log, step=step)
         return low
