@@ -17,7 +17,17 @@ def _own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_the_commands_are_frozen() -> None:
-    assert list(COMMANDS) == ["search", "train", "cost", "front", "export", "calibrate", "ui", "doctor"]
+    assert list(COMMANDS) == [
+        "search",
+        "train",
+        "ablate",
+        "cost",
+        "front",
+        "export",
+        "calibrate",
+        "ui",
+        "doctor",
+    ]
 
 
 def test_help_lists_every_command(capsys: pytest.CaptureFixture[str]) -> None:
@@ -33,7 +43,7 @@ BAD = {
     "cost activation=geluu": r"did you mean 'gelu'",
     "cost model=gpt2_small model.d_model=770": r"model.d_model=770 is not a multiple of model.n_head=12: .*768",
     "cost model=gpt2_small ffn.layers=99": r"ffn.layers=99 must lie between 0 and model.n_layer=12",
-    "cost ffn.layers=some": r"ffn.layers=some must be all, a number of layers or a list",
+    "cost ffn.layers=some": r"ffn.layers=some must be all, a number of layers, a share or a list",
     "cost ffn.layers=[0,7]": r"names layer 7, but model.n_layer=4 has only 0 to 3",
     "cost model.seq_len=-1": r"model.seq_len=-1 must be at least 1",
     "cost model.n_layer=many": r"model.n_layer=many must be a whole number",

@@ -11,7 +11,7 @@ from aero_search.architecture.spec import Activation, Family, FeedForward, Norm
 from aero_search.errors import RequestError
 from aero_search.schema import from_mapping
 
-LayerSet = str | int | tuple[int, ...]
+LayerSet = str | int | float | tuple[int, ...]
 GROUPS = ("model", "norm", "activation", "ffn", "stabilizer", "attention", "regularizer")
 
 
@@ -99,7 +99,9 @@ def read_architecture(groups: Mapping[str, Any]) -> Architecture:
 
 
 def layer_set(field: str, value: LayerSet, n_layer: int) -> frozenset[int]:
-    """Which layers a setting applies to: `all`, a number k (the first k) or a list counted from 0.
+    """Which layers a setting applies to: `all`, a number k (the first k), a list counted from 0, or a share.
+
+    A share such as 0.5 is that part of the layers, rounded, the first ones: it means the same at every depth.
 
     Raises:
         RequestError: a layer does not exist, with the range that does.
@@ -107,7 +109,13 @@ def layer_set(field: str, value: LayerSet, n_layer: int) -> frozenset[int]:
     if value == "all":
         return frozenset(range(n_layer))
     if isinstance(value, str):
-        raise RequestError(f"{field}={value} must be all, a number of layers or a list such as [0,2]")
+        raise RequestError(
+            f"{field}={value} must be all, a number of layers, a share or a list such as [0,2]"
+        )
+    if isinstance(value, float):
+        if not 0 < value <= 1:
+            raise RequestError(f"{field}={value:g} is a share of the layers and must lie between 0 and 1")
+        return frozenset(range(round(value * n_layer)))
     if isinstance(value, int):
         if not 0 <= value <= n_layer:
             raise RequestError(

@@ -20,6 +20,7 @@ from aero_search.search.objective import Objective
 from aero_search.search.spec import SearchSpec
 from aero_search.space import Space, load_space
 from aero_search.tracking.spec import TrackingSpec
+from aero_search.training.compute import Compute
 from aero_search.training.recipe import Recipe
 
 T = TypeVar("T")
@@ -43,7 +44,7 @@ class _Shared:
 
 
 _SHARED = ("output_dir", "format", "space", "study")
-_CORE = ("data", "recipe", "objective", "protocol", "network", "search", "tracking")
+_CORE = ("data", "recipe", "compute", "objective", "protocol", "network", "search", "tracking")
 
 
 class Request:
@@ -95,6 +96,10 @@ class Request:
     @cached_property
     def recipe(self) -> Recipe:
         return self._group(Recipe, "recipe")
+
+    @cached_property
+    def compute(self) -> Compute:
+        return self._group(Compute, "compute")
 
     @cached_property
     def objective(self) -> Objective:

@@ -21,6 +21,7 @@ from aero_search.search.conductor import Conductor
 from aero_search.search.front import Front
 from aero_search.search.objective import baseline_costs
 from aero_search.search.pareto import Reference
+from aero_search.search.record import Record
 from aero_search.search.settings import study_settings
 from aero_search.search.study import Study
 from aero_search.search.worker import Plan
@@ -46,6 +47,7 @@ def make_conductor(
     name: str,
     only_queued: bool,
     command: str,
+    follow_up: Callable[[Sequence[Record]], Sequence[Assignment]] | None = None,
 ) -> Conductor:
     """Prepare the corpus and put together everything a study needs.
 
@@ -53,7 +55,8 @@ def make_conductor(
         RequestError: some part of the request is wrong.
     """
     # Every part is validated before the corpus takes its time.
-    architecture, _ = request.architecture, request.recipe
+    architecture, compute = request.architecture, request.compute
+    compute.check(request.recipe)
     objective, protocol, network = request.objective, request.protocol, request.network
     search, tracking = request.search, request.tracking
     output_dir = writable(request.output_dir.resolve())
@@ -69,6 +72,7 @@ def make_conductor(
         tracking=tracking,
         corpus_folder=corpus.folder,
         only_queued=only_queued,
+        compute=compute,
     )
     base = {group: request.composed[group] for group in _BASE_GROUPS}
     return Conductor(
@@ -77,6 +81,7 @@ def make_conductor(
         start=start,
         reference=baseline_reference(request, perplexity(corpus_unigram_loss(corpus))),
         command=command,
+        follow_up=follow_up,
     )
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import shlex
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from hydra.core.config_loader import ConfigLoader
@@ -20,16 +20,19 @@ from hydra.core.plugins import Plugins
 from hydra.types import HydraContext
 from omegaconf import DictConfig, OmegaConf, open_dict
 
+from aero_search.config.ablation import LadderCompose, LadderSweep
 from aero_search.config.app import read_request
 from aero_search.config.quick import QuickCompose
 from aero_search.config.request import Request
 from aero_search.config.study import finish_study, make_conductor, watch_study
 from aero_search.config.sweeps import fixed_parameter, grid, swept_parameter
-from aero_search.errors import RequestError
+from aero_search.errors import RequestError, nearest
 from aero_search.search.candidate import Candidate, make_candidate
 from aero_search.search.conductor import WorkerDiedError
 from aero_search.search.worker import Worker
 from aero_search.space import Categorical, Parameter, Space
+
+STRATEGIES = ("search", "grid", "ladder")
 
 
 @dataclass(frozen=True)
@@ -82,15 +85,16 @@ class StudySweep:
     """One sweep; see the module's docstring.
 
     Args:
-        strategy: `search` lets the sampler propose; `grid` trains every combination of the sweep.
+        strategy: `search` lets the sampler propose; `grid` trains every combination of the sweep; `ladder`
+            trains the rows of `ladder=`.
 
     Raises:
         RequestError: no such strategy.
     """
 
     def __init__(self, strategy: str, hydra_context: HydraContext, config: DictConfig) -> None:
-        if strategy not in ("search", "grid"):
-            raise RequestError(f"hydra.sweeper.strategy={strategy} must be search or grid")
+        if strategy not in STRATEGIES:
+            raise RequestError(f"hydra.sweeper.strategy={strategy} is none: {nearest(strategy, STRATEGIES)}")
         self.strategy = strategy
         self.config = config
         self.hydra_context = hydra_context
@@ -100,6 +104,9 @@ class StudySweep:
         """Run the study that the arguments and the configuration describe."""
         parsed = OverridesParser.create(self.hydra_context.config_loader).parse_overrides(arguments)
         request = read_request(_without_hydra(self.config), arguments)
+        if self.strategy == "ladder":
+            self._climb(request, arguments, parsed)
+            return None
         space, queued = self._space(request, parsed)
         names = {parameter.name for parameter in space.parameters}
         fixed = tuple(str(o.input_line) for o in parsed if o.get_key_element().lstrip("+~") not in names)
@@ -117,6 +124,17 @@ class StudySweep:
         front = conductor.run(study, compose, self._launch, watch_study(conductor))
         finish_study(conductor, study, front)
         return None
+
+    def _climb(self, request: Request, arguments: Sequence[str], parsed: Sequence[Override]) -> None:
+        """Train the request's ladder and write its table."""
+        ladder = LadderSweep(request, [str(o.input_line) for o in parsed if o.is_sweep_override()])
+        fixed = tuple(str(o.input_line) for o in parsed)
+        compose = Compose(self.hydra_context.config_loader, self.config, fixed, "")
+        conductor = ladder.conductor(compose, self._command(arguments))
+        study = conductor.prepare()
+        compose = replace(compose, fingerprint=str(conductor.settings["corpus fingerprint"]))
+        conductor.run(study, LadderCompose(compose, ladder.overrides), self._launch, watch_study(conductor))
+        ladder.finish(conductor, study)
 
     def _space(
         self, request: Request, parsed: Sequence[Override]
@@ -143,7 +161,7 @@ class StudySweep:
         return "sweep-" + hashlib.sha256(" ".join(sorted(arguments)).encode()).hexdigest()[:8]
 
     def _command(self, arguments: Sequence[str]) -> str:
-        command = ["train", "--multirun"] if self.strategy == "grid" else ["search"]
+        command = {"grid": ["train", "--multirun"], "ladder": ["ablate"]}.get(self.strategy, ["search"])
         launcher = [o for o in self.config.hydra.overrides.hydra if "launcher" in o]
         return shlex.join(["aero-search", *command, *arguments, *launcher])
 

@@ -81,6 +81,7 @@ def _metrics(choice: Choice, result: Result) -> dict[str, Any]:
         "validation_loss_nats": result.validation_loss,
         "parameters": result.parameters,
         "entropy_nats_by_layer_and_head": to_mapping(result.entropy),
+        "entropy_health": to_mapping(result.health),
         "curve": to_mapping(result.curve),
         "baseline": {"notation": BASELINE, "perplexity": front.baseline_perplexity, **front.baseline},
         "savings_against_baseline": {metric: front.saving(record, metric) for metric in front.baseline},

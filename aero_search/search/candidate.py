@@ -35,7 +35,10 @@ class Candidate:
 
     @cached_property
     def identity(self) -> str:
-        """Equal for two candidates exactly when their trainings are the same to the last bit."""
+        """Equal for two candidates exactly when their trainings are the same to the last bit on the same machine.
+
+        Devices and threads do not enter: they change nothing but the order of summation.
+        """
         said = {
             "architecture": key(self.architecture),
             "recipe": to_mapping(self.recipe),

@@ -38,6 +38,7 @@ class Conductor:
         start: points to try first.
         reference: of the hypervolume.
         command: the line that repeats or resumes the study.
+        follow_up: the points to queue when the queue is empty, from what is trained; none end the study.
     """
 
     plan: Plan
@@ -45,6 +46,7 @@ class Conductor:
     start: Sequence[Assignment]
     reference: Reference
     command: str
+    follow_up: Callable[[Sequence[Record]], Sequence[Assignment]] | None = None
 
     def prepare(self) -> Study:
         """Create the study, or check that it is the one to resume, and settle what a killed run left open.
@@ -119,7 +121,7 @@ class Conductor:
         spec, only_queued = self.plan.search, self.plan.only_queued
         deaths = 0
         study.give_back_orphans()
-        while left := study.left(spec, only_queued):
+        while left := study.left(spec, only_queued) or self._follow_up(study):
             try:
                 launch(worker, min(spec.workers, left))
             except WorkerDiedError as death:
@@ -130,6 +132,13 @@ class Conductor:
                     ) from death
             # What a dead worker held counts as left again, also where it was the last of the budget.
             study.give_back_orphans()
+
+    def _follow_up(self, study: Study) -> int:
+        """Queue what follows from the trained candidates; returns how many are now to be claimed."""
+        if self.follow_up is None:
+            return 0
+        study.enqueue(self.follow_up(study.records()))
+        return study.left(self.plan.search, self.plan.only_queued)
 
     def _parent_run(self, study: Study, tracker: Tracker) -> str:
         known: str = study.study.user_attrs.get("run", "")

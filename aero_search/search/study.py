@@ -79,9 +79,12 @@ class Study:
         return self.study.study_name
 
     def enqueue(self, assignments: Sequence[Mapping[str, Any]]) -> None:
-        """Let these points be tried first; those already known are skipped."""
+        """Let these points be tried first; those already known are skipped, but for what was given up."""
+        known = [_point(t) for t in self._trials() if t.state != TrialState.FAIL or "invalid" in t.user_attrs]
         for assignment in assignments:
-            self.study.enqueue_trial(dict(assignment), skip_if_exists=True)
+            if dict(assignment) not in known:
+                self.study.enqueue_trial(dict(assignment))
+                known.append(dict(assignment))
 
     def claim(
         self,
@@ -276,6 +279,12 @@ class Study:
             # It cannot change any more, and thousands take seconds to read.
             self._records[trial.number] = record
         return record
+
+
+def _point(trial: FrozenTrial) -> dict[str, Any]:
+    """What a trial was asked for: what it was queued with, or else what it has drawn."""
+    queued: dict[str, Any] = trial.system_attrs.get("fixed_params", {})
+    return dict(queued or trial.params)
 
 
 def _asked(trial: FrozenTrial) -> bool:

@@ -6,7 +6,7 @@ import os
 import socket
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import optuna
@@ -24,6 +24,7 @@ from aero_search.search.study import Claim, Study
 from aero_search.space import Space
 from aero_search.tracking.spec import TrackingSpec
 from aero_search.tracking.tracker import Tracker
+from aero_search.training.compute import Compute
 from aero_search.training.progress import ProgressFile
 from aero_search.training.result import Result
 
@@ -37,6 +38,7 @@ class Plan:
         output_dir: absolute; the databases and the study's folder lie under it.
         only_queued: train the queued points and propose none (a plain sweep).
         corpus_folder: the prepared corpus.
+        compute: the devices of each worker.
     """
 
     name: str
@@ -49,6 +51,7 @@ class Plan:
     tracking: TrackingSpec
     corpus_folder: Path
     only_queued: bool = False
+    compute: Compute = field(default_factory=Compute)
 
     @property
     def folder(self) -> Path:
@@ -113,8 +116,15 @@ class Worker:
         claim.folder.mkdir(parents=True, exist_ok=True)
         progress = ProgressFile(claim.folder, candidate.notation, candidate.recipe.steps)
         corpus = Corpus.open(self.plan.corpus_folder)
-        threads = self.plan.search.threads
-        return train_candidate(candidate, corpus, claim.folder, tracked, (progress,), threads)
+        return train_candidate(
+            candidate,
+            corpus,
+            claim.folder,
+            tracked,
+            (progress,),
+            self.plan.search.threads,
+            self.plan.compute,
+        )
 
     def _stop_with_parent(self) -> None:
         if os.getpid() == self.parent_process or socket.gethostname() != self.parent_host:

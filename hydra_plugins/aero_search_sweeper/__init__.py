@@ -17,7 +17,8 @@ class SweeperConfig:
     """hydra/sweeper=aero_search.
 
     Attributes:
-        strategy: `search` lets the sampler propose; `grid` trains every combination of the sweep.
+        strategy: `search` lets the sampler propose; `grid` trains every combination of the sweep;
+            `ladder` trains the rows of `ladder=`.
     """
 
     _target_: str = "hydra_plugins.aero_search_sweeper.AeroSweeper"

@@ -18,11 +18,22 @@ from aero_search.config.app import read_request
 from aero_search.config.paths import conf_dir, search_spaces_dir
 from aero_search.config.request import Request
 
-PARTS = ("architecture", "data", "recipe", "objective", "protocol", "network", "search", "tracking")
+PARTS = (
+    "architecture",
+    "data",
+    "recipe",
+    "compute",
+    "objective",
+    "protocol",
+    "network",
+    "search",
+    "tracking",
+)
 # Options that ask for something of the user's own before they are whole.
 NEEDS = {
     "data/text_folder": ["data.path=."],
     "data/tokenized": ["data.path=."],
+    "data/languini": ["data.path=."],
     "network/custom": ["network.bandwidth_mbps=300", "network.rtt_ms=20"],
 }
 NOTATION = {

@@ -10,8 +10,7 @@ from __future__ import annotations
 
 import functools
 import math
-from dataclasses import fields
-from typing import get_args
+from typing import Literal, get_args, get_origin, get_type_hints
 
 import numpy as np
 import numpy.typing as npt
@@ -31,8 +30,13 @@ _FAMILIES = get_args(Family)
 _STABILIZERS = ("scaled", "weight_norm", "spectral_norm")
 # What the targets of a reparametrization name: qk, qkv or qkvo, and the feed-forward.
 _TARGETS = ("qk", "qkv", "qkvo", "ffn")
-_SEEDS = ("seed", "data_seed")
 _LOGARITHMIC = ("steps", "batch_size", "lr", "accumulate", "eps", "init_std")
+# What of a recipe is described, and its choices where it is a choice: everything but its seeds.
+_RECIPE = {
+    name: get_args(hint) if get_origin(hint) is Literal else ()
+    for name, hint in get_type_hints(Recipe).items()
+    if name not in ("seed", "data_seed")
+}
 
 
 def features(candidate: Candidate) -> Array:
@@ -111,16 +115,14 @@ def _whole(a: Architecture) -> list[float]:
 
 def _recipe(recipe: Recipe, a: Architecture) -> list[float]:
     values: list[float] = []
-    for field in fields(Recipe):
-        value = getattr(recipe, field.name)
-        if field.name in _SEEDS:
-            continue
-        if field.name == "init_std" and value is None:
+    for name, choices in _RECIPE.items():
+        value = getattr(recipe, name)
+        if name == "init_std" and value is None:
             value = 0.02 * math.sqrt(768 / a.d_model)  # what null stands for
-        if field.name == "schedule":
-            values.append(value == "cosine")
-        elif field.name == "precision":
-            values += [value.startswith("bf16"), value.startswith("16")]
+        if choices:
+            values += [value == choice for choice in choices[1:]]
+        elif name in _LOGARITHMIC:
+            values.append(math.log(max(value, 1e-30)))
         else:
-            values.append(math.log(max(value, 1e-30)) if field.name in _LOGARITHMIC else float(value))
+            values.append(float(value or 0))
     return values
