@@ -4,8 +4,8 @@ The searches run on the study's own claims and tells (benchmarks/simulator.py), 
 synthetic task until there is a table of real ones, then in that (`table=`). Every finished search is kept under
 outputs/benchmarks/samplers/, so the command goes on where it was stopped.
 
-    OMP_NUM_THREADS=1 python -m benchmarks.samplers [n_trials=50] [cheap_trials=150] [workers=1] [seeds=20] [slow_seeds=2]
-        [only=known_cost,tpe] [table=FILE.csv space=FILE.yaml unigram=PERPLEXITY] [output=benchmarks/results]
+    OMP_NUM_THREADS=1 python -m benchmarks.samplers [n_trials=50] [cheap_trials=150] [workers=1] [seeds=20]
+        [slow_seeds=2] [only=known_cost,tpe] [table=FILE.csv space=FILE.yaml unigram=PERPLEXITY] [output=FOLDER]
 """
 
 from __future__ import annotations
