@@ -142,12 +142,14 @@ def _believe(
         surface = surface.believing(at)
     shares = reference.scaled(metrics)
     ended = np.vstack([x, scaling(_features(failed))]) if failed else x
+    # Mixed, because hyperparameters are fitted on the first of them and need both kinds.
+    mixed = rng.permutation(len(ended))
     return _Beliefs(
         scaling=scaling,
         reference=reference,
         surface=surface,
         boxes=decompose(shares[nondominated(shares)], np.ones(shares.shape[1])),
-        chance=Chance(ended, np.arange(len(ended)) < len(x)),
+        chance=Chance(ended[mixed], mixed < len(x)),
         seconds=_seconds(x, [history.finished[i] for i in rows]) if per_second else None,
     )
 

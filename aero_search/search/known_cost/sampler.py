@@ -100,4 +100,4 @@ def _reference(study: optuna.Study, history: History) -> Reference:
     if said is not None:
         return Reference(said["unigram_perplexity"], said["costs"])
     worst = history.rows.max(axis=0, initial=0.0) if history.finished else np.ones(len(study.directions))
-    return Reference(max(1.1 * worst[0], 2.0), {str(i): cost for i, cost in enumerate(worst[1:])})
+    return Reference(max(1.1 * worst[0], 2.0), {str(i): cost or 1.0 for i, cost in enumerate(worst[1:])})

@@ -102,7 +102,7 @@ def test_constant_perplexities_and_no_reference_are_survived() -> None:
     at = domain()
     for _ in range(8):
         trial, _ = ask(study, at)
-        study.tell(trial, [50.0, 3.0, 3.0])
+        study.tell(trial, [50.0, 3.0, 0.0])
 
 
 def test_what_is_queued_keeps_its_values() -> None:
