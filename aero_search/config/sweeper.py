@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -25,6 +25,7 @@ from aero_search.config.builder import Builder
 from aero_search.config.launch import launch_workers
 from aero_search.config.paths import search_spaces_dir
 from aero_search.config.planning import plan_search
+from aero_search.config.quick import QuickCompose
 from aero_search.config.request import Request
 from aero_search.config.study import finish_study, make_conductor, watch_study
 from aero_search.config.sweeps import fixed_parameter, grid, swept_parameter
@@ -44,6 +45,19 @@ class Compose:
     master: DictConfig
     fixed: tuple[str, ...]
     fingerprint: str
+
+    def quick(self) -> QuickCompose:
+        """Composes the overrides of a search, without their configs."""
+
+        def groups(overrides: Sequence[str]) -> Mapping[str, Any]:
+            cfg = self.loader.load_sweep_config(self.master, [*self.fixed, *overrides])
+            plain: Mapping[str, Any] = OmegaConf.to_container(_without_hydra(cfg))  # type: ignore[assignment]
+            return plain
+
+        def is_group(name: str) -> bool:
+            return bool(self.loader.get_group_options(name))
+
+        return QuickCompose(groups, is_group, self, self.fingerprint)
 
     def __call__(self, overrides: Sequence[str]) -> Candidate:
         cfg = self.loader.load_sweep_config(self.master, [*self.fixed, *overrides])

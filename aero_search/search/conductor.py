@@ -58,7 +58,7 @@ class Conductor:
         plan = self.plan
         storage = open_storage(plan.output_dir)
         created = create_study(storage, plan.name, plan.objective.metrics)
-        study = Study(created, plan.objective, plan.folder, plan.costs)
+        study = plan.study(created)
         attrs = study.study.user_attrs
         if "settings" in attrs:
             check_settings(plan.name, attrs["settings"], self.settings)

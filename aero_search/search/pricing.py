@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from aero_search.architecture import BASELINE, Architecture, ModelShape, parse_notation, retarget
 from aero_search.cost import Network, Protocol
-from aero_search.search.objective import Objective, known_costs
+from aero_search.search.objective import Objective, known_costs, known_costs_of_many
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,10 @@ class Pricing:
     def __call__(self, architecture: Architecture) -> dict[str, float]:
         """Every cost metric of a candidate: seconds, bytes, FLOPs (2 x MACs), round trips."""
         return known_costs(self.priced(architecture), self.protocol, self.network)
+
+    def many(self, architectures: Sequence[Architecture]) -> list[dict[str, float]]:
+        """The same of many at once, for a sampler that looks at thousands."""
+        return known_costs_of_many([self.priced(a) for a in architectures], self.protocol, self.network)
 
     def baseline(self, like: Architecture, objective: Objective) -> dict[str, float]:
         """The objective's costs of SM + LN + G at the size of `like`, or the target's; savings count from it."""

@@ -18,6 +18,7 @@ from aero_search.architecture import Architecture
 from aero_search.errors import RequestError
 from aero_search.schema import from_mapping, to_mapping
 from aero_search.search.candidate import Candidate
+from aero_search.search.known_cost.domain import Domain, make_domain
 from aero_search.search.ledger import Ledger, WorkerLock
 from aero_search.search.objective import PERPLEXITY, Objective
 from aero_search.search.record import Record, State
@@ -52,6 +53,7 @@ class Study(Ledger):
         objective: its metrics.
         folder: holds candidates, workers' locks and the front's files.
         costs: every known metric of an architecture.
+        costs_of_many: the same of many at once, where there is a faster way than one by one.
     """
 
     def __init__(
@@ -60,10 +62,14 @@ class Study(Ledger):
         objective: Objective,
         folder: Path,
         costs: Callable[[Architecture], Mapping[str, float]],
+        costs_of_many: Callable[[Sequence[Architecture]], Sequence[Mapping[str, float]]] | None = None,
     ) -> None:
         super().__init__(study, folder)
         self.objective = objective
         self.costs = costs
+        self._costs_of_many = costs_of_many or (lambda many: [costs(a) for a in many])
+        self._domain: Domain | None = None
+        self._records: dict[int, Record] = {}
 
     def claim(
         self,
@@ -83,7 +89,8 @@ class Study(Ledger):
             wasted = 0
             while self.left(spec, only_queued):
                 sampler = spec.sampler if wasted < _PATIENCE else replace(spec.sampler, name="random")
-                self.study.sampler = make_sampler(sampler, spec.seed, self._turn())
+                points = self._points(space, compose)
+                self.study.sampler = make_sampler(sampler, spec.seed, self._turn(), points)
                 wasted += 1
                 trial = self.study.ask()
                 overrides = space.overrides(space.suggest(trial))
@@ -166,7 +173,13 @@ class Study(Ledger):
             return 0
         if over >= _OVER_PER_TRIAL * spec.n_trials + _SPARE_OVER:
             return 0
-        return max(spec.n_trials - self.used(), 0)
+        return max(spec.n_trials - sum(map(_counts, trials)), 0)
+
+    def _points(self, space: Space, compose: Callable[[Sequence[str]], Candidate]) -> Domain:
+        """What a sampler can know of the space; kept between claims, for it remembers what it has decoded."""
+        if self._domain is None or self._domain.space is not space:
+            self._domain = make_domain(space, compose, self.objective, self._costs_of_many)
+        return self._domain
 
     def _twin(self, identity: str) -> FrozenTrial | None:
         for trial in self._trials():
@@ -199,9 +212,12 @@ class Study(Ledger):
         return Claim(trial, candidate, self.candidate_folder(candidate.identity))
 
     def _record(self, trial: FrozenTrial) -> Record:
+        known = self._records.get(trial.number)
+        if known is not None:
+            return known
         attrs = trial.user_attrs
         state: State = attrs["verdict"] if trial.state == TrialState.COMPLETE else "running"
-        return Record(
+        record = Record(
             number=trial.number,
             candidate=attrs["candidate"],
             architecture=from_mapping(Architecture, attrs["architecture"], "architecture"),
@@ -216,6 +232,10 @@ class Study(Ledger):
             seconds=attrs.get("seconds"),
             folder=self.candidate_folder(attrs["candidate"]),
         )
+        if trial.state == TrialState.COMPLETE:
+            # It cannot change any more, and thousands take seconds to read.
+            self._records[trial.number] = record
+        return record
 
 
 def _counts(trial: FrozenTrial) -> bool:

@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import optuna
+
 from aero_search.architecture import Architecture, ModelShape, notation
 from aero_search.cost import Network, Protocol
 from aero_search.data.corpus import Corpus
@@ -66,9 +68,17 @@ class Plan:
         """Every known metric of an architecture under the plan's protocol, network and target."""
         return self.pricing(architecture)
 
+    def costs_of_many(self, architectures: Sequence[Architecture]) -> Sequence[Mapping[str, float]]:
+        """The same of many at once, for a sampler that looks at thousands."""
+        return self.pricing.many(architectures)
+
     def open_study(self) -> Study:
         """The study, which the parent has created."""
-        return Study(load_study(self.output_dir, self.name), self.objective, self.folder, self.costs)
+        return self.study(load_study(self.output_dir, self.name))
+
+    def study(self, study: optuna.Study) -> Study:
+        """Optuna's study, already created, as workers and the parent see it."""
+        return Study(study, self.objective, self.folder, self.costs, self.costs_of_many)
 
 
 @dataclass(frozen=True)
