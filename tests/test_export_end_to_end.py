@@ -105,7 +105,12 @@ def test_the_registry_serves_a_bundle(studied: Path) -> None:
     server = subprocess.Popen(
         f"{sys.executable} -m mlflow models serve -m models:/mine/1 --env-manager local --port {port}".split(),
         cwd=studied,
-        env={**os.environ, "MLFLOW_TRACKING_URI": store},
+        # MLflow starts its server by name, so the environment must be on the path, as in an activated one.
+        env={
+            **os.environ,
+            "MLFLOW_TRACKING_URI": store,
+            "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+        },
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,

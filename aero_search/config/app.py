@@ -31,6 +31,11 @@ _QUIET_HYDRA = (
     "hydra/hydra_logging=none",
 )
 _HYDRA_FOLDERS = ("hydra.run.dir", "hydra.sweep.dir")
+# Hydra flags that take a value after them.
+_VALUED = (
+    *("--config-dir", "-cd", "--config-name", "-cn", "--config-path", "-cp", "--package", "-p"),
+    *("--cfg", "-c", "--info", "-i", "--experimental-rerun"),
+)
 # Hydra flags that print something about the configuration instead of running the command.
 _INSPECTING = ("--help", "-h", "--hydra-help", "--cfg", "-c", "--info", "-i", "--shell-completion", "-sc")
 
@@ -102,7 +107,7 @@ def _hydra_main(command: Command, argv: list[str]) -> list[Any]:
     quiet += [f"{name}={scratch.name}" for name in _HYDRA_FOLDERS if not _chosen(name, argv)]
     if user_conf_dir().is_dir() and not _chosen("hydra.searchpath", argv):
         quiet.append(f"hydra.searchpath=[{_quoted(f'file://{user_conf_dir().resolve()}')}]")
-    sys.argv = [f"aero-search {command.config}", *argv, *quiet]
+    sys.argv = [f"aero-search {command.config}", *_flags_first(argv), *quiet]
     entry = hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name=command.config)
     try:
         entry(task)()
@@ -112,6 +117,16 @@ def _hydra_main(command: Command, argv: list[str]) -> list[Any]:
     if problems:
         raise problems[0]
     return results
+
+
+def _flags_first(argv: Sequence[str]) -> list[str]:
+    """Hydra takes overrides in one piece only; people also write flags between them."""
+    overrides = [
+        argument
+        for before, argument in zip(["", *argv], argv, strict=False)
+        if not argument.startswith("-") and (before not in _VALUED or "=" in before)
+    ]
+    return [*(argument for argument in argv if argument not in overrides), *overrides]
 
 
 def _chosen(setting: str, argv: Sequence[str]) -> bool:
@@ -152,7 +167,7 @@ def _check_bundle_config(argv: Sequence[str]) -> None:
 
 def _flag(argv: Sequence[str], *names: str) -> str | None:
     """The value of a flag, given as `--flag VALUE` or `--flag=VALUE`."""
-    for argument, following in zip(argv, [*argv[1:], ""], strict=True):
+    for argument, following in zip(argv, [*argv[1:], ""], strict=False):
         flag, equals, value = argument.partition("=")
         if flag in names:
             return value if equals else following

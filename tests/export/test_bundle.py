@@ -173,7 +173,10 @@ def test_another_corpus_is_said_to_be_another(bundle: Path, tmp_path: Path) -> N
     text = tmp_path / "text"
     text.mkdir()
     for i in range(8):
-        (text / f"{i}.txt").write_text(f"other words {i} again and again, {i * 7} times over\n" * 300)
+        lines = (
+            f"other words {i} again, {j * 7919 % 9973} times over {chr(97 + j % 26)}\n" for j in range(300)
+        )
+        (text / f"{i}.txt").write_text("".join(lines))
     verification = verify(bundle, "data=text_folder", f"data.path={text}", "data.near_duplicate=null")
     (check,) = [check for check in verification.checks if check.state == "skipped"]
     assert "another corpus" in check.found
