@@ -20,8 +20,9 @@ from aero_search.cost import Network, calibrate_published
 from aero_search.errors import RequestError
 from aero_search.schema import from_mapping
 from aero_search.search.candidate import Candidate, make_candidate
-from aero_search.search.objective import Objective, baseline_costs, known_costs_of_many
+from aero_search.search.objective import Objective
 from aero_search.search.pareto import Reference
+from aero_search.search.pricing import Pricing
 from aero_search.space import Categorical, Real, Space, load_space
 from aero_search.training.recipe import Recipe
 from aero_search.training.result import CurvePoint, Result, Verdict
@@ -103,7 +104,7 @@ class Task:
 
     def costs_of_many(self, architectures: Sequence[Architecture]) -> Sequence[Mapping[str, float]]:
         """The same of many at once."""
-        return known_costs_of_many(architectures, _PROTOCOL, NETWORK)
+        return _PRICING.many(architectures)
 
     def result(self, candidate: Candidate, outcome: Outcome) -> Result:
         """An outcome as a worker reports it."""
@@ -128,7 +129,7 @@ class Task:
         )
 
 
-_PROTOCOL = calibrate_published().protocol
+_PRICING = Pricing(calibrate_published().protocol, NETWORK)
 
 
 class Synthetic(Task):
@@ -165,7 +166,7 @@ class Synthetic(Task):
         )
         whole = Architecture(n_head=4, d_model=64, seq_len=128, vocab_size=1024, layers=(Layer(),) * 6)
         self._whole = whole
-        self.reference = Reference(UNIGRAM, baseline_costs(whole, OBJECTIVE, _PROTOCOL, NETWORK))
+        self.reference = Reference(UNIGRAM, _PRICING.baseline(whole, OBJECTIVE))
 
     def architecture(self, said: Mapping[str, str]) -> tuple[Architecture, float]:
         layers = [
@@ -254,7 +255,7 @@ class Table(Task):
         }
         first = next(iter(self._networks.values()))
         self.space = load_space(space, Path(), {"n_layer": first.n_layer})
-        self.reference = Reference(unigram, baseline_costs(first, OBJECTIVE, _PROTOCOL, NETWORK))
+        self.reference = Reference(unigram, _PRICING.baseline(first, OBJECTIVE))
         trained = [row for row in self._rows.values() if row["perplexity"]]
         self.best = self.reference.hypervolume(
             [[float(row["perplexity"]), *(float(row[m]) for m in OBJECTIVE.costs)] for row in trained]

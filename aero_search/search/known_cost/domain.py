@@ -112,12 +112,21 @@ class Domain:
                 candidates.append((assignment, self._decode(assignment)))
             except RequestError:
                 continue
-        prices = self._price([candidate.architecture for _, candidate in candidates])
+        prices = self._prices([candidate.architecture for _, candidate in candidates])
         return [
             Point(assignment, candidate, tuple(costs), features(candidate))
             for (assignment, candidate), costs in zip(candidates, prices, strict=True)
             if costs is not None
         ]
+
+    def _prices(self, architectures: Sequence[Architecture]) -> Sequence[Sequence[float] | None]:
+        """The costs of each; None where it is above a limit, or has no price at the size it is priced at."""
+        try:
+            return self._price(architectures)
+        except RequestError:
+            if len(architectures) == 1:
+                return [None]
+            return [row for architecture in architectures for row in self._prices([architecture])]
 
 
 def make_domain(

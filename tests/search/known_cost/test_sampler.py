@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import optuna
 import pytest
 
+from aero_search.architecture import Architecture
+from aero_search.errors import RequestError
 from aero_search.search.candidate import Candidate
 from aero_search.search.known_cost import proposal
+from aero_search.search.known_cost.domain import Domain
 from aero_search.search.known_cost.history import choose_failed, choose_finished
 from aero_search.search.pareto import Reference, nondominated
 from tests.search.known_cost.worlds import (
     FINITE,
     SPACE,
     ask,
+    decode,
     domain,
     new_study,
     perplexity,
@@ -35,6 +40,17 @@ def _small_pools(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_impossible_and_known_networks_are_never_proposed() -> None:
     found = search(12, domain())
     assert len({candidate.identity for candidate in found}) == 12
+
+
+def test_what_has_no_price_is_left_out_alone() -> None:
+    def some(architectures: Sequence[Architecture]) -> list[list[float]]:
+        if any(a.layers[0].ffn == "fused" for a in architectures):
+            raise RequestError("fused has no price here")
+        return price(architectures)
+
+    every = Domain(FINITE, decode, some, 2).drawn(np.random.default_rng(0), 10, {})
+    assert {point.candidate.architecture.layers[0].ffn for point in every} == {"full"}
+    assert len(every) == 2 * 4 * 2
 
 
 def test_a_finite_space_is_gone_through_once_to_its_end() -> None:
