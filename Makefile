@@ -32,7 +32,7 @@ lint: .venv/installed-dev
 
 .venv-mpc/installed: pyproject.toml constraints.txt constraints-mpc.txt
 	test -x .venv-mpc/bin/python || $(PYTHON) -m venv .venv-mpc
-	grep -vE '^(numpy|pandas|pandas-stubs)==' constraints.txt | cat - constraints-mpc.txt > .venv-mpc/constraints.txt
+	grep -vE '^(numpy|pandas|pandas-stubs|ml_dtypes)==' constraints.txt | cat - constraints-mpc.txt > .venv-mpc/constraints.txt
 	.venv-mpc/bin/python -m pip install --quiet --constraint .venv-mpc/constraints.txt \
 		--editable '.[mpc]' pytest hypothesis
 	touch $@

@@ -12,15 +12,23 @@ from aero_search.errors import AeroSearchError, RequestError, nearest
 # One line each; a test freezes the names. A command's module is `aero_search.commands.<name>`.
 COMMANDS = {
     "search": "search architectures: perplexity against private-inference cost and FLOPs",
+    "plan": "dry run of a search: distinct architectures, their costs, hours of training",
     "train": "train one candidate, or every combination of a --multirun sweep",
+    "ablate": "train the variants of a published table, each at its best learning rate, over seeds",
     "cost": "price an architecture without training it",
     "front": "print a study's front, or re-price it for another protocol or network",
-    "export": "write one architecture of a study as a bundle",
+    "export": "write one architecture of a study as a bundle, or for transformers or ONNX",
+    "verify": "rebuild a bundle from its files alone, and compare its figures",
     "measure": "run real two-party private inference and compare it with the estimate",
     "calibrate": "fit a protocol and a network, and write them as files",
     "ui": "open the MLflow dashboard on the local store",
     "doctor": "say what works here, and how to mend the rest",
 }
+
+# What needs less, where a part of a whole installation is missing.
+_INSTEAD = dict.fromkeys(
+    ("tokenizers", "tiktoken", "platformdirs"), ", or set data=tokenized data.path=FOLDER"
+)
 
 DONE, FAILED, WRONG_REQUEST, INTERRUPTED = 0, 1, 2, 130
 
@@ -58,6 +66,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _complain(problem, WRONG_REQUEST)
     except AeroSearchError as problem:
         return _complain(problem, FAILED)
+    except ModuleNotFoundError as problem:
+        missing = (problem.name or "").partition(".")[0]
+        if missing in ("", "aero_search"):
+            raise
+        mend = f"pip install {missing.replace('_', '-')}{_INSTEAD.get(missing, '')}"
+        return _complain(f"this needs the package {missing}, which is not installed: {mend}", FAILED)
     except KeyboardInterrupt:
         print("aero-search: interrupted; the same command goes on where it stopped", file=sys.stderr)
         return INTERRUPTED
@@ -75,6 +89,6 @@ def _run(name: str, arguments: list[str]) -> int:
     return run_command(command, arguments)
 
 
-def _complain(problem: Exception, code: int) -> int:
+def _complain(problem: Exception | str, code: int) -> int:
     print(f"aero-search: {problem}", file=sys.stderr)
     return code

@@ -7,10 +7,11 @@ nested dataclasses. Everything else is a programming error. Nothing read here is
 from __future__ import annotations
 
 import dataclasses
+import functools
 import math
 import types
 from collections.abc import Mapping
-from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import Any, Literal, TypeVar, Union, cast, get_args, get_origin, get_type_hints
 
 from aero_search.errors import RequestError, nearest
 
@@ -39,7 +40,7 @@ def from_mapping(cls: type[T], data: object, where: str = "") -> T:
     if unknown:
         key = unknown[0]
         raise SchemaError(f"{_join(where, str(key))} is not a known field: {nearest(key, fields)}")
-    hints = get_type_hints(cls)
+    hints = _hints(cast(Any, cls))
     values: dict[str, Any] = {}
     for name, field in fields.items():
         if name in data:
@@ -58,6 +59,12 @@ def to_mapping(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [to_mapping(item) for item in value]
     return value
+
+
+@functools.cache
+def _hints(cls: Any) -> Mapping[str, Any]:
+    """The resolved types of a dataclass's fields; resolving takes longer than all the rest."""
+    return get_type_hints(cls)
 
 
 def _value(hint: Any, value: object, where: str) -> Any:

@@ -18,7 +18,7 @@ import platform
 import statistics
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -34,6 +34,7 @@ GOAL_ATTENTION, GOAL_STEP = 1.50, 1.10
 REGULARIZER = Regularizer(weight=1e-5, reference="log_t")
 PROXY = Architecture(n_head=4, d_model=64, seq_len=128, vocab_size=1024, layers=(Layer(),) * 4)
 PROXY_BATCH = 16
+EVERY = 4
 
 # An attention and the penalty it leads to, None without entropy.
 Contender = Callable[[Tensor, Tensor, Tensor, Tensor], tuple[Tensor, Tensor | None]]
@@ -112,21 +113,27 @@ def attention_steps(shape: tuple[int, int, int, int]) -> dict[str, Callable[[], 
 
 
 def training_steps(architecture: Architecture) -> dict[str, Callable[[], None]]:
+    """`EVERY` steps each: without penalty, with it in each, and with it in one, `EVERY` times as large."""
     tokens = torch.randint(PROXY.vocab_size, (PROXY_BATCH, PROXY.seq_len + 1))
 
-    def make(a: Architecture) -> Callable[[], None]:
+    def make(a: Architecture, scales: Sequence[float]) -> Callable[[], None]:
         model = build_model(a, seed=0)
         optimizer = torch.optim.AdamW(parameter_groups(model, 0.1), lr=1.5e-3)
 
-        def step() -> None:
-            optimizer.zero_grad()
-            model.loss(tokens[:, :-1], tokens[:, 1:]).total.backward()
-            optimizer.step()
+        def steps() -> None:
+            for scale in scales:
+                optimizer.zero_grad()
+                model.loss(tokens[:, :-1], tokens[:, 1:], penalty_scale=scale).total.backward()
+                optimizer.step()
 
-        return step
+        return steps
 
     regularized = replace(architecture, regularizer=Regularizer(weight=0.02))
-    return {"plain": make(architecture), "regularized": make(regularized)}
+    return {
+        "plain": make(architecture, [1.0] * EVERY),
+        "every step": make(regularized, [1.0] * EVERY),
+        f"every {EVERY}th": make(regularized, [float(EVERY), *[0.0] * (EVERY - 1)]),
+    }
 
 
 def report(rounds: int) -> str:
@@ -145,10 +152,11 @@ def report(rounds: int) -> str:
         "",
         f"training step of the proxy (L 4, H 4, d 64, T 128, V 1024, batch {PROXY_BATCH}): ms, and times "
         f"plain (goal: {GOAL_STEP:.2f})",
-        f"{'':20}{'plain':>22}{'regularized':>22}",
+        f"{'penalty':20}{'none':>22}{'every step':>22}{f'every {EVERY}th':>22}",
     ]
     for name in ("SM + LN + G", "SM + ScFuFFN", "SM(t) + ScFuFFN"):
-        seconds = time_interleaved(training_steps(parse_notation(name, PROXY)), rounds)
+        steps = time_interleaved(training_steps(parse_notation(name, PROXY)), rounds)
+        seconds = {contender: total / EVERY for contender, total in steps.items()}
         cells = (f"{s * 1e3:12.2f} x {s / seconds['plain']:7.2f}" for s in seconds.values())
         lines.append(f"{name:20}" + "".join(cells))
     return "\n".join(lines) + "\n"

@@ -18,7 +18,8 @@ def _own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_the_commands_are_frozen() -> None:
     assert list(COMMANDS) == [
-        "search", "train", "cost", "front", "export", "measure", "calibrate", "ui", "doctor"
+        "search", "plan", "train", "ablate", "cost", "front", "export", "verify", "measure", "calibrate", "ui",
+        "doctor",
     ]  # fmt: skip
 
 
@@ -35,8 +36,10 @@ BAD = {
     "cost activation=geluu": r"did you mean 'gelu'",
     "cost model=gpt2_small model.d_model=770": r"model.d_model=770 is not a multiple of model.n_head=12: .*768",
     "cost model=gpt2_small ffn.layers=99": r"ffn.layers=99 must lie between 0 and model.n_layer=12",
-    "cost ffn.layers=some": r"ffn.layers=some must be all, a number of layers or a list",
+    "cost ffn.layers=some": r"ffn.layers=some must be all, a number of layers, a share or a list",
     "cost ffn.layers=[0,7]": r"names layer 7, but model.n_layer=4 has only 0 to 3",
+    "cost ffn.kind=[full,none]": r"ffn.kind=\[full,none\] has 2 values, but model.n_layer=4",
+    "search space=aero_per_layer ffn.kind=[full,none,full,full],[none]": r"varies by layer in space=aero_per_layer",
     "cost model.seq_len=-1": r"model.seq_len=-1 must be at least 1",
     "cost model.n_layer=many": r"model.n_layer=many must be a whole number",
     "cost regularizer.weight=-1": r"regularizer.weight=-1 must be 0",
@@ -58,6 +61,13 @@ BAD = {
     "search search.n_trials=0": r"search.n_trials=0 must be at least 1",
     "search objective.metrics=[latency_s]": r"must begin with perplexity",
     "search search/sampler=tpee": r"did you mean 'tpe'",
+    "search objective.constraints.latency_s.max=30": r"latency_s.max=30 has no unit: .* such as 30 s|as in 30 s",
+    "search objective.constraints.flops.max=1gig": r"has the unit gig",
+    "search objective.constraints.latency.max=3": r"objective.constraints.latency",
+    "search objective/constraints=some": r"objective/constraints=some is not a choice",
+    "search objective.target=gpt2_smal": r"target=gpt2_smal is not a model: did you mean 'gpt2_small'",
+    "search objective.target=pythia_70m": r"is of the family pythia, but model.family=gpt2",
+    "train --multirun model.d_model=32,64 objective.target=gpt2_small": r"sets model.d_model, which",
     "export study=does_not_exist pick=knee": r"study=does_not_exist does not exist",
     "front": r"there is no study under output_dir=outputs",
     "ui": r"output_dir",
@@ -65,6 +75,8 @@ BAD = {
     "search output_dir=/proc/nowhere": r"output_dir=/proc/nowhere cannot be written to",
     "search recipe.lr=tag(log,interval(0,1))": r"parameter recipe.lr has log: true, so low=0.0 must be above 0",
     "search recipe.lr=interval(5,1)": r"low=5.0 above high=1.0",
+    "plan space=aeroo": r"did you mean 'aero'",
+    "plan samples=3": r"samples=3 must be at least 30",
     "calibrate name=a/b": r"name=a/b must be letters",
     "frobnicate": r"'frobnicate' is not a command",
     "serch": r"did you mean 'search'",

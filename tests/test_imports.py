@@ -17,6 +17,7 @@ PACKAGE = Path(aero_search.__file__).parent
 RANK = {
     "errors": -1,
     "schema": 0,
+    "quantity": 0,
     "architecture": 1,
     "space": 2,
     "cost": 2,
@@ -27,7 +28,7 @@ RANK = {
     "search": 6,
     "report": 7,
     "export": 7,
-    "measure": 7,
+    "measure": 6,
     "config": 8,
     "commands": 9,
     "cli": 10,

@@ -114,6 +114,42 @@ def test_repricing_trains_nothing_and_says_what_moves(studied: Path) -> None:
     assert all(a["latency_s"] != b["latency_s"] for a, b in pairs)
 
 
+def test_what_was_trained_small_is_priced_at_the_size_that_will_be_deployed(
+    studied: Path, tmp_path: Path
+) -> None:
+    told, large = front(studied, "one"), front(studied, "one", "objective.target=gpt2_small")
+    assert (told["target"], large["target"]) == (None, "gpt2_small")
+    for key, entry in trained(large).items():
+        assert entry["perplexity"] == trained(told)[key]["perplexity"]
+        assert entry["communication_bytes"] > 100 * trained(told)[key]["communication_bytes"]
+    out = aero(studied, "front", "study=one", "objective.target=gpt2_small")
+    assert "perplexity is that of the proxy" in " ".join(out.split())
+    bundle = tmp_path / "bundle"
+    aero(studied, "export", "study=one", "objective.target=gpt2_small", "pick=best", f"to={bundle}")
+    metrics = json.loads((bundle / "metrics.json").read_text())
+    deployed = from_mapping(
+        Architecture, yaml.safe_load((bundle / "target_architecture.yaml").read_text()), "target"
+    )
+    assert (deployed.n_layer, deployed.d_model) == (12, 768)
+    best = trained(large)[json.loads((bundle / "provenance.json").read_text())["candidate"]]
+    assert metrics["cost"]["communication_bytes"]["total"] == best["communication_bytes"]
+    assert metrics["cost"]["notation"] == notation(deployed) == best["target_notation"]
+    assert metrics["cost_of_the_proxy"]["architecture"]["d_model"] == 16
+    assert "perplexity, held-out split (proxy)" in (bundle / "README.md").read_text()
+
+
+def test_a_limit_re_asked_of_a_finished_study_trains_nothing(studied: Path) -> None:
+    document = front(studied, "one")
+    cheapest = min(entry["latency_s"] for entry in trained(document).values())
+    limit = f"objective.constraints.latency_s.max={1000 * cheapest * 1.001:.6f}ms"
+    narrow = front(studied, "one", limit)
+    assert all(entry["latency_s"] <= cheapest * 1.001 for entry in narrow["front"])
+    assert len(narrow["above_limits"]) + len(narrow["front"]) + len(narrow["dominated"]) == len(
+        trained(document)
+    )
+    assert not narrow["repriced"]
+
+
 def test_export_trains_again_to_the_same_digit(studied: Path, tmp_path: Path) -> None:
     aero(studied, "export", "study=one", "pick=knee", f"to={tmp_path / 'bundle'}")
     bundle = tmp_path / "bundle"

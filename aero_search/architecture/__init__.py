@@ -6,6 +6,7 @@ Nothing here imports torch; an `Architecture` is data, and every cost follows fr
 from aero_search.architecture.canonical import canonical, key
 from aero_search.architecture.notation import BASELINE, notation, parse_notation
 from aero_search.architecture.spec import Architecture, Attention, Layer, Regularizer, Stabilizer
+from aero_search.architecture.target import ModelShape, retarget
 from aero_search.architecture.validity import InvalidArchitectureError, validate, violations
 
 __all__ = [
@@ -14,12 +15,14 @@ __all__ = [
     "Attention",
     "InvalidArchitectureError",
     "Layer",
+    "ModelShape",
     "Regularizer",
     "Stabilizer",
     "canonical",
     "key",
     "notation",
     "parse_notation",
+    "retarget",
     "validate",
     "violations",
 ]

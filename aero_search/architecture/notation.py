@@ -232,9 +232,9 @@ def _read(text: str, like: Any) -> Any:
         return tuple(text.split("/"))
     if isinstance(like, bool):
         return {"true": True, "false": False}.get(text, text)
-    if isinstance(like, float):
+    if isinstance(like, int | float):
         try:
-            return float(text)
+            return type(like)(text)
         except ValueError:
             return text
     return text

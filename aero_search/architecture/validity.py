@@ -94,3 +94,5 @@ def _regularizer(a: Architecture) -> Iterator[str]:
         yield f"regularizer.margin={r.margin:g} must be at least 0 and below 1 (of the largest entropy)"
     if not 0 <= r.threshold_init <= 1:
         yield f"regularizer.threshold_init={r.threshold_init:g} must lie between 0 and 1"
+    if r.every < 1:
+        yield f"regularizer.every={r.every} must be at least 1: the penalty is taken at every so many steps"

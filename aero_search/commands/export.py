@@ -1,25 +1,34 @@
-"""`aero-search export`: one architecture of a study, as a bundle."""
+"""`aero-search export`: one architecture of a study, taken home as a bundle or in another library's form."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Literal
 
 from aero_search.config.command import Command
-from aero_search.config.past import open_past_study
+from aero_search.config.past import PastStudy, open_past_study
 from aero_search.config.request import Request
+from aero_search.errors import RequestError
+
+if TYPE_CHECKING:
+    from aero_search.data.corpus import Corpus
+    from aero_search.export.choice import Choice
 
 
 @dataclass(frozen=True)
 class ExportOptions:
     """conf/export.yaml"""
 
+    kind: Literal["bundle", "hf", "onnx"]
     pick: str
     to: str | None
     max_latency_s: float | None
     max_comm_gb: float | None
     max_flops: float | None
     max_perplexity: float | None
+    register: bool
+    register_as: str | None
 
     def limits(self) -> dict[str, float]:
         """The budget by metric name; empty where none was given."""
@@ -33,22 +42,109 @@ class ExportOptions:
 
 
 def run(request: Request) -> None:
-    """Pick a point and write its bundle."""
-    from aero_search.export.bundle import Choice, write_bundle
+    """Pick a point and write what was asked for."""
+    from aero_search.export.choice import Choice
 
     options = request.options(ExportOptions)
+    resized = request.chosen("model")
+    if resized and (options.kind != "bundle" or options.register):
+        raise RequestError(
+            "model= writes a description without weights: leave kind= and register= out beside it"
+        )
+    if options.register and options.kind != "bundle":
+        raise RequestError(f"register=true registers the bundle: leave kind={options.kind} out beside it")
     past = open_past_study(request)
     limits = options.limits()
     record = past.front.within(limits) if limits else past.front.pick(options.pick)
     picked_by = ", ".join(f"{m} <= {v:g}" for m, v in limits.items()) or options.pick
-    name = "budget" if limits else options.pick.replace(":", "-")
-    folder = Path(options.to) if options.to else request.output_dir / "exports" / f"{past.name}-{name}"
-    choice = Choice(
-        past.name, record, past.front, past.protocol, past.network, picked_by, str(past.attrs["command"])
-    )
-    write_bundle(choice, folder)
+    choice = Choice(past.name, record, past.front, past.pricing, picked_by, str(past.attrs["command"]))
+    name = f"{past.name}-{'budget' if limits else options.pick.replace(':', '-')}"
+    folder = Path(options.to) if options.to else request.output_dir / "exports" / name
     print(f"{record.label}: perplexity {record.perplexity:.2f}, {record.costs['latency_s']:.3g} s")
+    if past.front.sizes:
+        print(past.front.sizes)
+    if resized:
+        _resized(request, choice, folder if options.to else None, name)
+        return
+    if options.to is None and options.kind != "bundle":
+        folder = folder.with_name(f"{name}-{options.kind}")
+    _written(choice, options.kind, folder)
+    if options.register:
+        _registered(request, past, choice, folder, options.register_as)
+
+
+def _written(choice: Choice, kind: str, folder: Path) -> None:
+    corpus = _corpus(choice)
+    if kind == "hf":
+        from aero_search.export.huggingface import write_huggingface
+
+        written = write_huggingface(choice, corpus, folder)
+        print(
+            f"transformers loads it as {written.loaded_as}; logits differ by {written.difference:.1e} at most"
+        )
+        flag = ", trust_remote_code=True" if written.custom_code else ""
+        print(f'try: AutoModelForCausalLM.from_pretrained("{folder}"{flag})')
+    elif kind == "onnx":
+        from aero_search.export.onnx import write_onnx
+
+        difference = write_onnx(choice, corpus, folder)
+        print(f"onnxruntime runs it; logits differ by {difference:.1e} at most")
+    else:
+        from aero_search.export.bundle import write_bundle
+
+        write_bundle(choice, corpus, folder)
+        print(f"check it: aero-search verify {folder}")
+    if corpus is None:
+        print("without a tokenizer: the corpus it was trained on is no longer on this machine")
     print(f"written to {folder}")
 
 
-COMMAND = Command("export", run)
+def _corpus(choice: Choice) -> Corpus | None:
+    """The corpus the candidate was trained on, as its own configuration tells."""
+    import yaml
+
+    from aero_search.data.spec import CorpusSpec
+    from aero_search.export.tokens import find_corpus
+    from aero_search.schema import from_mapping
+    from aero_search.search.files import CONFIG_FILE
+    from aero_search.training.result import read_result
+
+    config = yaml.safe_load(choice.file(CONFIG_FILE).read_text())
+    spec = from_mapping(CorpusSpec, config["data"], "data")
+    return find_corpus(spec, read_result(choice.record.folder).fingerprint)
+
+
+def _resized(request: Request, choice: Choice, folder: Path | None, name: str) -> None:
+    from aero_search.config.resize import asked_shape, resized_config
+    from aero_search.export.resized import write_resized
+
+    shape = asked_shape(request, choice.record.architecture)
+    folder = folder or request.output_dir / "exports" / f"{name}-{shape.name}"
+    architecture, command = write_resized(
+        choice, shape, lambda config, a: resized_config(request, config, a), folder
+    )
+    print(f"{architecture} at the size of {shape.text}, without weights")
+    print(f"train it: {command}")
+    print(f"written to {folder}")
+
+
+def _registered(
+    request: Request, past: PastStudy, choice: Choice, folder: Path, register_as: str | None
+) -> None:
+    from aero_search.export.registry import register_bundle
+
+    tracking = request.tracking
+    uri = register_bundle(
+        folder,
+        register_as or f"aero-search-{past.name}",
+        tracking.resolved_uri(request.output_dir),
+        tracking.experiment,
+        choice,
+    )
+    print(f"registered as {uri}")
+    print(f"serve it: MLFLOW_TRACKING_URI={tracking.resolved_uri(request.output_dir)} \\")
+    print(f"  mlflow models serve --model-uri {uri} --env-manager local --port 5001")
+
+
+# `format` says text or json everywhere; here people also write it for the kind of export.
+COMMAND = Command("export", run, spellings={r"^format=(?!text$|json$)": "kind="})

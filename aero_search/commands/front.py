@@ -23,7 +23,8 @@ def run(request: Request) -> None:
         print()
         return
     console = Console()
-    console.print(f"study {past.name}, protocol {past.protocol.name}, network {past.network.name}")
+    target = f", target {past.pricing.target.name}" if past.pricing.target else ""
+    console.print(f"study {past.name}, protocol {past.protocol.name}, network {past.network.name}{target}")
     print_front(past.front, console)
     for line in past.moves():
         console.print(line)

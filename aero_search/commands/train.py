@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
 from pathlib import Path
+from typing import Any
 
 from aero_search.config.command import Command
 from aero_search.config.paths import writable
@@ -12,18 +14,16 @@ from aero_search.training.result import RESULT_FILE, Result, read_result
 
 def run(request: Request) -> Result:
     """Train the request's candidate, log it, and say what came out."""
-    from rich.console import Console
-
     from aero_search.data import prepare
-    from aero_search.report.train import TrainingView, print_result
     from aero_search.search.candidate import make_candidate
-    from aero_search.search.objective import known_costs
     from aero_search.search.run import train_candidate
     from aero_search.tracking.tracker import Tracker
 
-    console = Console()
-    architecture, recipe = request.architecture, request.recipe
-    costs = known_costs(architecture, request.protocol, request.network)
+    views = _views()
+    console = views.Console()
+    architecture, recipe, compute = request.architecture, request.recipe, request.compute
+    compute.check(recipe)
+    costs = request.pricing(architecture)
     output_dir = writable(request.output_dir.resolve())
     corpus = prepare(request.data, architecture.vocab_size)
     candidate = make_candidate(architecture, recipe, corpus.fingerprint, config=request.portable())
@@ -37,10 +37,22 @@ def run(request: Request) -> Result:
         tracked = tracker.start_candidate(
             None, candidate.notation, params=dict(override_params(request)), costs=costs, tags={}
         )
-        with TrainingView(candidate.notation, recipe.steps, console) as view:
-            result = train_candidate(candidate, corpus, folder, tracked, (view,), request.search.threads)
-    print_result(result, costs, folder, console)
+        with views.TrainingView(candidate.notation, recipe.steps, console) as view:
+            result = train_candidate(
+                candidate, corpus, folder, tracked, (view,), request.search.threads, compute
+            )
+    views.print_result(result, costs, folder, console, request.target.text if request.target else "")
     return result
+
+
+def _views() -> Any:
+    """What shows the training: bars and tables, or plain lines where `rich` is not installed."""
+    try:
+        return importlib.import_module("aero_search.report.train")
+    except ModuleNotFoundError as problem:
+        if problem.name != "rich":
+            raise
+        return importlib.import_module("aero_search.report.train_plain")
 
 
 def override_params(request: Request) -> dict[str, object]:

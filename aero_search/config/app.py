@@ -6,7 +6,8 @@ import os
 import re
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from hydra.errors import HydraException
@@ -18,6 +19,9 @@ from aero_search.config.complaints import sentence
 from aero_search.config.paths import conf_dir, user_conf_dir
 from aero_search.config.request import Request
 from aero_search.errors import AeroSearchError, RequestError
+from aero_search.export.layout import ARCHITECTURE_FILE, CONFIG_FILE, LARGEST, MANIFEST_FILE
+from aero_search.export.manifest import check_manifest
+from aero_search.export.strange import read_yaml
 
 # Hydra's own logs and folders are off: results have one place, under output_dir.
 _QUIET_HYDRA = (
@@ -27,6 +31,11 @@ _QUIET_HYDRA = (
     "hydra/hydra_logging=none",
 )
 _HYDRA_FOLDERS = ("hydra.run.dir", "hydra.sweep.dir")
+# Hydra flags that take a value after them.
+_VALUED = (
+    *("--config-dir", "-cd", "--config-name", "-cn", "--config-path", "-cp", "--package", "-p"),
+    *("--cfg", "-c", "--info", "-i", "--experimental-rerun"),
+)
 # Hydra flags that print something about the configuration instead of running the command.
 _INSPECTING = ("--help", "-h", "--hydra-help", "--cfg", "-c", "--info", "-i", "--shell-completion", "-sc")
 
@@ -38,7 +47,10 @@ def run_command(command: Command, arguments: Sequence[str]) -> int:
         RequestError: the request was wrong.
         AeroSearchError: the work failed.
     """
-    argv = [_shorthand(argument) for argument in arguments]
+    argv = [_shorthand(argument, command.spellings) for argument in arguments]
+    if command.positional and argv and not argv[0].startswith("-") and "=" not in Path(argv[0]).name:
+        argv[0] = f"{command.positional}={_quoted(argv[0])}"
+    _check_bundle_config(argv)
     inspecting = any(a.split("=")[0] in _INSPECTING for a in argv)
     multirun = any(a in ("--multirun", "-m") for a in argv)
     if command.sweep == "always" and not multirun and not inspecting:
@@ -95,7 +107,7 @@ def _hydra_main(command: Command, argv: list[str]) -> list[Any]:
     quiet += [f"{name}={scratch.name}" for name in _HYDRA_FOLDERS if not _chosen(name, argv)]
     if user_conf_dir().is_dir() and not _chosen("hydra.searchpath", argv):
         quiet.append(f"hydra.searchpath=[{_quoted(f'file://{user_conf_dir().resolve()}')}]")
-    sys.argv = [f"aero-search {command.config}", *argv, *quiet]
+    sys.argv = [f"aero-search {command.config}", *_flags_first(argv), *quiet]
     entry = hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name=command.config)
     try:
         entry(task)()
@@ -107,18 +119,59 @@ def _hydra_main(command: Command, argv: list[str]) -> list[Any]:
     return results
 
 
+def _flags_first(argv: Sequence[str]) -> list[str]:
+    """Hydra takes overrides in one piece only; people also write flags between them."""
+    overrides = [
+        argument
+        for before, argument in zip(["", *argv], argv, strict=False)
+        if not argument.startswith("-") and (before not in _VALUED or "=" in before)
+    ]
+    return [*(argument for argument in argv if argument not in overrides), *overrides]
+
+
 def _chosen(setting: str, argv: Sequence[str]) -> bool:
     return any(argument.startswith(setting.partition("=")[0] + "=") for argument in argv)
 
 
+def _shorthand(argument: str, spellings: Mapping[str, str]) -> str:
+    """`study=NAME` is short for `study.name=NAME`; a command may have spellings of its own."""
+    for pattern, replacement in {r"^study=": "study.name=", **spellings}.items():
+        argument = re.sub(pattern, replacement, argument)
+    return argument
+
+
 def _quoted(text: str) -> str:
-    """Text as one value of Hydra's override grammar, whatever it holds."""
-    return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"
+    """A value as Hydra's grammar writes one whatever characters it has."""
+    escaped = re.sub(r"(\\+)(?='|$)", r"\1\1", text).replace("'", "\\'")
+    return f"'{escaped}'"
 
 
-def _shorthand(argument: str) -> str:
-    """`study=NAME` is short for `study.name=NAME`."""
-    return re.sub(r"^study=", "study.name=", argument)
+def _check_bundle_config(argv: Sequence[str]) -> None:
+    """Refuse a bundle's configuration that would make Hydra run something, before Hydra reads it.
+
+    A bundle may be a stranger's, and its card says to train from it with --config-dir and --config-name.
+
+    Raises:
+        AeroSearchError: the file is not plain data, or not what the bundle's manifest says.
+    """
+    folder, name = _flag(argv, "--config-dir", "-cd"), _flag(argv, "--config-name", "-cn")
+    if folder and name and (Path(folder) / MANIFEST_FILE).is_file():
+        check_manifest(Path(folder))
+        file = f"{name.removesuffix('.yaml')}.yaml"
+        if file == ARCHITECTURE_FILE:
+            raise RequestError(
+                f"--config-name {name} names an architecture alone: write architecture={Path(folder) / file}"
+            )
+        read_yaml(Path(folder), file, LARGEST[CONFIG_FILE])
+
+
+def _flag(argv: Sequence[str], *names: str) -> str | None:
+    """The value of a flag, given as `--flag VALUE` or `--flag=VALUE`."""
+    for argument, following in zip(argv, [*argv[1:], ""], strict=False):
+        flag, equals, value = argument.partition("=")
+        if flag in names:
+            return value if equals else following
+    return None
 
 
 def _exit_code(stop: SystemExit) -> int:

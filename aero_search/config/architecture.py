@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
+from typing import Any, TypeVar
 
 from aero_search.architecture import Architecture, Attention, Layer, Regularizer, Stabilizer, validate
 from aero_search.architecture.spec import Activation, Family, FeedForward, Norm
 from aero_search.errors import RequestError
+from aero_search.export.layout import ARCHITECTURE_FILE, LARGEST
+from aero_search.export.strange import read_yaml
 from aero_search.schema import from_mapping
 
-LayerSet = str | int | tuple[int, ...]
+T = TypeVar("T")
+LayerSet = str | int | float | tuple[int, ...]
 GROUPS = ("model", "norm", "activation", "ffn", "stabilizer", "attention", "regularizer")
 
 
@@ -35,7 +39,7 @@ class ModelGroup:
 class NormGroup:
     """conf/norm/*.yaml"""
 
-    kind: Norm
+    kind: Norm | tuple[Norm, ...]
     layers: LayerSet
     final: Norm
 
@@ -44,24 +48,26 @@ class NormGroup:
 class ActivationGroup:
     """conf/activation/*.yaml"""
 
-    kind: Activation
+    kind: Activation | tuple[Activation, ...]
 
 
 @dataclass(frozen=True)
 class FeedForwardGroup:
     """conf/ffn/*.yaml"""
 
-    kind: FeedForward
+    kind: FeedForward | tuple[FeedForward, ...]
     layers: LayerSet
 
 
 def read_architecture(groups: Mapping[str, Any]) -> Architecture:
-    """Build the Architecture that the composed groups describe.
+    """Build the Architecture that the composed groups describe, or the one that `architecture` gives whole.
 
     Raises:
         SchemaError: a field is unknown or of the wrong type.
         InvalidArchitectureError: no network can be built so; says which fields and how to mend.
     """
+    if groups.get("architecture") is not None:
+        return _whole(groups["architecture"])
     model = from_mapping(ModelGroup, groups.get("model"), "model")
     norm = from_mapping(NormGroup, groups.get("norm"), "norm")
     activation = from_mapping(ActivationGroup, groups.get("activation"), "activation")
@@ -70,11 +76,14 @@ def read_architecture(groups: Mapping[str, Any]) -> Architecture:
         raise RequestError(f"model.n_layer={model.n_layer} must be at least 1")
     normed = layer_set("norm.layers", norm.layers, model.n_layer)
     kept = layer_set("ffn.layers", ffn.layers, model.n_layer)
+    norms: tuple[Norm, ...] = by_layer("norm.kind", norm.kind, model.n_layer)
+    activations: tuple[Activation, ...] = by_layer("activation.kind", activation.kind, model.n_layer)
+    kinds: tuple[FeedForward, ...] = by_layer("ffn.kind", ffn.kind, model.n_layer)
     layers = tuple(
         Layer(
-            norm=norm.kind if i in normed else "none",
-            activation=activation.kind,
-            ffn=ffn.kind if i in kept else "none",
+            norm=norms[i] if i in normed else "none",
+            activation=activations[i],
+            ffn=kinds[i] if i in kept else "none",
         )
         for i in range(model.n_layer)
     )
@@ -98,8 +107,43 @@ def read_architecture(groups: Mapping[str, Any]) -> Architecture:
     )
 
 
+def by_layer(field: str, value: T | tuple[T, ...], n_layer: int) -> tuple[T, ...]:
+    """What each layer has, shallowest first: the same in all, or a list with one value a layer.
+
+    Raises:
+        RequestError: the list is not as long as the model is deep.
+    """
+    if not isinstance(value, tuple):
+        return (value,) * n_layer
+    if len(value) != n_layer:
+        raise RequestError(
+            f"{field}=[{','.join(map(str, value))}] has {len(value)} values, but model.n_layer={n_layer}: give "
+            "one a layer, or one for all"
+        )
+    return value
+
+
+def _whole(given: object) -> Architecture:
+    """A description as an export writes it: fields, the path of a YAML file with them, or of a bundle."""
+    if not isinstance(given, str):
+        return validate(from_mapping(Architecture, given, "architecture"))
+    path = Path(given).expanduser()
+    if path.is_dir():
+        path = path / ARCHITECTURE_FILE
+    if not path.is_file():
+        raise RequestError(
+            f"architecture={given} is no file: give the path of an architecture.yaml, or its name in the folder "
+            "architecture/ of a --config-dir"
+        )
+    path = path.resolve()
+    data = read_yaml(path.parent, path.name, LARGEST[ARCHITECTURE_FILE])
+    return validate(from_mapping(Architecture, data, "architecture"))
+
+
 def layer_set(field: str, value: LayerSet, n_layer: int) -> frozenset[int]:
-    """Which layers a setting applies to: `all`, a number k (the first k) or a list counted from 0.
+    """Which layers a setting applies to: `all`, a number k (the first k), a list counted from 0, or a share.
+
+    A share such as 0.5 is that part of the layers, rounded, the first ones: it means the same at every depth.
 
     Raises:
         RequestError: a layer does not exist, with the range that does.
@@ -107,7 +151,13 @@ def layer_set(field: str, value: LayerSet, n_layer: int) -> frozenset[int]:
     if value == "all":
         return frozenset(range(n_layer))
     if isinstance(value, str):
-        raise RequestError(f"{field}={value} must be all, a number of layers or a list such as [0,2]")
+        raise RequestError(
+            f"{field}={value} must be all, a number of layers, a share or a list such as [0,2]"
+        )
+    if isinstance(value, float):
+        if not 0 < value <= 1:
+            raise RequestError(f"{field}={value:g} is a share of the layers and must lie between 0 and 1")
+        return frozenset(range(round(value * n_layer)))
     if isinstance(value, int):
         if not 0 <= value <= n_layer:
             raise RequestError(

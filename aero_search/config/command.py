@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from aero_search.config.request import Request
@@ -19,9 +19,13 @@ class Command:
         sweep: `none` refuses --multirun; `basic` runs every combination in this process, then `finish`;
             `study` hands the sweep to workers (see `config.sweeper`); `always` does so without --multirun.
         finish: prints the results, of one request or of a whole `basic` sweep.
+        positional: the setting that a bare first argument gives, such as a path; None takes none.
+        spellings: regular expressions of overrides, and what is read instead.
     """
 
     config: str
     run: Callable[[Request], Any]
     sweep: Literal["none", "basic", "study", "always"] = "none"
     finish: Callable[[Sequence[Any]], None] | None = None
+    positional: str | None = None
+    spellings: Mapping[str, str] = field(default_factory=dict)

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
-from aero_search.architecture import Architecture
+from aero_search.architecture import ModelShape
 from aero_search.config.request import Request
+from aero_search.config.target import load_shape
 from aero_search.cost import Network, Protocol
 from aero_search.errors import RequestError
 from aero_search.schema import from_mapping
 from aero_search.search.front import Front, build_front
-from aero_search.search.objective import Objective, baseline_costs, known_costs
+from aero_search.search.objective import Objective
 from aero_search.search.pareto import Reference
+from aero_search.search.pricing import Pricing
 from aero_search.search.record import Record
 from aero_search.search.store import load_study, study_names
 from aero_search.search.study import Study
@@ -26,28 +28,37 @@ class PastStudy:
     """A study as a command looks at it.
 
     Attributes:
-        records: every candidate, at the prices of `protocol` and `network`.
+        objective: with the limits that are asked for.
+        pricing: protocol, network and target that are asked for.
+        records: every candidate, at the prices of `pricing`.
         told: the same at the prices the study was run with; `records` itself where those are asked for.
+        told_front: the front that the study itself has shown.
     """
 
     name: str
     objective: Objective
-    protocol: Protocol
-    network: Network
-    unigram_perplexity: float
+    pricing: Pricing
     records: tuple[Record, ...]
     told: tuple[Record, ...]
-    told_costs: Mapping[str, float]
+    told_front: Front
     attrs: Mapping[str, Any]
 
     @cached_property
     def front(self) -> Front:
-        """The front at the asked prices."""
-        costs = dict(self.told_costs)
+        """The front at the asked prices and limits."""
+        reference = self.told_front.reference
         if self.repriced and self.records:
-            like = self.records[0].architecture
-            costs = baseline_costs(like, self.objective, self.protocol, self.network)
-        return build_front(self.records, self.objective, Reference(self.unigram_perplexity, costs))
+            costs = self.pricing.baseline(self.records[0].architecture, self.objective)
+            reference = replace(reference, costs=costs)
+        return build_front(self.records, self.objective, reference, self.pricing.target)
+
+    @property
+    def protocol(self) -> Protocol:
+        return self.pricing.protocol
+
+    @property
+    def network(self) -> Network:
+        return self.pricing.network
 
     @property
     def repriced(self) -> bool:
@@ -55,18 +66,17 @@ class PastStudy:
         return self.records is not self.told
 
     def moves(self) -> Iterator[str]:
-        """Which points enter and leave the front at the new prices, in words."""
-        if not self.repriced:
+        """Which points enter and leave the front at the new prices and limits, in words."""
+        if not self.repriced and self.objective.limits == self.told_front.objective.limits:
             return
-        before = build_front(self.told, self.objective, Reference(self.unigram_perplexity, self.told_costs))
-        old = {record.number: record for record in before.points}
+        old = {record.number: record for record in self.told_front.points}
         new = {record.number: record for record in self.front.points}
         for number in sorted(new.keys() - old.keys()):
             yield f"enters the front: {new[number].label}"
         for number in sorted(old.keys() - new.keys()):
             yield f"leaves the front: {old[number].label}"
         if old.keys() == new.keys():
-            yield "the front keeps the same points at these prices"
+            yield "the front keeps the same points"
 
     def document(self) -> dict[str, Any]:
         """Everything as one JSON document."""
@@ -74,6 +84,7 @@ class PastStudy:
             "study": self.name,
             "protocol": self.protocol.name,
             "network": self.network.name,
+            "target": None if self.pricing.target is None else self.pricing.target.name,
             "repriced": self.repriced,
             "moves": list(self.moves()),
             **self.front.document(),
@@ -92,27 +103,45 @@ def open_past_study(request: Request) -> PastStudy:
     attrs = study.user_attrs
     if "reference" not in attrs:
         raise RequestError(f"study={name} holds no search yet: run aero-search search study.name={name}")
-    objective = from_mapping(Objective, {"metrics": attrs["metrics"]}, "objective")
-    protocol = from_mapping(Protocol, attrs["protocol"], "protocol")
-    network = from_mapping(Network, attrs["network"], "network")
-    reprice = request.chosen("protocol") or request.chosen("network")
-    protocol = request.protocol if request.chosen("protocol") else protocol
-    network = _asked_network(request, network)
-    told = tuple(
-        Study(study, objective, request.output_dir / "studies" / name, _pricing(protocol, network)).records()
+    objective = from_mapping(Objective, attrs["objective"], "objective")
+    told_pricing = Pricing(
+        from_mapping(Protocol, attrs["protocol"], "protocol"),
+        from_mapping(Network, attrs["network"], "network"),
+        from_mapping(ModelShape, attrs["target"], "target") if attrs["target"] else None,
     )
-    records = _repriced(told, _pricing(protocol, network)) if reprice else told
+    pricing = _asked_pricing(request, told_pricing)
+    opened = Study(study, objective, request.output_dir / "studies" / name, pricing)
+    told = tuple(opened.records())
+    reference = Reference(attrs["reference"]["unigram_perplexity"], attrs["reference"]["costs"])
     return PastStudy(
         name=name,
-        objective=objective,
-        protocol=protocol,
-        network=network,
-        unigram_perplexity=attrs["reference"]["unigram_perplexity"],
-        records=records,
+        objective=_asked_limits(request, objective),
+        pricing=pricing,
+        records=told if pricing == told_pricing else _repriced(told, pricing),
         told=told,
-        told_costs=attrs["reference"]["costs"],
+        told_front=build_front(told, objective, reference, told_pricing.target),
         attrs=attrs,
     )
+
+
+def _asked_pricing(request: Request, told: Pricing) -> Pricing:
+    """The study's own protocol, network and target, but for those that the request names."""
+    target = told.target
+    if "objective.target" in request.override_names():
+        name = request.objective.target
+        target = None if name is None else load_shape(name)
+    return Pricing(
+        protocol=request.protocol if request.chosen("protocol") else told.protocol,
+        network=_asked_network(request, told.network),
+        target=target,
+    )
+
+
+def _asked_limits(request: Request, told: Objective) -> Objective:
+    """The study's objective, with the request's limits where it names any."""
+    if not request.chosen("objective.constraints") and not request.chosen("objective/constraints"):
+        return told
+    return replace(told, constraints={**told.constraints, **request.objective.constraints})
 
 
 def _asked_network(request: Request, told: Network) -> Network:
@@ -134,11 +163,5 @@ def _newest(request: Request) -> str:
     return names[-1]
 
 
-def _pricing(protocol: Protocol, network: Network) -> Callable[[Architecture], Mapping[str, float]]:
-    return lambda architecture: known_costs(architecture, protocol, network)
-
-
-def _repriced(
-    records: Sequence[Record], costs: Callable[[Architecture], Mapping[str, float]]
-) -> tuple[Record, ...]:
-    return tuple(replace(record, costs=costs(record.architecture)) for record in records)
+def _repriced(records: Sequence[Record], pricing: Pricing) -> tuple[Record, ...]:
+    return tuple(replace(record, costs=pricing(record.architecture)) for record in records)

@@ -6,8 +6,6 @@ import os
 import shlex
 from pathlib import Path
 
-import platformdirs
-
 from aero_search.errors import RequestError
 from aero_search.report.checkup import can_write
 
@@ -42,7 +40,13 @@ def user_conf_dir() -> Path:
     What a calibration writes goes here, so that protocol=NAME works at once and in every folder.
     """
     named = os.environ.get("AERO_SEARCH_CONFIG")
-    return Path(named).expanduser() if named else platformdirs.user_config_path("aero-search")
+    if named:
+        return Path(named).expanduser()
+    try:
+        import platformdirs
+    except ImportError:  # a training needs four packages, and this is none of them
+        return Path.home() / ".config" / "aero-search"
+    return platformdirs.user_config_path("aero-search")
 
 
 def conf_dir() -> Path:

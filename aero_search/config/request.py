@@ -9,17 +9,19 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
-from aero_search.architecture import Architecture
+from aero_search.architecture import Architecture, ModelShape, retarget
 from aero_search.config.architecture import GROUPS, read_architecture
 from aero_search.config.paths import search_spaces_dir
 from aero_search.cost import Network, Protocol
 from aero_search.data.spec import CorpusSpec
 from aero_search.errors import RequestError
-from aero_search.schema import from_mapping
+from aero_search.schema import from_mapping, to_mapping
 from aero_search.search.objective import Objective
+from aero_search.search.pricing import Pricing
 from aero_search.search.spec import SearchSpec
 from aero_search.space import Space, load_space
 from aero_search.tracking.spec import TrackingSpec
+from aero_search.training.compute import Compute
 from aero_search.training.recipe import Recipe
 
 T = TypeVar("T")
@@ -43,7 +45,7 @@ class _Shared:
 
 
 _SHARED = ("output_dir", "format", "space", "study")
-_CORE = ("data", "recipe", "objective", "protocol", "network", "search", "tracking")
+_CORE = ("data", "recipe", "compute", "objective", "protocol", "network", "search", "tracking")
 
 
 class Request:
@@ -71,6 +73,16 @@ class Request:
 
     @cached_property
     def architecture(self) -> Architecture:
+        """What `architecture=` describes whole, else what the groups do.
+
+        Raises:
+            RequestError: it cannot be built, or a group is chosen that would have no effect.
+        """
+        for group in (*GROUPS, "variant"):
+            if self.composed.get("architecture") is not None and self.chosen(group):
+                raise RequestError(
+                    f"architecture= describes the whole network, so {group}= would have no effect: leave one out"
+                )
         return read_architecture(self.composed)
 
     def portable(self) -> dict[str, Any]:
@@ -82,11 +94,15 @@ class Request:
         for name in ("path", "cache_dir"):
             if data.get(name):
                 data[name] = str(Path(data[name]).expanduser().resolve())
-        return {**self.composed, "data": data, "output_dir": "outputs"}
+        whole = self.composed.get("architecture")
+        said = {} if whole is None else {"architecture": to_mapping(self.architecture)}
+        return {**self.composed, **said, "data": data, "output_dir": "outputs"}
 
     def load_space(self) -> Space:
         """The search space that `space=` names, with bounds such as n_layer taken from the model."""
-        return load_space(self.space, search_spaces_dir(), {"n_layer": self.architecture.n_layer})
+        a = self.architecture
+        sizes = {"n_layer": a.n_layer, "n_head": a.n_head, "d_model": a.d_model, "seq_len": a.seq_len}
+        return load_space(self.space, search_spaces_dir(), sizes)
 
     @cached_property
     def data(self) -> CorpusSpec:
@@ -97,8 +113,33 @@ class Request:
         return self._group(Recipe, "recipe")
 
     @cached_property
+    def compute(self) -> Compute:
+        return self._group(Compute, "compute")
+
+    @cached_property
     def objective(self) -> Objective:
         return self._group(Objective, "objective")
+
+    @cached_property
+    def target(self) -> ModelShape | None:
+        """The shape that `objective.target` names; None where costs are those of what is trained.
+
+        Raises:
+            RequestError: no such model, or one that the request's cannot be carried over to.
+        """
+        if self.objective.target is None:
+            return None
+        # Hydra's composition takes half a second to import; workers are told the shape instead.
+        from aero_search.config.target import load_shape
+
+        shape = load_shape(self.objective.target)
+        retarget(self.architecture, shape)
+        return shape
+
+    @property
+    def pricing(self) -> Pricing:
+        """What candidates are priced under."""
+        return Pricing(self.protocol, self.network, self.target)
 
     @cached_property
     def protocol(self) -> Protocol:
@@ -118,7 +159,7 @@ class Request:
 
     def options(self, cls: type[T]) -> T:
         """The command's own settings, those of its primary config, as `cls`."""
-        shared = {*_SHARED, *_CORE, *GROUPS}
+        shared = {*_SHARED, *_CORE, *GROUPS, "architecture"}
         return from_mapping(cls, {key: value for key, value in self.composed.items() if key not in shared})
 
     def chosen(self, group: str) -> bool:

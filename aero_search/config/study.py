@@ -17,25 +17,30 @@ from aero_search.errors import RequestError
 from aero_search.report.front import front_markdown, front_rows, print_front
 from aero_search.report.live import LiveView, Snapshot
 from aero_search.report.plot import plot_front
+from aero_search.schema import to_mapping
 from aero_search.search.conductor import Conductor
 from aero_search.search.front import Front
-from aero_search.search.objective import baseline_costs
 from aero_search.search.pareto import Reference
+from aero_search.search.record import Record
 from aero_search.search.settings import study_settings
 from aero_search.search.study import Study
 from aero_search.search.worker import Plan
-from aero_search.space import Assignment, Space
+from aero_search.space import Assignment, Categorical, Space
 from aero_search.tracking.tracker import Tracker
 from aero_search.training.health import corpus_unigram_loss, perplexity
 from aero_search.training.progress import read_progress
 
+# What a target has of its own, and what therefore must not vary beside one.
+TARGET_SIZES = ("model", *(f"model.{name}" for name in (
+    "family", "n_layer", "n_head", "n_kv_head", "d_model", "seq_len", "vocab_size", "tied_embeddings"
+)))  # fmt: skip
 # Groups whose fields every candidate of a study shares, but for what the space varies.
 _BASE_GROUPS = (*GROUPS, "recipe")
 
 
 def baseline_reference(request: Request, unigram_perplexity: float) -> Reference:
     """The reference of a request's study: the unigram perplexity and the baseline's costs."""
-    costs = baseline_costs(request.architecture, request.objective, request.protocol, request.network)
+    costs = request.pricing.baseline(request.architecture, request.objective)
     return Reference(unigram_perplexity, costs)
 
 
@@ -46,6 +51,7 @@ def make_conductor(
     name: str,
     only_queued: bool,
     command: str,
+    follow_up: Callable[[Sequence[Record]], Sequence[Assignment]] | None = None,
 ) -> Conductor:
     """Prepare the corpus and put together everything a study needs.
 
@@ -53,9 +59,12 @@ def make_conductor(
         RequestError: some part of the request is wrong.
     """
     # Every part is validated before the corpus takes its time.
-    architecture, _ = request.architecture, request.recipe
+    architecture, compute = request.architecture, request.compute
+    compute.check(request.recipe)
     objective, protocol, network = request.objective, request.protocol, request.network
-    search, tracking = request.search, request.tracking
+    search, tracking, target = request.search, request.tracking, request.target
+    if target is not None:
+        check_sizes_stay(space, target.name)
     output_dir = writable(request.output_dir.resolve())
     corpus = prepare(request.data, architecture.vocab_size)
     plan = Plan(
@@ -69,26 +78,54 @@ def make_conductor(
         tracking=tracking,
         corpus_folder=corpus.folder,
         only_queued=only_queued,
+        compute=compute,
+        target=target,
     )
-    base = {group: request.composed[group] for group in _BASE_GROUPS}
+    base = {group: request.composed.get(group, {}) for group in _BASE_GROUPS}
+    if request.composed.get("architecture") is not None:
+        _check_groups_stay(space)
+        base["architecture"] = to_mapping(architecture)
     return Conductor(
         plan=plan,
         settings=study_settings(plan, base, corpus.fingerprint),
         start=start,
         reference=baseline_reference(request, perplexity(corpus_unigram_loss(corpus))),
         command=command,
+        follow_up=follow_up,
     )
+
+
+def _check_groups_stay(space: Space) -> None:
+    """A group that varies would change nothing beside a whole description."""
+    for parameter in space.parameters:
+        if parameter.name.partition(".")[0] in (*GROUPS, "variant"):
+            raise RequestError(
+                f"architecture= describes the whole network, but {parameter.name} is to vary: leave one out"
+            )
+
+
+def check_sizes_stay(space: Space, target: str) -> None:
+    """A size that varies would be priced as the target's, whatever was chosen."""
+    for parameter in space.parameters:
+        fixed = isinstance(parameter, Categorical) and len(parameter.choices) == 1
+        if parameter.name in TARGET_SIZES and not fixed:
+            raise RequestError(
+                f"objective.target={target} sets {parameter.name}, which space={space.name} varies: fix it with "
+                f"{parameter.name}=VALUE, or price with objective.target=null"
+            )
 
 
 class Watching:
     """Takes snapshots for the live view, and refreshes front, pictures and tracking as candidates finish."""
 
-    def __init__(self, conductor: Conductor, study: Study, tracker: Tracker, parent_run: str) -> None:
+    def __init__(
+        self, conductor: Conductor, study: Study, tracker: Tracker, parent_run: str, console: Console
+    ) -> None:
         self._conductor, self._study = conductor, study
         self._tracker, self._parent_run = tracker, parent_run
         self._started = time.time()
         self._published = -1
-        self._view = LiveView(self, Console())
+        self._view = LiveView(self, console)
 
     def __enter__(self) -> Watching:
         self._view.__enter__()
@@ -123,14 +160,18 @@ class Watching:
             started=self._started,
             seconds=tuple(record.seconds for record in done if record.seconds is not None),
             workers=plan.search.workers,
+            invalid=self._study.invalid().total(),
+            over=self._study.over().total(),
         )
 
 
-def watch_study(conductor: Conductor) -> Callable[[Study, Tracker, str], Watching]:
-    """What shows a study while it runs."""
+def watch_study(
+    conductor: Conductor, console: Console | None = None
+) -> Callable[[Study, Tracker, str], Watching]:
+    """What shows a study while it runs, on stdout unless another console is given."""
 
     def watch(study: Study, tracker: Tracker, parent_run: str) -> Watching:
-        return Watching(conductor, study, tracker, parent_run)
+        return Watching(conductor, study, tracker, parent_run, console or Console())
 
     return watch
 
@@ -158,18 +199,26 @@ def finish_study(conductor: Conductor, study: Study, front: Front) -> None:
     """
     console = Console()
     plan = conductor.plan
-    invalid = study.invalid()
-    if invalid and not study.used():
+    invalid, over = study.invalid(), study.over()
+    if invalid and not study.used() and not over:
         raise RequestError(f"no candidate could be built: {next(iter(invalid))}")
+    if over and not study.used():
+        raise RequestError(
+            f"all of {over.total()} proposals lie above a limit ({over.most_common(1)[0][0]}): raise it, or see "
+            "what fits with aero-search plan"
+        )
     print_front(front, console)
     for reason, count in invalid.most_common(3):
         console.print(f"could not be built ({count}): {reason}", soft_wrap=True)
+    for reason, count in over.most_common(3):
+        console.print(f"not trained ({count}): {reason}", soft_wrap=True)
     for record in front.diverged:
         console.print(f"diverged: {record.label}: {record.reason}", soft_wrap=True)
     missing = 0 if plan.only_queued else plan.search.n_trials - study.used()
     if missing > 0:
+        why = " or lie above a limit" if over else ""
         console.print(
-            f"the space is used up: {missing} of {plan.search.n_trials} candidates do not exist in it"
+            f"the space is used up: {missing} of {plan.search.n_trials} candidates do not exist in it{why}"
         )
     if not front.points:
         console.print("no candidate has finished with a perplexity")
@@ -197,6 +246,7 @@ def _description(conductor: Conductor, front: Front, done: int) -> str:
     return "\n\n".join(
         (
             f"**{plan.name}**: {plan.space.description}",
+            *([f"{front.sizes[0].upper()}{front.sizes[1:]}."] if front.sizes else []),
             f"{done} candidates trained; protocol `{plan.protocol.name}`, network `{plan.network.name}`.",
             front_markdown(front),
             f"Repeat or resume: `{conductor.command}`",

@@ -8,27 +8,33 @@ from __future__ import annotations
 
 import hashlib
 import shlex
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from hydra.core.config_loader import ConfigLoader
-from hydra.core.config_store import ConfigStore
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
-from hydra.core.plugins import Plugins
 from hydra.types import HydraContext
-from omegaconf import DictConfig, OmegaConf, open_dict
+from omegaconf import DictConfig, OmegaConf
+from rich.console import Console
 
+from aero_search.config.ablation import LadderCompose, LadderSweep
 from aero_search.config.app import read_request
+from aero_search.config.builder import Builder
+from aero_search.config.launch import launch_workers
+from aero_search.config.paths import search_spaces_dir
+from aero_search.config.planning import plan_search
+from aero_search.config.quick import QuickCompose
 from aero_search.config.request import Request
 from aero_search.config.study import finish_study, make_conductor, watch_study
 from aero_search.config.sweeps import fixed_parameter, grid, swept_parameter
-from aero_search.errors import RequestError
+from aero_search.errors import RequestError, nearest
 from aero_search.search.candidate import Candidate, make_candidate
-from aero_search.search.conductor import WorkerDiedError
 from aero_search.search.worker import Worker
-from aero_search.space import Categorical, Parameter, Space
+from aero_search.space import Categorical, Parameter, Space, space_base
+
+STRATEGIES = ("search", "grid", "ladder", "plan")
 
 
 @dataclass(frozen=True)
@@ -39,6 +45,19 @@ class Compose:
     master: DictConfig
     fixed: tuple[str, ...]
     fingerprint: str
+
+    def quick(self) -> QuickCompose:
+        """Composes the overrides of a search, without their configs."""
+
+        def groups(overrides: Sequence[str]) -> Mapping[str, Any]:
+            cfg = self.loader.load_sweep_config(self.master, [*self.fixed, *overrides])
+            plain: Mapping[str, Any] = OmegaConf.to_container(_without_hydra(cfg))  # type: ignore[assignment]
+            return plain
+
+        def is_group(name: str) -> bool:
+            return bool(self.loader.get_group_options(name))
+
+        return QuickCompose(groups, is_group, self, self.fingerprint)
 
     def __call__(self, overrides: Sequence[str]) -> Candidate:
         cfg = self.loader.load_sweep_config(self.master, [*self.fixed, *overrides])
@@ -68,15 +87,18 @@ class StudySweep:
     """One sweep; see the module's docstring.
 
     Args:
-        strategy: `search` lets the sampler propose; `grid` trains every combination of the sweep.
+        strategy: `search` lets the sampler propose; `grid` trains every combination of the sweep; `ladder`
+            trains the rows of `ladder=`; `plan` says what a search would do.
 
     Raises:
         RequestError: no such strategy.
     """
 
     def __init__(self, strategy: str, hydra_context: HydraContext, config: DictConfig) -> None:
-        if strategy not in ("search", "grid"):
-            raise RequestError(f"hydra.sweeper.strategy={strategy} must be search or grid")
+        if strategy not in STRATEGIES:
+            raise RequestError(
+                f"hydra.sweeper.strategy={strategy} is no strategy: {nearest(strategy, STRATEGIES)}"
+            )
         self.strategy = strategy
         self.config = config
         self.hydra_context = hydra_context
@@ -85,10 +107,17 @@ class StudySweep:
     def sweep(self, arguments: list[str]) -> Any:
         """Run the study that the arguments and the configuration describe."""
         parsed = OverridesParser.create(self.hydra_context.config_loader).parse_overrides(arguments)
-        request = read_request(_without_hydra(self.config), arguments)
+        if self.strategy == "ladder":
+            self._climb(read_request(_without_hydra(self.config), arguments), arguments, parsed)
+            return None
+        request, base = self._request(parsed, arguments)
         space, queued = self._space(request, parsed)
-        names = {parameter.name for parameter in space.parameters}
-        fixed = tuple(str(o.input_line) for o in parsed if o.get_key_element().lstrip("+~") not in names)
+        names = {parameter.override for parameter in space.parameters}
+        lines = [*base, *(str(o.input_line) for o in parsed)]
+        fixed = tuple(line for line in lines if _key(line) not in names)
+        if self.strategy == "plan":
+            plan_search(request, space, Builder(self.hydra_context.config_loader, self.config, fixed))
+            return None
         conductor = make_conductor(
             request,
             space,
@@ -103,6 +132,34 @@ class StudySweep:
         front = conductor.run(study, compose, self._launch, watch_study(conductor))
         finish_study(conductor, study, front)
         return None
+
+    def _climb(self, request: Request, arguments: Sequence[str], parsed: Sequence[Override]) -> None:
+        """Train the request's ladder and write its table."""
+        ladder = LadderSweep(request, [str(o.input_line) for o in parsed if o.is_sweep_override()])
+        fixed = tuple(str(o.input_line) for o in parsed)
+        compose = Compose(self.hydra_context.config_loader, self.config, fixed, "")
+        conductor = ladder.conductor(compose, self._command(arguments))
+        study = conductor.prepare()
+        compose = replace(compose, fingerprint=str(conductor.settings["corpus fingerprint"]))
+        # With format=json stdout holds the document alone.
+        watch = watch_study(conductor, Console(stderr=request.format == "json"))
+        conductor.run(study, LadderCompose(compose, ladder.overrides), self._launch, watch)
+        ladder.finish(conductor, study)
+
+    def _request(self, parsed: Sequence[Override], arguments: list[str]) -> tuple[Request, tuple[str, ...]]:
+        """What the user asked for, on top of what the space was made for."""
+        request = read_request(_without_hydra(self.config), arguments)
+        if self.strategy == "grid":
+            return request, ()
+        said = {_key(str(o.input_line)) for o in parsed}
+        base = tuple(
+            line for line in space_base(request.space, search_spaces_dir()) if _key(line) not in said
+        )
+        if not base:
+            return request, ()
+        fixed = [str(o.input_line) for o in parsed if not o.is_sweep_override()]
+        composed = self.hydra_context.config_loader.load_sweep_config(self.config, [*base, *fixed])
+        return read_request(_without_hydra(composed), arguments), base
 
     def _space(
         self, request: Request, parsed: Sequence[Override]
@@ -119,7 +176,7 @@ class StudySweep:
                 )
             return Space("sweep", "A plain sweep.", tuple(choices)), grid(choices)
         space = request.load_space()
-        known = {parameter.name for parameter in space.parameters}
+        known = {parameter.override for parameter in space.parameters}
         fixed = [fixed_parameter(o) for o in parsed if not o.is_sweep_override() and o.key_or_group in known]
         return space.with_parameters(*swept, *fixed), None
 
@@ -129,35 +186,18 @@ class StudySweep:
         return "sweep-" + hashlib.sha256(" ".join(sorted(arguments)).encode()).hexdigest()[:8]
 
     def _command(self, arguments: Sequence[str]) -> str:
-        command = ["train", "--multirun"] if self.strategy == "grid" else ["search"]
+        command = {"grid": ["train", "--multirun"], "ladder": ["ablate"]}.get(self.strategy, ["search"])
         launcher = [o for o in self.config.hydra.overrides.hydra if "launcher" in o]
         return shlex.join(["aero-search", *command, *arguments, *launcher])
 
     def _launch(self, worker: Worker, count: int) -> None:
         self.task.worker = worker
-        launcher = Plugins.instance().instantiate_launcher(
-            hydra_context=self.hydra_context, task_function=self.task, config=self._launcher_config(count)
-        )
-        try:
-            returns = launcher.launch([[] for _ in range(count)], initial_job_idx=0)
-        except KeyboardInterrupt:
-            raise
-        except Exception as problem:
-            if type(problem).__name__ in ("TerminatedWorkerError", "BrokenProcessPool"):
-                raise WorkerDiedError(" ".join(str(problem).split())[:200]) from problem
-            raise
-        for job in returns:
-            if isinstance(job.return_value, Exception):
-                raise job.return_value
+        launch_workers(self.hydra_context, self.config, self.task, [[] for _ in range(count)])
 
-    def _launcher_config(self, count: int) -> DictConfig:
-        """The configured launcher; joblib where that is Hydra's serial default and there are more workers."""
-        config = self.config.copy()
-        if count > 1 and config.hydra.launcher._target_.endswith("BasicLauncher"):
-            node = ConfigStore.instance().load("hydra/launcher/joblib.yaml").node
-            with open_dict(config.hydra):
-                config.hydra.launcher = OmegaConf.merge(OmegaConf.structured(node), {"n_jobs": count})
-        return config
+
+def _key(line: str) -> str:
+    """What an override sets."""
+    return line.lstrip("+~").partition("=")[0]
 
 
 def _without_hydra(cfg: DictConfig) -> DictConfig:

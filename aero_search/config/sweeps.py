@@ -15,23 +15,31 @@ from aero_search.space import Categorical, Integer, Parameter, Real, Value
 def swept_parameter(override: Override) -> Parameter:
     """The parameter that a sweep override describes.
 
-    `range` excludes its end, as Python's does; `interval` is continuous; `tag(log, ...)` draws logarithmically.
+    `range` excludes its end, as Python's does; `interval` is continuous and `int(interval(...))` whole, both
+    ends included; `tag(log, ...)` draws an interval logarithmically; `choice`, `a,b` and `glob` list values.
 
     Raises:
         RequestError: the sweep cannot be understood.
     """
     name = override.key_or_group
     value = override.value()
+    tags: set[str] = getattr(value, "tags", set())
+    if unknown := tags - {"log"}:
+        raise RequestError(f"{name}: tag({sorted(unknown)[0]}, ...) is not known: the one tag is log")
     if isinstance(value, IntervalSweep):
         assert value.start is not None
         assert value.end is not None
-        log = "log" in value.tags
+        log = "log" in tags
         if isinstance(value.start, int) and isinstance(value.end, int):
             return Integer(name, value.start, value.end, log=log)
         return Real(name, float(value.start), float(value.end), log=log)
-    if isinstance(value, RangeSweep) and "log" in value.tags:
-        raise RequestError(f"{name}: a range has steps, so tag(log, ...) needs an interval(start, end)")
-    return Categorical(name, tuple(_plain(name, item) for item in override.sweep_iterator()))
+    if "log" in tags:
+        kind = "a range has steps" if isinstance(value, RangeSweep) else "choices have no order"
+        raise RequestError(f"{name}: {kind}, so tag(log, ...) needs an interval(start, end)")
+    choices = tuple(_plain(name, item) for item in override.sweep_iterator())
+    if not choices:
+        raise RequestError(f"{name}={override.value()} names nothing: a range needs its end above its start")
+    return Categorical(name, tuple(dict.fromkeys(choices)))
 
 
 def fixed_parameter(override: Override) -> Parameter:
@@ -48,7 +56,9 @@ def grid(parameters: Sequence[Categorical]) -> list[dict[str, Any]]:
 def _plain(name: str, value: Any) -> Value:
     if isinstance(value, QuotedString):
         return value.text
-    if value is None or isinstance(value, bool | int | float | str):
+    if isinstance(value, float):
+        return float(f"{value:.12g}")  # without the dust that the steps of a range leave
+    if value is None or isinstance(value, bool | int | str):
         return value
     if isinstance(value, list):  # such as ffn.layers=[0,2],[1]: kept as the text that Hydra reads again
         return "[" + ",".join(str(_plain(name, item)) for item in value) + "]"

@@ -30,6 +30,8 @@ class Corpus:
         train_bytes_per_token, validation_bytes_per_token: UTF-8 bytes of text per token; None if meta.json
             does not say. Loss in nats / (ln 2 * bytes per token) is bits per byte, which compares
             vocabularies.
+        chunk: None where texts lie end to end; else both files hold sequences of chunk + 1 tokens that were cut
+            from one text each.
     """
 
     folder: Path
@@ -39,6 +41,7 @@ class Corpus:
     validation_tokens: int
     train_bytes_per_token: float | None
     validation_bytes_per_token: float | None
+    chunk: int | None = None
 
     @property
     def tokenizer_path(self) -> Path:
@@ -80,6 +83,14 @@ class Corpus:
         vocab_size = meta.get("vocab_size")
         if not isinstance(vocab_size, int) or isinstance(vocab_size, bool):
             raise _not_packed(folder, "meta.json has no vocab_size")
+        chunk = meta.get("chunk")
+        if chunk is not None:
+            if not isinstance(chunk, int) or isinstance(chunk, bool) or chunk < 1:
+                raise _not_packed(folder, f"meta.json has chunk {chunk}, which is no number of tokens")
+            if any(count % (chunk + 1) for count in counts.values()):
+                raise _not_packed(
+                    folder, f"its files are not whole sequences of chunk + 1 = {chunk + 1} tokens"
+                )
         return cls(
             folder=folder,
             fingerprint=str(meta.get("fingerprint") or fingerprint_of_tokens(folder, vocab_size)),
@@ -88,6 +99,7 @@ class Corpus:
             validation_tokens=counts["validation"],
             train_bytes_per_token=_number(meta.get("train_bytes_per_token")),
             validation_bytes_per_token=_number(meta.get("validation_bytes_per_token")),
+            chunk=chunk,
         )
 
 

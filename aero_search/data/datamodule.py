@@ -5,6 +5,7 @@ Shape letters: B batch_size, T seq_len.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -31,9 +32,11 @@ class TokenDataModule(LightningDataModule):
         validation_sequences: at most so many held-out windows; they depend on corpus and T alone.
         start_step: the first batch is the one that step has in a run from 0, so that a stopped run goes on.
         num_workers: processes that read; 0 reads in this one, which a memory map makes cheap.
+        rank, ranks: of every batch, train and validation, this process reads the rank-th of so many nearly equal
+            parts; one after the other they are the batch that a single process reads.
 
     Raises:
-        RequestError: the corpus is too short for one batch of either side.
+        RequestError: the corpus is too short for one batch of either side, or was cut for another seq_len.
     """
 
     def __init__(
@@ -46,6 +49,8 @@ class TokenDataModule(LightningDataModule):
         validation_sequences: int = 512,
         start_step: int = 0,
         num_workers: int = 0,
+        rank: int = 0,
+        ranks: int = 1,
     ) -> None:
         super().__init__()
         if not 0 <= start_step <= steps:
@@ -54,35 +59,66 @@ class TokenDataModule(LightningDataModule):
         self.seq_len = seq_len
         self.batch_size = batch_size
         self.num_workers = num_workers
+        chunked = corpus.chunk is not None
+        if chunked and corpus.chunk != seq_len:
+            raise RequestError(
+                f"model.seq_len={seq_len} is not the length that this corpus was cut to: set "
+                f"model.seq_len={corpus.chunk}, or data.chunk={seq_len} and pack it again"
+            )
         needed = min(batch_size, validation_sequences)
-        self._validation_starts = validation_starts(corpus.validation_tokens, seq_len, validation_sequences)
+        self._validation_starts = validation_starts(
+            corpus.validation_tokens, seq_len, validation_sequences, chunked
+        )
         if len(self._validation_starts) < needed:
             raise _too_short("validation", corpus.validation_tokens, needed * seq_len + 1, needed, seq_len)
-        if train_windows(corpus.train_tokens, seq_len) < batch_size:
+        if train_windows(corpus.train_tokens, seq_len, chunked) < batch_size:
             raise _too_short("train", corpus.train_tokens, (batch_size + 1) * seq_len, batch_size, seq_len)
-        windows = TrainWindows(corpus.train_tokens, seq_len, batch_size, seed)
-        self._train = TrainBatches(corpus.train_path, windows, seq_len, start_step, steps)
+        windows = TrainWindows(corpus.train_tokens, seq_len, batch_size, seed, chunked)
+        self._share = Share(rank, ranks)
+        self._train = TrainBatches(corpus.train_path, windows, seq_len, start_step, steps, self._share)
 
     def train_dataloader(self) -> DataLoader[Tensor]:
         """`steps - start_step` batches of shape (B, T+1)."""
-        return DataLoader(self._train, batch_size=None, num_workers=self.num_workers)
+        return _TrainLoader(self._train, batch_size=None, num_workers=self.num_workers)
 
     def val_dataloader(self) -> DataLoader[Tensor]:
         """The held-out windows in file order, shape (B, T+1); the last batch may have fewer."""
         batches = ValidationBatches(
-            self.corpus.validation_path, self._validation_starts, self.seq_len, self.batch_size
+            self.corpus.validation_path, self._validation_starts, self.seq_len, self.batch_size, self._share
         )
         return DataLoader(batches, batch_size=None, num_workers=self.num_workers)
 
 
-class TrainBatches(Dataset[Tensor]):
-    """Item i is the batch of step `start_step + i`."""
+@dataclass(frozen=True)
+class Share:
+    """The part of every batch that one of several processes reads."""
 
-    def __init__(self, path: Path, windows: TrainWindows, seq_len: int, start_step: int, steps: int) -> None:
+    rank: int = 0
+    ranks: int = 1
+
+    def of(self, starts: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Its consecutive part of a batch's windows; sizes differ by one at most, and may be 0."""
+        first, last = (len(starts) * part // self.ranks for part in (self.rank, self.rank + 1))
+        return starts[first:last]
+
+
+class TrainBatches(Dataset[Tensor]):
+    """Item i is this process's share of the batch of step `start_step + i`."""
+
+    def __init__(
+        self,
+        path: Path,
+        windows: TrainWindows,
+        seq_len: int,
+        start_step: int,
+        steps: int,
+        share: Share,
+    ) -> None:
+        self._share = share
         self._tokens = TokenFile(path)
         self._windows = windows
         self._seq_len = seq_len
-        self._start_step = start_step
+        self.start_step = start_step
         self._length = steps - start_step
 
     def __len__(self) -> int:
@@ -91,15 +127,18 @@ class TrainBatches(Dataset[Tensor]):
     def __getitem__(self, index: int) -> Tensor:
         if not 0 <= index < self._length:
             raise IndexError(index)
-        return self._tokens.windows(self._windows.starts(self._start_step + index), self._seq_len)
+        starts = self._share.of(self._windows.starts(self.start_step + index))
+        return self._tokens.windows(starts, self._seq_len)
 
 
 class ValidationBatches(Dataset[Tensor]):
-    """Item i holds windows i*B .. i*B+B-1."""
+    """Item i holds this process's share of windows i*B .. i*B+B-1."""
 
-    def __init__(self, path: Path, starts: NDArray[np.int64], seq_len: int, batch_size: int) -> None:
+    def __init__(
+        self, path: Path, starts: NDArray[np.int64], seq_len: int, batch_size: int, share: Share
+    ) -> None:
         self._tokens = TokenFile(path)
-        self._batches = [starts[i : i + batch_size] for i in range(0, len(starts), batch_size)]
+        self._batches = [share.of(starts[i : i + batch_size]) for i in range(0, len(starts), batch_size)]
         self._seq_len = seq_len
 
     def __len__(self) -> int:
@@ -107,6 +146,15 @@ class ValidationBatches(Dataset[Tensor]):
 
     def __getitem__(self, index: int) -> Tensor:
         return self._tokens.windows(self._batches[index], self._seq_len)
+
+
+class _TrainLoader(DataLoader[Tensor]):
+    """Counts the batches before `start_step` in its length: Lightning goes on counting where it stopped."""
+
+    def __len__(self) -> int:
+        batches = self.dataset
+        assert isinstance(batches, TrainBatches)
+        return batches.start_step + len(batches)
 
 
 class TokenFile:
@@ -118,6 +166,8 @@ class TokenFile:
 
     def windows(self, starts: NDArray[np.int64], seq_len: int) -> Tensor:
         """The windows at `starts`, int64 of shape (len(starts), T+1)."""
+        if not len(starts):
+            return torch.empty((0, seq_len + 1), dtype=torch.int64)
         taken = [self._tokens[start : start + seq_len + 1] for start in starts]
         return torch.from_numpy(np.stack(taken).astype(np.int64))
 

@@ -1,6 +1,7 @@
-"""Two datasets of the Hugging Face hub, streamed once; needs a connection and the extra `hf`.
+"""Two datasets of the Hugging Face hub, read once; needs a connection and the extra `hf`.
 
-Rows keep the split their authors gave them and are not deduplicated again.
+Rows keep the split their authors gave them and are not deduplicated again. A dataset is named as `datasets`
+names it, so a local folder of JSON or Parquet files will do, without a connection.
 """
 
 from __future__ import annotations
@@ -16,12 +17,13 @@ from aero_search.errors import RequestError
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
-# Rows that a streamed shuffle holds in memory; the authors of AERO shuffle the whole train set with seed 0.
+# Rows that a streamed shuffle holds in memory. The authors of AERO shuffle the whole of both datasets with seed 0:
+# data.stream=false.
 _SHUFFLE_BUFFER = 10_000
 
 
 def stream(spec: CorpusSpec, split: Split) -> Iterator[Document]:
-    """The rows of one side, up to its cap in rows and in MB; train rows in a seeded order.
+    """The rows of one side, up to its cap in rows and in MB, in a seeded order (streamed validation: as they come).
 
     Raises:
         RequestError: `datasets` is not installed, the dataset cannot be reached, or it lacks the text field.
@@ -40,10 +42,15 @@ def stream(spec: CorpusSpec, split: Split) -> Iterator[Document]:
         ) from None
     try:
         part = spec.train_split if train else spec.validation_split
-        dataset = datasets.load_dataset(name, split=part, streaming=True)
-        if train:
-            dataset = dataset.shuffle(seed=spec.seed, buffer_size=_SHUFFLE_BUFFER)
-        for index, row in enumerate(dataset if rows is None else dataset.take(rows)):
+        dataset = datasets.load_dataset(name, split=part, streaming=spec.stream)
+        if not spec.stream:
+            dataset = dataset.shuffle(seed=spec.seed)
+            dataset = dataset.select(range(len(dataset) if rows is None else min(rows, len(dataset))))
+        else:
+            if train:
+                dataset = dataset.shuffle(seed=spec.seed, buffer_size=_SHUFFLE_BUFFER)
+            dataset = dataset if rows is None else dataset.take(rows)
+        for index, row in enumerate(dataset):
             text = row[spec.text_field]
             if not isinstance(text, str):
                 raise KeyError(spec.text_field)

@@ -16,7 +16,7 @@ import numpy as np
 from aero_search.data.corpus import META, TOKEN_DTYPE, TOKENIZER, TRAIN, VALIDATION
 from aero_search.data.files import Document
 from aero_search.data.progress import Advance
-from aero_search.data.tokenizer import Encode, end_of_text
+from aero_search.data.tokenizer import Encode, Tokens, end_of_text
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -30,19 +30,24 @@ class Side:
     """What was packed into one token file.
 
     Attributes:
-        tokens, bytes: counts; bytes are of the text, tokens include one end-of-text token a document.
+        tokens: in the file, end-of-text tokens included.
+        bytes, encoded: of the text, and the tokens it was encoded to, those of dropped tails included.
         entries: (name, digest, split) of each document, in the order packed.
         units: for each unit, its number of documents and bytes.
     """
 
     tokens: int = 0
     bytes: int = 0
+    encoded: int = 0
     entries: list[tuple[str, str, str]] = field(default_factory=list)
     units: dict[str, list[int]] = field(default_factory=dict)
 
 
 def fingerprint(
-    entries: Iterable[tuple[str, str, str]], vocab_size: int, tokenizer: str | None = None
+    entries: Iterable[tuple[str, str, str]],
+    vocab_size: int,
+    tokenizer: str | None = None,
+    chunk: int | None = None,
 ) -> str:
     """Hash which text is trained and validated on, and the vocabulary: 32 hexadecimal digits.
 
@@ -52,8 +57,10 @@ def fingerprint(
     Args:
         entries: (name, content digest, split) of each document, in any order.
         tokenizer: the JSON of a tokenizer that was not trained on this text; it changes the tokens.
+        chunk: see `CorpusSpec.chunk`; it changes what is left of the text.
     """
-    digest = blake2b(json.dumps([FORMAT, vocab_size, tokenizer]).encode(), digest_size=16)
+    form = [FORMAT, vocab_size, tokenizer] + ([] if chunk is None else [chunk])
+    digest = blake2b(json.dumps(form).encode(), digest_size=16)
     for entry in sorted(entries):
         digest.update(b"\n" + json.dumps(entry).encode())
     return digest.hexdigest()
@@ -65,23 +72,30 @@ def entry(document: Document) -> tuple[str, str, str]:
 
 
 def pack_side(
-    path: Path, documents: Iterable[Document], encode: Encode, separator: int, advance: Advance
+    path: Path,
+    documents: Iterable[Document],
+    encode: Encode,
+    separator: int,
+    advance: Advance,
+    chunk: int | None = None,
 ) -> Side:
-    """Encode documents into one flat file of little-endian uint16, an end-of-text token after each.
+    """Encode documents into one flat file of little-endian uint16.
 
     Args:
-        separator: the end-of-text token.
+        separator: the end-of-text token, written after each document unless `chunk` cuts them.
         advance: told the bytes of each document.
+        chunk: see `chunks`; None writes documents whole.
     """
     side = Side()
-    end = np.asarray([separator], dtype=TOKEN_DTYPE).tobytes()
+    end = np.asarray([separator], dtype=TOKEN_DTYPE)
     with path.open("wb") as file:
         for document in documents:
             tokens = encode(document.text)
-            file.write(tokens.astype(TOKEN_DTYPE, copy=False).tobytes())
-            file.write(end)
+            written = np.concatenate([tokens, end]) if chunk is None else chunks(tokens, chunk)
+            file.write(written.astype(TOKEN_DTYPE, copy=False).tobytes())
             size = document.size
-            side.tokens += len(tokens) + 1
+            side.tokens += len(written)
+            side.encoded += len(tokens) + (chunk is None)
             side.bytes += size
             side.entries.append(entry(document))
             unit = side.units.setdefault(document.unit, [0, 0])
@@ -91,27 +105,50 @@ def pack_side(
     return side
 
 
+def chunks(tokens: Tokens, chunk: int) -> Tokens:
+    """Sequences of `chunk` tokens, each with the token that follows it, end to end; a shorter tail is dropped.
+
+    Neighbours share one token, so that every token but a text's first is a target once.
+
+    Returns:
+        Shape (n * (chunk + 1),) with n = (len(tokens) - 1) // chunk.
+    """
+    starts = np.arange(max(0, (len(tokens) - 1) // chunk)) * chunk
+    sequences: Tokens = tokens[starts[:, None] + np.arange(chunk + 1)]
+    return sequences.ravel()
+
+
 def pack(
     folder: Path,
     sides: tuple[Iterable[Document], Iterable[Document]],
     tokenizer: Tokenizer,
     encode: Encode,
     advance: Advance,
+    chunk: int | None = None,
 ) -> tuple[Side, Side]:
     """Write train.bin, validation.bin and tokenizer.json into a folder.
 
     Args:
         sides: train and validation documents, each iterated once.
+        chunk: see `CorpusSpec.chunk`.
     """
     separator = end_of_text(tokenizer)
-    train = pack_side(folder / TRAIN, sides[0], encode, separator, advance)
-    validation = pack_side(folder / VALIDATION, sides[1], encode, separator, advance)
+    train = pack_side(folder / TRAIN, sides[0], encode, separator, advance, chunk)
+    validation = pack_side(folder / VALIDATION, sides[1], encode, separator, advance, chunk)
     (folder / TOKENIZER).write_text(tokenizer.to_str(), encoding="utf-8")
     return train, validation
 
 
 def write_meta(
-    folder: Path, *, kind: str, name: str, vocab_size: int, separator: int, train: Side, validation: Side
+    folder: Path,
+    *,
+    kind: str,
+    name: str,
+    vocab_size: int,
+    separator: int,
+    chunk: int | None,
+    train: Side,
+    validation: Side,
 ) -> None:
     """Write meta.json, the last file of a corpus; `name` is its fingerprint."""
     meta: dict[str, Any] = {
@@ -120,11 +157,12 @@ def write_meta(
         "kind": kind,
         "vocab_size": vocab_size,
         "end_of_text": separator,
+        "chunk": chunk,
     }
     for split, side in (("train", train), ("validation", validation)):
         meta[f"{split}_tokens"] = side.tokens
         meta[f"{split}_bytes"] = side.bytes
-        meta[f"{split}_bytes_per_token"] = side.bytes / side.tokens if side.tokens else None
+        meta[f"{split}_bytes_per_token"] = side.bytes / side.encoded if side.encoded else None
         meta[f"{split}_files"] = len(side.entries)
         meta[f"{split}_packages"] = _largest_units(side.units)
     libraries = ("numpy", "tokenizers", "tiktoken")

@@ -25,7 +25,6 @@ from aero_search.data.tokenizer import (
     check_vocab_size,
     encoder,
     end_of_text,
-    slow_encoder,
     train_tokenizer,
 )
 from aero_search.errors import AeroSearchError, RequestError
@@ -33,6 +32,8 @@ from aero_search.schema import to_mapping
 
 # A tokenizer for a stream is trained on its first rows, which are kept in memory for that.
 _STREAM_SAMPLE_BYTES = 24 * MB
+# Of a stream with a tokenizer of its own, so much is held back to compare encoders on.
+_ENCODER_SAMPLE_BYTES = MB
 
 
 def prepare(spec: CorpusSpec, vocab_size: int, *, quiet: bool = False) -> Corpus:
@@ -179,13 +180,13 @@ def _pack_files(
             raise RequestError(
                 f"{where} leaves no {split} text once duplicates are dropped: add text that differs"
             )
-    name = fingerprint(map(entry, documents), vocab_size)
+    name = fingerprint(map(entry, documents), vocab_size, chunk=spec.chunk)
     if _complete(root / name):
         return name
     tokenizer = train_tokenizer(_told(train, reporter, "Tokenizer"), vocab_size)
     encode = encoder(tokenizer, samples(train))
     advance = reporter.stage("Encode", sum(document.size for document in documents))
-    sides = pack(partial, (train, validation), tokenizer, encode, advance)
+    sides = pack(partial, (train, validation), tokenizer, encode, advance, spec.chunk)
     _describe(partial, spec, name, vocab_size, end_of_text(tokenizer), sides)
     return name
 
@@ -193,27 +194,30 @@ def _pack_files(
 def _pack_stream(spec: CorpusSpec, vocab_size: int, partial: Path, reporter: Reporter) -> str:
     """Stream both datasets once into `partial`; returns the fingerprint."""
     rows = huggingface.stream(spec, "train")
-    if spec.tokenizer:
-        tokenizer = huggingface.hub_tokenizer(spec.tokenizer, vocab_size)
-        encode = slow_encoder(tokenizer)
-    else:
-        first: list[Document] = []
-        size = 0
-        for document in rows:
-            first.append(document)
-            size += document.size
-            if size >= _STREAM_SAMPLE_BYTES:
-                break
+    tokenizer = huggingface.hub_tokenizer(spec.tokenizer, vocab_size) if spec.tokenizer else None
+    first: list[Document] = []
+    size = 0
+    for document in rows:
+        first.append(document)
+        size += document.size
+        if size >= (_STREAM_SAMPLE_BYTES if tokenizer is None else _ENCODER_SAMPLE_BYTES):
+            break
+    if tokenizer is None:
         tokenizer = train_tokenizer(_told(first, reporter, "Tokenizer"), vocab_size)
-        encode = encoder(tokenizer, samples(first))
-        rows = itertools.chain(first, rows)
+    encode = encoder(tokenizer, samples(first))
+    rows = itertools.chain(first, rows)
     advance = reporter.stage("Encode", None)
-    sides = pack(partial, (rows, huggingface.stream(spec, "validation")), tokenizer, encode, advance)
+    held_out = huggingface.stream(spec, "validation")
+    sides = pack(partial, (rows, held_out), tokenizer, encode, advance, spec.chunk)
     for split, side in zip(("train", "validation"), sides, strict=True):
         if not side.entries:
             raise RequestError(f"data.{split}_dataset has no rows within data.{split}_mb: raise it")
+        if not side.tokens:
+            raise RequestError(
+                f"data.{split}_dataset has no text of data.chunk={spec.chunk} tokens: lower it, or set null"
+            )
     entries = sides[0].entries + sides[1].entries
-    name = fingerprint(entries, vocab_size, tokenizer.to_str() if spec.tokenizer else None)
+    name = fingerprint(entries, vocab_size, tokenizer.to_str() if spec.tokenizer else None, spec.chunk)
     _describe(partial, spec, name, vocab_size, end_of_text(tokenizer), sides)
     return name
 
@@ -234,6 +238,7 @@ def _describe(
         name=name,
         vocab_size=vocab_size,
         separator=separator,
+        chunk=spec.chunk,
         train=sides[0],
         validation=sides[1],
     )

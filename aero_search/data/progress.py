@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from types import TracebackType
 from typing import TYPE_CHECKING
@@ -20,19 +21,12 @@ class Reporter:
     """
 
     def __init__(self, headline: str, *, quiet: bool) -> None:
-        from rich.console import Console
-        from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
-
-        self._console = Console(stderr=True)
-        self._headline = None if quiet or self._console.is_terminal else headline
-        self._bars: Progress | None = None
-        if self._console.is_terminal and not quiet:
-            columns = (TextColumn("{task.description:<12}"), BarColumn(), TimeElapsedColumn())
-            self._bars = Progress(*columns, console=self._console)
+        self._bars: Progress | None = None if quiet else _bars()
+        self._headline = None if quiet or self._bars else headline
 
     def __enter__(self) -> Reporter:
         if self._headline:
-            self._console.print(self._headline, markup=False, highlight=False, soft_wrap=True)
+            print(self._headline, file=sys.stderr, flush=True)
         if self._bars:
             self._bars.start()
         return self
@@ -52,3 +46,16 @@ class Reporter:
             bars.update(task.id, total=1, completed=1)
         task_id = bars.add_task(name, total=total)
         return lambda amount: bars.advance(task_id, amount)
+
+
+def _bars() -> Progress | None:
+    """Bars where stderr is a terminal and `rich` is there to draw them."""
+    try:
+        from rich.console import Console
+        from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+    except ModuleNotFoundError:
+        return None
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        return None
+    return Progress(TextColumn("{task.description:<12}"), BarColumn(), TimeElapsedColumn(), console=console)

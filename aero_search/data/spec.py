@@ -36,6 +36,10 @@ class CorpusSpec:
         train_dataset, validation_dataset, train_split, validation_split, text_field: of `huggingface`.
         tokenizer: a tokenizer on the hub; null trains one on the train text.
         train_rows, validation_rows: at most so many rows; null is all.
+        stream: read rows as they arrive, train rows shuffled within a buffer; false downloads both datasets
+            first and takes rows of the whole in shuffled order.
+        chunk: null packs texts end to end; a number of tokens cuts each text by itself into sequences of so
+            many, each with the token that follows it, and drops the shorter tail. Then model.seq_len must equal it.
     """
 
     kind: Kind
@@ -59,6 +63,8 @@ class CorpusSpec:
     tokenizer: str | None = None
     train_rows: int | None = None
     validation_rows: int | None = None
+    stream: bool = True
+    chunk: int | None = None
 
     def __post_init__(self) -> None:
         """Refuse what cannot be meant.
@@ -83,6 +89,10 @@ class CorpusSpec:
         )
         for field, rows in (("train_rows", self.train_rows), ("validation_rows", self.validation_rows)):
             _check(rows is None or rows >= 1, f"data.{field}={rows} must be at least 1, or null for all rows")
+        _check(
+            self.chunk is None or self.chunk >= 1,
+            f"data.chunk={self.chunk} must be at least 1 token, or null to pack texts end to end",
+        )
         if self.kind in ("text_folder", "tokenized"):
             _check(bool(self.path), f"data.path is missing: data.kind={self.kind} needs data.path=FOLDER")
         if self.kind == "huggingface":

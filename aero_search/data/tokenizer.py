@@ -6,6 +6,8 @@ text again. The text `<|endoftext|>` inside a file is encoded as plain character
 
 from __future__ import annotations
 
+import itertools
+import json
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -116,13 +118,19 @@ def slow_encoder(tokenizer: Tokenizer) -> Encode:
 
 
 def fast_encoder(tokenizer: Tokenizer) -> Encode:
-    """Encode with `tiktoken` and the merges of a tokenizer from `train_tokenizer`.
+    """Encode with `tiktoken` and the merges of a tokenizer that works like one from `train_tokenizer`.
 
     tiktoken merges whichever two tokens make the token of lowest id, tokenizers follows its list of merges.
     The two are the same as long as each token has one way to be made first, which training gives in practice;
     `encoder` checks it on the text at hand.
+
+    Raises:
+        ValueError: it prepares text in another way, or its ids are not in the order of its merges.
     """
     import tiktoken
+
+    if not _plain(tokenizer):
+        raise ValueError("not plain byte-level BPE")
 
     byte_of = _byte_of_character()
     special = {END_OF_TEXT: end_of_text(tokenizer)}
@@ -148,6 +156,20 @@ def encoder(tokenizer: Tokenizer, samples: Sequence[str]) -> Encode:
     except (KeyError, ValueError):
         return slow
     return fast if agree else slow
+
+
+def _plain(tokenizer: Tokenizer) -> bool:
+    """Whether this is GPT-2's byte-level BPE, with ids in the order of the merges and one special token."""
+    said = json.loads(tokenizer.to_str())
+    model, words = said["model"], said["pre_tokenizer"] or {}
+    if said["normalizer"] is not None or model["type"] != "BPE" or model.get("dropout"):
+        return False
+    if words.get("type") != "ByteLevel" or words["add_prefix_space"] or not words.get("use_regex", True):
+        return False
+    if {token["content"] for token in said["added_tokens"]} - {END_OF_TEXT}:
+        return False
+    made = [model["vocab"]["".join(pair)] for pair in model["merges"]]
+    return all(earlier < later for earlier, later in itertools.pairwise(made))
 
 
 def _byte_of_character() -> dict[str, int]:

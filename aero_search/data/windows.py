@@ -18,10 +18,14 @@ class TrainWindows:
 
     Args:
         n_tokens: N, at least 2T.
+        chunked: the file is cut into windows already, one after the other: nothing is shifted.
     """
 
-    def __init__(self, n_tokens: int, seq_len: int, batch_size: int, seed: int) -> None:
-        self.windows_per_epoch = train_windows(n_tokens, seq_len)
+    def __init__(
+        self, n_tokens: int, seq_len: int, batch_size: int, seed: int, chunked: bool = False
+    ) -> None:
+        self.windows_per_epoch = train_windows(n_tokens, seq_len, chunked)
+        self._chunked = chunked
         self._seq_len = seq_len
         self._batch_size = batch_size
         self._seed = seed
@@ -42,22 +46,29 @@ class TrainWindows:
             if len(self._epochs) > 1:  # a batch needs two at most, unless epochs are shorter than batches
                 self._epochs.clear()
             random = np.random.default_rng([self._seed, epoch])
-            offset = int(random.integers(self._seq_len))
-            self._epochs[epoch] = offset + self._seq_len * random.permutation(self.windows_per_epoch)
+            offset = 0 if self._chunked else int(random.integers(self._seq_len))
+            order = random.permutation(self.windows_per_epoch)
+            self._epochs[epoch] = offset + _stride(self._seq_len, self._chunked) * order
         return self._epochs[epoch]
 
 
-def train_windows(n_tokens: int, seq_len: int) -> int:
+def train_windows(n_tokens: int, seq_len: int, chunked: bool = False) -> int:
     """Windows in an epoch, the same for every offset: the last token of the last one is below N."""
-    return max(0, (n_tokens - seq_len) // seq_len)
+    return n_tokens // (seq_len + 1) if chunked else max(0, (n_tokens - seq_len) // seq_len)
 
 
-def validation_starts(n_tokens: int, seq_len: int, most: int) -> NDArray[np.int64]:
+def validation_starts(n_tokens: int, seq_len: int, most: int, chunked: bool = False) -> NDArray[np.int64]:
     """Where the held-out windows begin: at most `most`, non-overlapping, spread evenly over the file.
 
     Returns:
-        Starts in ascending order, shape (min(most, (N - 1) // T),).
+        Starts in ascending order, shape (min(most, (N - 1) // T),); N // (T + 1) where `chunked`.
     """
-    available = max(0, (n_tokens - 1) // seq_len)
+    available = n_tokens // (seq_len + 1) if chunked else max(0, (n_tokens - 1) // seq_len)
     count = min(most, available)
-    return (np.arange(count, dtype=np.int64) * available // max(1, count)) * seq_len
+    places = np.arange(count, dtype=np.int64) * available // max(1, count)
+    return places * _stride(seq_len, chunked)
+
+
+def _stride(seq_len: int, chunked: bool) -> int:
+    """From one window of a file to the next; those of a chunked file bring their last target themselves."""
+    return seq_len + 1 if chunked else seq_len

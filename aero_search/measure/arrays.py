@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from aero_search.measure.program import Pass
-from aero_search.model.attention import Attention
+from aero_search.model.attention import Attention, Shaping
 from aero_search.model.decoder import DecoderLayer
 from aero_search.model.feed_forward import FeedForward, FusedFeedForward
 from aero_search.model.folding import FoldedDecoder, FoldedNorm
@@ -62,7 +62,7 @@ def _layer(layer: DecoderLayer, folds_beta: bool) -> Iterator[tuple[str, Array]]
     if attention.query_scale_ht is not None:
         yield "query_scale", _array(attention.query_scale_ht.unsqueeze(-1))
     if attention.shaping is not None:
-        yield from _shaping(attention, folds_beta)
+        yield "shaping", _shaping(attention.shaping, folds_beta)
     if attention.output is not None:
         weight_cd = attention.output.weight
         if attention.shaping is not None and folds_beta:
@@ -76,14 +76,12 @@ def _layer(layer: DecoderLayer, folds_beta: bool) -> Iterator[tuple[str, Array]]
         yield from _feed_forward(layer.feed_forward)
 
 
-def _shaping(attention: Attention, folds_beta: bool) -> Iterator[tuple[str, Array]]:
-    assert attention.shaping is not None
-    gains = {name: getattr(attention.shaping, f"{name}_h") for name in ("alpha", "beta", "gamma")}
+def _shaping(shaping: Shaping, folds_beta: bool) -> Array:
+    """alpha, beta and -gamma, (3, H, 1, 1); without beta, and divided by it, where it is folded."""
+    gains = [shaping.alpha_h, shaping.beta_h, -shaping.gamma_h]
     if folds_beta:
-        beta_h = gains.pop("beta")
-        gains = {name: gain_h / beta_h for name, gain_h in gains.items()}
-    for name, gain_h in gains.items():
-        yield f"shaping.{name}", _array(gain_h[:, None, None])
+        gains = [gains[0] / shaping.beta_h, gains[2] / shaping.beta_h]
+    return np.stack([_array(gain_h[:, None, None]) for gain_h in gains])
 
 
 def _folds_beta(attention: Attention) -> bool:

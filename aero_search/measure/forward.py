@@ -163,11 +163,11 @@ def _running_mean(v_htd: Array) -> Array:
     return _heads(jnp.asarray(causal, jnp.float32) @ flat, heads)
 
 
-def _shaped(v_htd: Array, mixed_htd: Array, mean_htd: Array, alpha: Array, *rest: Array) -> Array:
-    """alpha V + beta A V - gamma C V; beta is 1 where the output projection holds it."""
-    *beta, gamma = rest
-    attended = beta[0] * mixed_htd if beta else mixed_htd
-    return alpha * v_htd + attended - gamma * mean_htd
+def _shaped(v_htd: Array, mixed_htd: Array, mean_htd: Array, gains_gh11: Array) -> Array:
+    """alpha V + beta A V - gamma C V in one product; beta is 1 where the output projection holds it."""
+    if gains_gh11.shape[0] == 3:
+        return jnp.sum(jnp.stack([v_htd, mixed_htd, mean_htd]) * gains_gh11, axis=0)
+    return mixed_htd + jnp.sum(jnp.stack([v_htd, mean_htd]) * gains_gh11, axis=0)
 
 
 def _after_attention(projected: bool, skip: bool, mixed_htd: Array, *rest: Array) -> Array:

@@ -184,11 +184,9 @@ def _attention(forward: Pass, layer: Layer, index: int, stream: str, attended: s
     if a.attention.shaped:
         mean = f"{at}running_mean"
         yield Stage(f"{at}running_mean", "scaling", index, "running_mean", (v,), (mean,))
-        gains = [f"{at}shaping.{gain}" for gain in ("alpha", "beta", "gamma")]
-        if forward.shaped_factors == 2:
-            gains.remove(f"{at}shaping.beta")
         shaped = f"{at}shaped"
-        yield Stage(f"{at}shaped", "scaling", index, "shaped", (v, mixed, mean, *gains), (shaped,))
+        reads = (v, mixed, mean, f"{at}shaping")
+        yield Stage(f"{at}shaped", "scaling", index, "shaped", reads, (shaped,))
         mixed = shaped
     output = _linear(f"{at}output", a.has_bias) if projected else ()
     part: Part = "projections" if projected else "attention_products"

@@ -117,16 +117,25 @@ class Decoder(nn.Module):
         """Logits (B, T, V), and the entropy of every attention row in nats, (B, H, T) for each layer."""
         return self._run(tokens_bt, with_entropy=True)
 
-    def loss(self, inputs_bt: Tensor, targets_bt: Tensor) -> Loss:
-        """The training loss of `inputs_bt` against the tokens that follow, both (B, T) integers."""
+    def loss(self, inputs_bt: Tensor, targets_bt: Tensor, penalty_scale: float = 1.0) -> Loss:
+        """The training loss of `inputs_bt` against the tokens that follow, both (B, T) integers.
+
+        Args:
+            penalty_scale: multiplies the penalty's weight; at 0 no entropy is computed.
+        """
         thresholds_lh = self.thresholds_lh
-        logits_btv, entropies = self._run(inputs_bt, with_entropy=thresholds_lh is not None)
+        penalized = thresholds_lh is not None and penalty_scale > 0
+        logits_btv, entropies = self._run(inputs_bt, with_entropy=penalized)
         cross_entropy = F.cross_entropy(logits_btv.flatten(0, 1).float(), targets_bt.flatten())
         if thresholds_lh is None:
             return Loss(cross_entropy, cross_entropy, torch.zeros_like(cross_entropy))
+        if not penalized:
+            # Several devices wait for a gradient of every parameter, so the thresholds get one of 0.
+            nothing = 0.0 * thresholds_lh.sum()
+            return Loss(cross_entropy + nothing, cross_entropy, nothing)
         regularizer = self.architecture.regularizer
         penalty = entropy_penalty(torch.stack(entropies), thresholds_lh, regularizer)
-        return Loss(cross_entropy + regularizer.weight * penalty, cross_entropy, penalty)
+        return Loss(cross_entropy + penalty_scale * regularizer.weight * penalty, cross_entropy, penalty)
 
     def decoder_layers(self) -> list[DecoderLayer]:
         """The layers, shallowest first, under their own type."""

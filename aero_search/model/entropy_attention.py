@@ -75,53 +75,62 @@ class _AttentionWithEntropy(torch.autograd.Function):
         # Heads arrive as strided views: laid out once, they are not copied again by every product.
         q_ntd = q_bhtd.reshape(-1, length, d)
         values_nsw = torch.cat([v_bhsd, k_bhsd], dim=-1).view(len(q_ntd), length, -1)
-        k_nsd = values_nsw[..., -d:]
+        k_nds = values_nsw[..., -d:].transpose(1, 2)
         nothing = q_ntd.new_empty(())
         bounds = _row_blocks(len(q_ntd), length)
         future_ts = q_ntd.new_full((bounds[0][1],) * 2, MASKED).triu_(1)
-        blocks, mixed, lse = [], [], []
+        blocks, mixed, top, largest = [], [], [], []
         for start, stop in bounds:
             rows = stop - start
-            z_nts = torch.baddbmm(
-                nothing, q_ntd[:, start:stop], k_nsd[:, :stop].transpose(1, 2), beta=0, alpha=scale
-            )
+            z_nts = torch.baddbmm(nothing, q_ntd[:, start:stop], k_nds[..., :stop], beta=0, alpha=scale)
             z_nts[..., start:].add_(future_ts[:rows, :rows])
-            # log a = z - LSE holds in every column; the largest one never underflows, and costs one logarithm
-            # a row.
-            top_nt = z_nts.amax(-1)
+            top.append(z_nts.amax(-1))
             # The softmax kernel of a CPU reads a row before it writes it, so one buffer serves both.
             a_nts = torch.softmax(z_nts, dim=-1, out=z_nts if z_nts.is_cpu else None)
-            lse.append(top_nt.sub_(a_nts.amax(-1).log_()))
+            largest.append(a_nts.amax(-1))
             mixed.append(torch.bmm(a_nts, values_nsw[:, :stop]))
             blocks.append(a_nts)
         mixed_ntw = torch.cat(mixed, dim=1)
-        expected_nt = (q_ntd * mixed_ntw[..., -d:]).sum(-1).mul_(scale)
-        # Rounding may leave a certain row slightly below 0.
-        entropy_nt = torch.cat(lse, dim=-1).sub_(expected_nt).clamp_(min=0)
-        ctx.save_for_backward(q_ntd, values_nsw, mixed_ntw, *blocks)
+        # log a = z - LSE holds in every column; the largest one never underflows, and costs one logarithm a row.
+        lse_nt = torch.cat(top, dim=-1).sub_(torch.cat(largest, dim=-1).log_())
+        entropy_nt = lse_nt.sub_((q_ntd * mixed_ntw[..., -d:]).sum(-1), alpha=scale)
+        ctx.save_for_backward(q_ntd, values_nsw, *blocks)
         ctx.bounds = bounds
-        return mixed_ntw[..., :-d].view(batch, heads, length, -1), entropy_nt.view(batch, heads, length)
+        # Rounding may leave a certain row slightly below 0.
+        return (
+            mixed_ntw[..., :-d].view(batch, heads, length, -1),
+            entropy_nt.clamp_(min=0).view(batch, heads, length),
+        )
 
     @staticmethod
     @torch.autograd.function.once_differentiable
     def backward(ctx: Any, d_out_bhtd: Tensor, d_entropy_bht: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        q_ntd, values_nsw, mixed_ntw, *blocks = ctx.saved_tensors
+        q_ntd, values_nsw, *blocks = ctx.saved_tensors
         batch, heads, length, _ = d_out_bhtd.shape
-        d = q_ntd.shape[-1]
+        n, _, d = q_ntd.shape
         scale = 1 / math.sqrt(d)
         k_nsd, nothing = values_nsw[..., -d:], q_ntd.new_empty(())
-        d_key_bhtd = q_ntd.view(batch, heads, length, d) * (d_entropy_bht * -scale).unsqueeze(-1)
-        upstream_ntw = torch.cat([d_out_bhtd, d_key_bhtd], dim=-1).view(len(q_ntd), length, -1)
-        d_out_ntd = upstream_ntw[..., :-d]
-        # Softmax's backward subtracts sum_s a_ts dA_ts, which is a product of short rows.
-        row_nt1 = (upstream_ntw * mixed_ntw).sum(-1, keepdim=True)
-        dq = []
+        upstream_bhtw = q_ntd.new_empty(batch, heads, length, values_nsw.shape[-1])
+        upstream_bhtw[..., :-d] = d_out_bhtd
+        torch.mul(
+            q_ntd.view(batch, heads, length, d),
+            (d_entropy_bht * -scale).unsqueeze(-1),
+            out=upstream_bhtw[..., -d:],
+        )
+        upstream_ntw = upstream_bhtw.view(n, length, -1)
+        d_out_ntd, values_nws = upstream_ntw[..., :-d], values_nsw.transpose(1, 2)
+        # One buffer for every block's gradient: fresh memory would have to be fetched into the caches first.
+        scratch = q_ntd.new_empty(max(block.numel() for block in blocks))
+        dq_bthd = q_ntd.new_empty(batch, length, heads, d)
         dk_nsd = dv_nsd = nothing
         # Deepest rows first: their block reaches every key, so that the others only add to what it made.
         for (start, stop), a_nts in reversed(list(zip(ctx.bounds, blocks, strict=True))):
-            dz_nts = torch.bmm(upstream_ntw[:, start:stop], values_nsw[:, :stop].transpose(1, 2))
-            dz_nts.sub_(row_nt1[:, start:stop]).mul_(a_nts)
-            dq.append(torch.baddbmm(nothing, dz_nts, k_nsd[:, :stop], beta=0, alpha=scale))
+            dz_nts = scratch[: a_nts.numel()].view_as(a_nts)
+            torch.bmm(upstream_ntw[:, start:stop], values_nws[..., :stop], out=dz_nts)
+            dz_nts = _softmax_backward(dz_nts, a_nts)
+            dq_block = torch.baddbmm(nothing, dz_nts, k_nsd[:, :stop], beta=0, alpha=scale)
+            # The layout of the projections that made the queries, which backward goes through next.
+            dq_bthd[:, start:stop] = dq_block.view(batch, heads, -1, d).transpose(1, 2)
             dk_block = torch.baddbmm(
                 nothing, dz_nts.transpose(1, 2), q_ntd[:, start:stop], beta=0, alpha=scale
             )
@@ -131,9 +140,17 @@ class _AttentionWithEntropy(torch.autograd.Function):
             else:
                 dk_nsd[:, :stop] += dk_block
                 dv_nsd[:, :stop] += dv_block
-        dq_ntd = torch.cat(dq[::-1], dim=1)
         shape = (batch, heads, length, -1)
-        return dq_ntd.view(shape), dk_nsd.view(shape), dv_nsd.view(shape)
+        return dq_bthd.transpose(1, 2), dk_nsd.view(shape), dv_nsd.view(shape)
+
+
+def _softmax_backward(d_a_nts: Tensor, a_nts: Tensor) -> Tensor:
+    """a (dA - sum_s a dA) in one pass, by the kernel of softmax's own backward. Overwrites dA on a CPU."""
+    kernel = torch.ops.aten._softmax_backward_data
+    # There the kernel reduces a row before it writes it.
+    in_place = {"grad_input": d_a_nts} if d_a_nts.is_cpu else {}
+    dz_nts: Tensor = (kernel.out if in_place else kernel.default)(d_a_nts, a_nts, -1, a_nts.dtype, **in_place)
+    return dz_nts
 
 
 def _row_blocks(heads: int, length: int) -> list[tuple[int, int]]:

@@ -163,13 +163,13 @@ def _axis(values: Sequence[float], band: bool = False, left: float = MARGIN) -> 
     start, end = (math.log(low), math.log(high)) if log else (low, high)
     room = end - start or abs(end) or 1.0
     start, end = start - room * left, end + room * MARGIN
-    ticks = _log_ticks(math.exp(start), math.exp(end)) if log else _ticks(start, end)
+    ticks = _log_ticks(math.exp(start), math.exp(end)) if log else round_ticks(start, end)
     if band:
         end += (end - start) * BAND / (1 - BAND)
     return Axis(math.exp(start), math.exp(end), True, ticks) if log else Axis(start, end, False, ticks)
 
 
-def _ticks(low: float, high: float, about: int = 6) -> tuple[float, ...]:
+def round_ticks(low: float, high: float, about: int = 6) -> tuple[float, ...]:
     """Round numbers within [low, high], about as many as asked for."""
     raw = (high - low) / about
     power = 10.0 ** math.floor(math.log10(raw))

@@ -36,7 +36,7 @@ def front_table(front: Front, title: str | None = None) -> Table:
     )
     table.add_column("trial", justify="right", no_wrap=True)
     table.add_column("architecture", min_width=16, overflow="fold")
-    table.add_column("ppl", justify="right", no_wrap=True)
+    table.add_column("ppl" if front.target is None else "proxy ppl", justify="right", no_wrap=True)
     if front.baseline_perplexity is not None:
         table.add_column("change", justify="right", no_wrap=True)
     for metric_scale in scales.values():
@@ -64,12 +64,15 @@ def front_summary(front: Front) -> str:
         parts.append(f"{len(front.diverged)} diverged")
     if plateau := _plateau(front):
         parts.append(f"{plateau} never left the unigram plateau")
+    if front.over:
+        parts.append(f"{len(front.over)} above a limit at these prices")
+    sizes = f" {front.sizes[0].upper()}{front.sizes[1:]}." if front.sizes else ""
     costs = " and ".join(f"{readable(m, 1.1 * c)} {_in_words(m)}" for m, c in front.baseline.items())
     return (
         f"{', '.join(parts)}. Hypervolume {front.hypervolume:.4f}: the share of the box that the front "
         f"dominates, from perplexity 1 (by its logarithm) and no cost up to the reference point, perplexity "
         f"{significant(front.reference.unigram_perplexity)} (token frequencies alone) and {costs} "
-        f"(1.1 times {BASELINE} at the same size)."
+        f"(1.1 times {BASELINE} at the same size).{sizes}"
     )
 
 
@@ -88,7 +91,12 @@ def front_markdown(front: Front) -> str:
     """The same table in GitHub's Markdown, with the summary below."""
     scales = _scales(front)
     known = front.baseline_perplexity is not None
-    heads = ["trial", "architecture", "perplexity", *(["change"] if known else [])]
+    heads = [
+        "trial",
+        "architecture",
+        "perplexity" if front.target is None else "proxy's perplexity",
+        *(["change"] if known else []),
+    ]
     for metric_scale in scales.values():
         heads += [metric_scale.heading, "saving"]
     heads.append("learning rate")
@@ -117,6 +125,7 @@ def front_rows(front: Front) -> list[dict[str, object]]:
         known, perplexity = front.baseline_perplexity, record.perplexity
         row: dict[str, object] = {
             "architecture": record.notation,
+            **({} if front.target is None else {f"at {front.target.name}": front.deployed(record)}),
             "perplexity": perplexity,
             "change_percent": 100 * (perplexity / known - 1) if known and perplexity else None,
         }
@@ -187,6 +196,8 @@ def _caption(front: Front) -> str:
     parts = [f"{KNEE} best balance", f"{len(front.dominated)} dominated", f"{len(front.diverged)} diverged"]
     if front.baseline_perplexity is None:
         parts.append(f"{BASELINE} is not trained in this study")
+    if front.target is not None:
+        parts.append(f"costs of {front.target.name}")
     return " · ".join(parts if front.points else parts[1:])
 
 
@@ -195,7 +206,7 @@ def _plateau(front: Front) -> int:
 
 
 def _trained(front: Front) -> int:
-    return len(front.points) + len(front.dominated) + len(front.diverged)
+    return len(front.points) + len(front.dominated) + len(front.diverged) + len(front.over)
 
 
 def _in_words(metric: str) -> str:

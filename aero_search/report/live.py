@@ -39,6 +39,8 @@ class Snapshot:
         stopped: those of `done` that ended before their last step without diverging.
         diverged: those of `done` whose loss was no number.
         duplicates: proposals that were trained already and were not trained again.
+        invalid: proposals that no network can be built from.
+        over: proposals above a limit of the objective, not trained.
         running: progress of every candidate in training that has reported any.
         front: None before there is one to sort.
         started: when this search began or went on, seconds since the epoch.
@@ -57,6 +59,8 @@ class Snapshot:
     started: float
     seconds: tuple[float, ...]
     workers: int = 1
+    invalid: int = 0
+    over: int = 0
 
 
 def time_left(snapshot: Snapshot, now: float) -> float | None:
@@ -159,7 +163,7 @@ class LiveView:
 
     def _tell(self, snapshot: Snapshot) -> None:
         front = snapshot.front
-        records = [] if front is None else [*front.points, *front.dominated, *front.diverged]
+        records = [] if front is None else [*front.points, *front.dominated, *front.over, *front.diverged]
         if self._told is None:
             # What a resumed study had before is no news.
             self._told = {record.number for record in records}
@@ -197,7 +201,13 @@ def _budget(snapshot: Snapshot) -> RenderableType:
     started = sum(progress.step / max(1, progress.steps) for progress in snapshot.running)
     counts = [f"{snapshot.done} of {snapshot.budget} trained", f"{len(snapshot.running)} running"]
     duplicates = "duplicate" if snapshot.duplicates == 1 else "duplicates"
-    others = (snapshot.stopped, "stopped"), (snapshot.diverged, "diverged"), (snapshot.duplicates, duplicates)
+    others = (
+        (snapshot.stopped, "stopped"),
+        (snapshot.diverged, "diverged"),
+        (snapshot.duplicates, duplicates),
+        (snapshot.invalid, "impossible"),
+        (snapshot.over, "above a limit"),
+    )
     counts += [f"{number} {name}" for number, name in others if number]
     bar = ProgressBar(
         total=snapshot.budget, completed=min(snapshot.budget, snapshot.done + started), width=16
@@ -240,8 +250,9 @@ def _front(front: Front) -> RenderableType:
         grid.add_row(*cells, style="bold" if record is knee else "")
     hidden = len(front.points) - FRONT_ROWS
     more = f", {hidden} more" if hidden > 0 else ""
+    sizes = "" if front.target is None else f" · costs of {front.target.name}"
     head = f"\nfront: {len(front.points)} of {len(front.points) + len(front.dominated)}{more} · "
-    return Group(Text(f"{head}hypervolume {front.hypervolume:.4f}", style="cyan"), grid)
+    return Group(Text(f"{head}hypervolume {front.hypervolume:.4f}{sizes}", style="cyan"), grid)
 
 
 def _name(notation: str) -> Text:

@@ -9,14 +9,13 @@ from typing import TYPE_CHECKING, Any
 from aero_search.report import palette
 from aero_search.report.chart import Mark, Panel
 from aero_search.report.labels import Box, place
+from aero_search.report.picture import DPI, FONT, heading, new_figure, style_axes
 from aero_search.report.units import significant
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-DPI = 160
-_FONT = ["DejaVu Sans"]
 # Inches of one panel, and what title and legend take.
 _WIDTH, _HEIGHT, _HEAD, _FOOT = 7.0, 4.9, 0.72, 0.62
 _LABEL_SIZE = 8.3
@@ -31,14 +30,11 @@ _STYLES: dict[str, tuple[str, float, str, float, str]] = {
 
 def draw(panels: Sequence[Panel], title: str, subtitle: str) -> Figure:
     """Draw every panel on one figure, two beside each other."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
     columns = min(2, len(panels))
     rows = -(-len(panels) // columns)
     width, height = _WIDTH * columns, _HEIGHT * rows + _HEAD + _FOOT
-    figure = Figure(figsize=(width, height), dpi=DPI, facecolor="white")
-    canvas: Any = FigureCanvasAgg(figure)
+    figure = new_figure(width, height)
+    canvas: Any = figure.canvas
     axes = []
     for i, panel in enumerate(panels):
         row, column = divmod(i, columns)
@@ -51,11 +47,7 @@ def draw(panels: Sequence[Panel], title: str, subtitle: str) -> Figure:
         axis = figure.add_axes(box)
         _draw_panel(axis, panel)
         axes.append(axis)
-    left = 0.78 / width
-    figure.text(
-        left, 1 - 0.3 / height, title, size=13, weight="bold", color=palette.INK, va="center", family=_FONT
-    )
-    figure.text(left, 1 - 0.56 / height, subtitle, size=9, color=palette.MUTED, va="center", family=_FONT)
+    heading(figure, title, subtitle, left=0.78)
     _legend(figure, panels)
     # Text is measured only after a first drawing, so labels come last.
     canvas.draw()
@@ -65,10 +57,6 @@ def draw(panels: Sequence[Panel], title: str, subtitle: str) -> Figure:
 
 
 def _draw_panel(axis: Axes, panel: Panel) -> None:
-    for side in ("top", "right"):
-        axis.spines[side].set_visible(False)
-    for side in ("left", "bottom"):
-        axis.spines[side].set_color("#B8BDC3")
     if panel.x.log:
         axis.set_xscale("log")
     if panel.y.log:
@@ -77,10 +65,7 @@ def _draw_panel(axis: Axes, panel: Panel) -> None:
     axis.set_ylim(panel.y.low, panel.y.high)
     axis.set_xticks(panel.x.ticks, [significant_tick(tick) for tick in panel.x.ticks])
     axis.set_yticks(panel.y.ticks, [significant_tick(tick) for tick in panel.y.ticks])
-    axis.minorticks_off()
-    axis.tick_params(colors=palette.MUTED, labelsize=9, length=0, pad=5)
-    axis.grid(color=palette.GRID, linewidth=0.8)
-    axis.set_axisbelow(True)
+    style_axes(axis)
     axis.set_xlabel(panel.scale.heading, color=palette.INK, size=10, labelpad=6)
     axis.set_ylabel("perplexity", color=palette.INK, size=10, labelpad=6)
     if panel.band is not None:
@@ -165,7 +150,7 @@ def _label(axis: Axes, panel: Panel, renderer: Any) -> None:
         x, y = to_data((where.box.x, where.box.y + where.box.height))
         text = axis.text(
             x, y, variants[where.variant], size=_LABEL_SIZE, va="top", ha="left", color=palette.INK,
-            family=_FONT, weight="bold" if mark.knee else "normal", zorder=7, linespacing=1.15,
+            family=FONT, weight="bold" if mark.knee else "normal", zorder=7, linespacing=1.15,
         )  # fmt: skip
         text.set_path_effects([Stroke(linewidth=2.2, foreground="white"), Normal()])
         if where.leader is not None:
@@ -174,7 +159,7 @@ def _label(axis: Axes, panel: Panel, renderer: Any) -> None:
 
 
 def _measure(axis: Axes, text: str, renderer: Any) -> tuple[float, float]:
-    probe = axis.text(0, 0, text, size=_LABEL_SIZE, family=_FONT, weight="bold", linespacing=1.15)
+    probe = axis.text(0, 0, text, size=_LABEL_SIZE, family=FONT, weight="bold", linespacing=1.15)
     probe.set_transform(None)
     extent = probe.get_window_extent(renderer)
     probe.remove()

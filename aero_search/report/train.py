@@ -10,7 +10,10 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from aero_search.report.train_plain import closing_lines, result_rows, validation_line
 from aero_search.training.result import CurvePoint, Result
+
+__all__ = ["Console", "TrainingView", "print_result"]
 
 
 class TrainingView:
@@ -46,22 +49,20 @@ class TrainingView:
         note = f"perplexity {point.perplexity:.2f}"
         self._bar.update(self._task, completed=point.step, note=note)
         if not self._console.is_terminal:
-            self._console.print(f"step {point.step:,} of {self._steps:,}: {note}")
+            self._console.print(validation_line(point, self._steps))
 
 
-def print_result(result: Result, costs: Mapping[str, float], folder: Path, console: Console) -> None:
-    """One candidate's perplexity, costs and where its files lie."""
+def print_result(
+    result: Result, costs: Mapping[str, float], folder: Path, console: Console, priced_at: str = ""
+) -> None:
+    """One candidate's perplexity, costs and where its files lie.
+
+    Args:
+        priced_at: the model that the costs belong to; empty where it is the trained one.
+    """
     table = Table(title=result.notation, show_header=False, title_justify="left")
-    perplexity = "none" if result.perplexity is None else f"{result.perplexity:.2f}"
-    table.add_row("perplexity (held out)", perplexity)
-    table.add_row("verdict", f"{result.verdict}{': ' + result.reason if result.reason else ''}")
-    table.add_row("parameters", f"{result.parameters:,}")
-    table.add_row("tokens, seconds", f"{result.tokens:,}, {result.seconds:.0f}")
-    table.add_row("PI latency", f"{costs['latency_s']:.3g} s")
-    table.add_row("PI communication", f"{costs['communication_bytes'] / 1e9:.3g} GB")
-    table.add_row("FLOPs", f"{costs['flops'] / 1e9:.3g} G")
+    for name, value in result_rows(result, costs, priced_at):
+        table.add_row(name, value)
     console.print(table)
-    console.print(f"files: {folder}", soft_wrap=True)
-    console.print(
-        f"train it again: aero-search train --config-dir {folder} --config-name candidate", soft_wrap=True
-    )
+    for line in closing_lines(folder):
+        console.print(line, soft_wrap=True)

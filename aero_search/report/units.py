@@ -7,16 +7,14 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-# metric: its name in a heading and its units, smallest first, as (size in the metric's own unit, name).
-_METRICS: dict[str, tuple[str, tuple[tuple[float, str], ...]]] = {
-    "latency_s": ("latency", ((1e-3, "ms"), (1.0, "s"), (60.0, "min"), (3600.0, "h"))),
-    "communication_bytes": (
-        "communication",
-        ((1.0, "B"), (1e3, "kB"), (1e6, "MB"), (1e9, "GB"), (1e12, "TB")),
-    ),
-    "flops": ("FLOPs", ((1.0, ""), (1e3, "K"), (1e6, "M"), (1e9, "G"), (1e12, "T"))),
-    "rounds": ("rounds", ((1.0, ""),)),
-    "perplexity": ("perplexity", ((1.0, ""),)),
+from aero_search.quantity import UNITS
+
+# metric: its name in a heading.
+_NAMES = {
+    "latency_s": "latency",
+    "communication_bytes": "communication",
+    "flops": "FLOPs",
+    "rounds": "rounds",
 }
 
 
@@ -56,7 +54,7 @@ def scale(metric: str, values: Iterable[float]) -> Scale:
 
     A metric that is not known here keeps its own unit and its name.
     """
-    name, units = _METRICS.get(metric, (metric.replace("_", " "), ((1.0, ""),)))
+    name, units = _NAMES.get(metric, metric.replace("_", " ")), UNITS.get(metric, ((1.0, ""),))
     largest = max((abs(value) for value in values if math.isfinite(value)), default=0.0)
     # A unit is taken from 2 of it on where it is not decimal: 90 s reads better than 1.5 min.
     fitting = [(size, unit) for size, unit in units if largest >= size * (2 if unit in ("min", "h") else 1)]

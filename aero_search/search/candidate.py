@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 from aero_search.architecture import Architecture, canonical, key, notation
 from aero_search.schema import to_mapping
@@ -35,7 +35,10 @@ class Candidate:
 
     @cached_property
     def identity(self) -> str:
-        """Equal for two candidates exactly when their trainings are the same to the last bit."""
+        """Equal for two candidates exactly when their trainings are the same to the last bit on the same machine.
+
+        Devices and threads do not enter: they change nothing but the order of summation.
+        """
         said = {
             "architecture": key(self.architecture),
             "recipe": to_mapping(self.recipe),
@@ -58,3 +61,14 @@ def make_candidate(
 ) -> Candidate:
     """A candidate of the canonical form of `architecture`."""
     return Candidate(canonical(architecture), recipe, fingerprint, overrides, config or {})
+
+
+@runtime_checkable
+class QuickComposer(Protocol):
+    """Composes overrides into a candidate, and can also do so thousands of times a second."""
+
+    def __call__(self, overrides: Sequence[str]) -> Candidate:
+        """The candidate with the config that trains it."""
+
+    def quick(self) -> Callable[[Sequence[str]], Candidate]:
+        """A composer of the same candidates without their configs; it may keep a cache, so hold on to it."""

@@ -14,6 +14,7 @@ from aero_search.errors import AeroSearchError
 from aero_search.schema import to_mapping
 from aero_search.search.candidate import Candidate
 from aero_search.search.front import Front, build_front
+from aero_search.search.ledger import Ledger
 from aero_search.search.pareto import Reference
 from aero_search.search.record import Record
 from aero_search.search.settings import check_settings
@@ -38,6 +39,7 @@ class Conductor:
         start: points to try first.
         reference: of the hypervolume.
         command: the line that repeats or resumes the study.
+        follow_up: the points to queue when the queue is empty, from what is trained; none end the study.
     """
 
     plan: Plan
@@ -45,6 +47,7 @@ class Conductor:
     start: Sequence[Assignment]
     reference: Reference
     command: str
+    follow_up: Callable[[Sequence[Record]], Sequence[Assignment]] | None = None
 
     def prepare(self) -> Study:
         """Create the study, or check that it is the one to resume, and settle what a killed run left open.
@@ -55,7 +58,7 @@ class Conductor:
         plan = self.plan
         storage = open_storage(plan.output_dir)
         created = create_study(storage, plan.name, plan.objective.metrics)
-        study = Study(created, plan.objective, plan.folder, plan.costs)
+        study = plan.study(created)
         attrs = study.study.user_attrs
         if "settings" in attrs:
             check_settings(plan.name, attrs["settings"], self.settings)
@@ -63,9 +66,10 @@ class Conductor:
             name_metrics(created, plan.objective.metrics)
             study.set_attrs(
                 settings=dict(self.settings),
-                metrics=list(plan.objective.metrics),
+                objective=plan.objective.settings(),
                 protocol=to_mapping(plan.protocol),
                 network=to_mapping(plan.network),
+                target=to_mapping(plan.target),
                 command=self.command,
                 created=time.time(),
                 reference={
@@ -113,23 +117,23 @@ class Conductor:
 
     def front(self, records: Sequence[Record]) -> Front:
         """The front of these records under the plan's objective."""
-        return build_front(records, self.plan.objective, self.reference)
+        return build_front(records, self.plan.objective, self.reference, self.plan.target)
 
     def _keep_going(self, study: Study, worker: Worker, launch: Launch) -> None:
         spec, only_queued = self.plan.search, self.plan.only_queued
-        deaths = 0
-        study.give_back_orphans()
-        while left := study.left(spec, only_queued):
-            try:
-                launch(worker, min(spec.workers, left))
-            except WorkerDiedError as death:
-                deaths += 1
-                if deaths > _RELAUNCHES:
-                    raise AeroSearchError(
-                        f"workers died {deaths} times, last: {death}; the same command goes on"
-                    ) from death
-            # What a dead worker held counts as left again, also where it was the last of the budget.
-            study.give_back_orphans()
+        keep_going(
+            study,
+            lambda: study.left(spec, only_queued) or self._follow_up(study),
+            spec.workers,
+            lambda count: launch(worker, count),
+        )
+
+    def _follow_up(self, study: Study) -> int:
+        """Queue what follows from the trained candidates; returns how many are now to be claimed."""
+        if self.follow_up is None:
+            return 0
+        study.enqueue(self.follow_up(study.records()))
+        return study.left(self.plan.search, self.plan.only_queued)
 
     def _parent_run(self, study: Study, tracker: Tracker) -> str:
         known: str = study.study.user_attrs.get("run", "")
@@ -147,3 +151,27 @@ class Conductor:
 
 class WorkerDiedError(AeroSearchError):
     """A worker's process ended without finishing its work."""
+
+
+def keep_going(ledger: Ledger, left: Callable[[], int], workers: int, launch: Callable[[int], None]) -> None:
+    """Place workers until nothing is left to claim; those that were killed are replaced.
+
+    Args:
+        launch: places that many workers and waits for them.
+
+    Raises:
+        AeroSearchError: workers died again and again.
+    """
+    deaths = 0
+    ledger.give_back_orphans()
+    while count := left():
+        try:
+            launch(min(workers, count))
+        except WorkerDiedError as death:
+            deaths += 1
+            if deaths > _RELAUNCHES:
+                raise AeroSearchError(
+                    f"workers died {deaths} times, last: {death}; the same command goes on"
+                ) from death
+        # What a dead worker held counts as left again, also where it was the last of the budget.
+        ledger.give_back_orphans()

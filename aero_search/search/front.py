@@ -7,8 +7,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from aero_search.architecture import BASELINE
+from aero_search.architecture import BASELINE, ModelShape, notation, retarget
 from aero_search.errors import RequestError, nearest
+from aero_search.schema import to_mapping
 from aero_search.search.objective import PERPLEXITY, Objective
 from aero_search.search.pareto import Reference, knee, nondominated
 from aero_search.search.record import Record
@@ -24,6 +25,8 @@ class Front:
         diverged: candidates without one.
         baseline: the costs of SM + LN + G at the same size, in the objective's order.
         baseline_perplexity: of the best trained SM + LN + G in the study; None if it has none.
+        target: the shape that costs belong to; None: the one that was trained.
+        over: trained candidates above a limit of the objective; other prices than the study's put them there.
     """
 
     objective: Objective
@@ -32,10 +35,30 @@ class Front:
     dominated: tuple[Record, ...]
     diverged: tuple[Record, ...]
     baseline_perplexity: float | None
+    over: tuple[Record, ...] = ()
+    target: ModelShape | None = None
 
     @property
     def baseline(self) -> Mapping[str, float]:
         return self.reference.costs
+
+    @property
+    def sizes(self) -> str:
+        """What costs and perplexity belong to, in words; empty where both belong to what was trained."""
+        if self.target is None:
+            return ""
+        records = (*self.points, *self.dominated, *self.diverged, *self.over)
+        a = records[0].architecture if records else None
+        proxy = "" if a is None else f" ({a.n_layer} layers, d_model {a.d_model}, {a.seq_len} tokens)"
+        return (
+            f"costs are those of {self.target.text}, perplexity is that of the proxy{proxy} that was trained"
+        )
+
+    def deployed(self, record: Record) -> str:
+        """The notation of what the costs of a record belong to."""
+        if self.target is None:
+            return record.notation
+        return notation(retarget(record.architecture, self.target))
 
     @property
     def hypervolume(self) -> float:
@@ -88,7 +111,7 @@ class Front:
         Raises:
             RequestError: there is none, with the numbers there are.
         """
-        trained = {record.number: record for record in (*self.points, *self.dominated)}
+        trained = {record.number: record for record in (*self.points, *self.dominated, *self.over)}
         if number not in trained:
             numbers = ", ".join(map(str, sorted(trained))) or "none yet"
             raise RequestError(f"pick=trial:{number} names no trained candidate (choices: {numbers})")
@@ -108,7 +131,7 @@ class Front:
             if limit <= 0:
                 raise RequestError(f"a limit of {limit:g} on {metric} keeps everything out: give one above 0")
         # A limit may name a metric that the objective does not: then a dominated candidate may be the best.
-        trained = (*self.points, *self.dominated)
+        trained = (*self.points, *self.dominated, *self.over)
         fitting = [r for r in trained if all(_metric(r, m) <= limit for m, limit in limits.items())]
         if not fitting:
             nearest = min(trained, key=lambda r: max(_metric(r, m) / v for m, v in limits.items()))
@@ -121,6 +144,8 @@ class Front:
         """The front as one JSON document."""
         return {
             "metrics": list(self.objective.metrics),
+            "target_shape": to_mapping(self.target),
+            "limits": dict(self.objective.limits),
             "reference": {
                 "perplexity": self.reference.unigram_perplexity,
                 "baseline": BASELINE,
@@ -128,29 +153,59 @@ class Front:
             },
             "hypervolume": self.hypervolume,
             "baseline_perplexity": self.baseline_perplexity,
-            "front": [_entry(record) for record in self.points],
-            "dominated": [_entry(record) for record in self.dominated],
-            "diverged": [_entry(record) for record in self.diverged],
+            "front": [self._entry(record) for record in self.points],
+            "dominated": [self._entry(record) for record in self.dominated],
+            "diverged": [self._entry(record) for record in self.diverged],
+            "above_limits": [self._entry(record) for record in self.over],
         }
+
+    def _entry(self, record: Record) -> dict[str, Any]:
+        entry: dict[str, Any] = {
+            "trial": record.number,
+            "notation": record.notation,
+            "key": record.candidate,
+            "state": record.state,
+            "reason": record.reason,
+            "perplexity": record.perplexity,
+            **record.costs,
+            "lr": record.lr,
+            "seed": record.seed,
+            "seconds": record.seconds,
+            "overrides": list(record.overrides),
+            "folder": str(record.folder),
+        }
+        return entry if self.target is None else {**entry, "target_notation": self.deployed(record)}
 
     def _require_points(self) -> None:
         if not self.points:
             raise RequestError("the front is empty: no candidate has finished with a perplexity yet")
 
 
-def build_front(records: Sequence[Record], objective: Objective, reference: Reference) -> Front:
-    """Sort a study's records into a Front; running ones are left out."""
+def build_front(
+    records: Sequence[Record],
+    objective: Objective,
+    reference: Reference,
+    target: ModelShape | None = None,
+) -> Front:
+    """Sort a study's records into a Front; running ones are left out.
+
+    Args:
+        target: the shape that the records' costs belong to.
+    """
     trained = [record for record in records if record.perplexity is not None and record.state != "running"]
-    rows = [_row(objective, record) for record in trained]
+    fitting = [record for record in trained if not objective.over(record.costs)]
+    rows = [_row(objective, record) for record in fitting]
     on_front = [bool(on) for on in nondominated(reference.scaled(rows))] if rows else []
-    points = [record for record, on in zip(trained, on_front, strict=True) if on]
+    points = [record for record, on in zip(fitting, on_front, strict=True) if on]
     baselines = [r.perplexity for r in trained if r.notation == BASELINE and r.perplexity is not None]
     return Front(
         objective=objective,
         reference=reference,
         points=tuple(sorted(points, key=lambda record: _row(objective, record)[1])),
-        dominated=tuple(record for record, on in zip(trained, on_front, strict=True) if not on),
+        dominated=tuple(record for record, on in zip(fitting, on_front, strict=True) if not on),
         diverged=tuple(record for record in records if record.state == "diverged"),
+        over=tuple(record for record in trained if objective.over(record.costs)),
+        target=target,
         baseline_perplexity=min(baselines, default=None),
     )
 
@@ -163,20 +218,3 @@ def _metric(record: Record, name: str) -> float:
     value = record.metric(name)
     assert value is not None, "only records with a perplexity are compared"
     return value
-
-
-def _entry(record: Record) -> dict[str, Any]:
-    return {
-        "trial": record.number,
-        "notation": record.notation,
-        "key": record.candidate,
-        "state": record.state,
-        "reason": record.reason,
-        "perplexity": record.perplexity,
-        **record.costs,
-        "lr": record.lr,
-        "seed": record.seed,
-        "seconds": record.seconds,
-        "overrides": list(record.overrides),
-        "folder": str(record.folder),
-    }

@@ -44,7 +44,7 @@ class Reference:
     unigram_perplexity: float
     costs: Mapping[str, float]
 
-    def scaled(self, rows: Sequence[Sequence[float]]) -> Points:
+    def scaled(self, rows: Sequence[Sequence[float]] | Points) -> Points:
         """Map rows (perplexity, cost, ...) to shares of the box, (n, m); 1 is the reference."""
         points = np.asarray(rows, dtype=np.float64).reshape(len(rows), 1 + len(self.costs))
         scale = [math.log(self.unigram_perplexity), *(COST_SLACK * cost for cost in self.costs.values())]

@@ -9,6 +9,7 @@ from aero_search.data.corpus import Corpus
 from aero_search.search.candidate import Candidate
 from aero_search.search.files import write_candidate
 from aero_search.tracking.tracker import CandidateRun
+from aero_search.training.compute import Compute
 from aero_search.training.progress import Listener
 from aero_search.training.result import RESULT_FILE, WEIGHTS_FILE, Result
 
@@ -23,13 +24,15 @@ def train_candidate(
     tracked: CandidateRun,
     listeners: Sequence[Listener] = (),
     threads: int | None = None,
+    compute: Compute | None = None,
 ) -> Result:
     """Train a candidate; its folder then holds config, architecture, weights and result.
 
     Args:
         tracked: its run in the tracking store, closed here whatever happens.
         listeners: hear about the training beside the tracking run.
-        threads: cores to use.
+        threads: cores a process uses.
+        compute: the devices; None is one, the best there is.
     """
     try:
         # torch and lightning take seconds to import: only where something is trained, once a process.
@@ -37,7 +40,7 @@ def train_candidate(
 
         files = write_candidate(candidate, folder)
         result = train(
-            candidate.architecture, candidate.recipe, corpus, folder, (*listeners, tracked), threads
+            candidate.architecture, candidate.recipe, corpus, folder, (*listeners, tracked), threads, compute
         )
     except KeyboardInterrupt:
         tracked.abandon()

@@ -1,4 +1,4 @@
-"""Optuna's samplers, seeded by turn so that a resumed study goes on as an uninterrupted one would."""
+"""The samplers, seeded by turn so that a resumed study goes on as an uninterrupted one would."""
 
 from __future__ import annotations
 
@@ -8,14 +8,21 @@ import zlib
 import optuna
 from optuna.exceptions import ExperimentalWarning
 
+from aero_search.errors import RequestError
+from aero_search.search.known_cost.domain import Domain
 from aero_search.search.spec import SamplerSpec
 
 
-def make_sampler(spec: SamplerSpec, seed: int, turn: int) -> optuna.samplers.BaseSampler:
+def make_sampler(
+    spec: SamplerSpec, seed: int, turn: int, domain: Domain | None = None
+) -> optuna.samplers.BaseSampler:
     """The sampler that proposes the trial whose turn is `turn` in a study with sampler seed `seed`.
 
     Each turn has a generator of its own: what is drawn depends on the seed, the turn and the trials before it,
     not on how often the search was interrupted.
+
+    Args:
+        domain: what can be known of the space's points; known_cost needs it.
     """
     trial_seed = zlib.crc32(f"{seed}/{turn}".encode())
     with warnings.catch_warnings():
@@ -29,4 +36,13 @@ def make_sampler(spec: SamplerSpec, seed: int, turn: int) -> optuna.samplers.Bas
             return optuna.samplers.NSGAIISampler(population_size=spec.population_size, seed=trial_seed)
         if spec.name == "gp":
             return optuna.samplers.GPSampler(n_startup_trials=spec.n_startup, seed=trial_seed)
+        if spec.name == "known_cost":
+            if domain is None:
+                raise RequestError(
+                    "sampler=known_cost knows what architectures cost; for a function of your own take tpe"
+                )
+            # scikit-learn takes a second to import, and only this sampler needs it.
+            from aero_search.search.known_cost.sampler import KnownCostSampler
+
+            return KnownCostSampler(domain, trial_seed, spec.n_startup, spec.per_second)
         return optuna.samplers.RandomSampler(seed=trial_seed)

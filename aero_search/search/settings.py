@@ -24,9 +24,10 @@ def study_settings(plan: Plan, base: Mapping[str, Any], fingerprint: str) -> dic
     space = {p.name: to_mapping(p) for p in plan.space.parameters}
     said = {
         **base,
-        "objective": to_mapping(plan.objective),
+        "objective": plan.objective.settings(),
         "protocol": to_mapping(plan.protocol),
         "network": to_mapping(plan.network),
+        "target": to_mapping(plan.target) or {},
         "space": space,
         "corpus fingerprint": fingerprint,
     }

@@ -11,11 +11,18 @@ from aero_search.errors import RequestError
 
 @dataclass(frozen=True)
 class SamplerSpec:
-    """Which of Optuna's samplers proposes candidates; `n_startup` random ones come before a model's."""
+    """What proposes candidates: `known_cost` is ours, the others are Optuna's.
 
-    name: Literal["tpe", "nsga2", "random", "gp"]
+    Attributes:
+        n_startup: candidates before a model is used: random ones, with known_cost ones far from each other.
+        population_size: of nsga2.
+        per_second: known_cost weighs the expected gain by the predicted seconds of training.
+    """
+
+    name: Literal["tpe", "nsga2", "random", "gp", "known_cost"]
     n_startup: int = 6
     population_size: int = 8
+    per_second: bool = False
 
 
 @dataclass(frozen=True)

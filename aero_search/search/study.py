@@ -6,22 +6,20 @@ under a lock, so that a budget is never overdrawn and no two workers train the s
 
 from __future__ import annotations
 
-import uuid
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import optuna
-from filelock import FileLock, Timeout
 from optuna.trial import FrozenTrial, TrialState
 
 from aero_search.architecture import Architecture
 from aero_search.errors import RequestError
 from aero_search.schema import from_mapping, to_mapping
 from aero_search.search.candidate import Candidate
+from aero_search.search.known_cost.domain import Domain, make_domain
+from aero_search.search.ledger import Ledger, WorkerLock
 from aero_search.search.objective import PERPLEXITY, Objective
 from aero_search.search.record import Record, State
 from aero_search.search.samplers import make_sampler
@@ -31,6 +29,8 @@ from aero_search.training.result import RESULT_FILE, Result, read_result
 
 # After this many asks a space counts as used up: the others were duplicates and impossible architectures.
 _ASKS_PER_TRIAL, _SPARE_ASKS = 20, 50
+# What lies above a limit has a count of its own: a narrow limit leaves few of many, and each is told in no time.
+_OVER_PER_TRIAL, _SPARE_OVER = 100, 400
 # After so many proposals in a row that need no training, the next are random: a model that sees nothing new
 # may ask for the same point for ever.
 _PATIENCE = 5
@@ -45,24 +45,7 @@ class Claim:
     folder: Path
 
 
-class WorkerLock:
-    """Held as long as a worker lives; the kernel lets go of it however the worker dies."""
-
-    def __init__(self, folder: Path) -> None:
-        self.name = uuid.uuid4().hex[:12]
-        folder.mkdir(parents=True, exist_ok=True)
-        self._lock = FileLock(folder / f"{self.name}.lock")
-
-    def __enter__(self) -> WorkerLock:
-        self._lock.acquire()
-        return self
-
-    def __exit__(self, *exc_info: object) -> None:
-        self._lock.release()
-        Path(self._lock.lock_file).unlink(missing_ok=True)
-
-
-class Study:
+class Study(Ledger):
     """One study as workers and the parent see it.
 
     Args:
@@ -70,6 +53,7 @@ class Study:
         objective: its metrics.
         folder: holds candidates, workers' locks and the front's files.
         costs: every known metric of an architecture.
+        costs_of_many: the same of many at once, where there is a faster way than one by one.
     """
 
     def __init__(
@@ -78,21 +62,14 @@ class Study:
         objective: Objective,
         folder: Path,
         costs: Callable[[Architecture], Mapping[str, float]],
+        costs_of_many: Callable[[Sequence[Architecture]], Sequence[Mapping[str, float]]] | None = None,
     ) -> None:
-        self.study = study
+        super().__init__(study, folder)
         self.objective = objective
-        self.folder = folder
         self.costs = costs
-        self._claims = FileLock(folder / "claim.lock")
-
-    @property
-    def name(self) -> str:
-        return self.study.study_name
-
-    def enqueue(self, assignments: Sequence[Mapping[str, Any]]) -> None:
-        """Let these points be tried first; those already known are skipped."""
-        for assignment in assignments:
-            self.study.enqueue_trial(dict(assignment), skip_if_exists=True)
+        self._costs_of_many = costs_of_many or (lambda many: [costs(a) for a in many])
+        self._domain: Domain | None = None
+        self._records: dict[int, Record] = {}
 
     def claim(
         self,
@@ -105,25 +82,30 @@ class Study:
         """Take the next candidate to train; None when the budget is used or the space is used up.
 
         With `only_queued` nothing is proposed beyond the queued points. Duplicates of a trained candidate are
-        told its values; impossible architectures are told as failed.
+        told its values; impossible architectures, and those above a limit of the objective, are told as failed.
         """
         with self._claiming():
             self._give_back_orphans()
             wasted = 0
             while self.left(spec, only_queued):
                 sampler = spec.sampler if wasted < _PATIENCE else replace(spec.sampler, name="random")
-                self.study.sampler = make_sampler(sampler, spec.seed, sum(map(_asked, self._trials())))
+                points = self._points(space, compose)
+                self.study.sampler = make_sampler(sampler, spec.seed, self._turn(), points)
                 wasted += 1
                 trial = self.study.ask()
                 overrides = space.overrides(space.suggest(trial))
                 try:
                     candidate = compose(overrides)
+                    costs = self.costs(candidate.architecture)
                 except RequestError as problem:
                     self._fail(trial.number, invalid=str(problem))
                     continue
+                if over := self.objective.over(costs):
+                    self._fail(trial.number, over=over, notation=candidate.notation, costs=dict(costs))
+                    continue
                 twin = self._twin(candidate.identity)
                 if twin is None:
-                    return self._claimed(trial, candidate, worker)
+                    return self._claimed(trial, candidate, costs, worker)
                 self._tell_duplicate(trial, twin)
         return None
 
@@ -141,11 +123,6 @@ class Study:
         costs: Mapping[str, float] = trial.user_attrs["costs"]
         self.study.tell(number, [perplexity, *(costs[metric] for metric in self.objective.costs)])
 
-    def give_back_orphans(self) -> None:
-        """Settle trials whose worker died: tell those with a result, queue the others again."""
-        with self._claiming():
-            self._give_back_orphans()
-
     def orphaned_runs(self) -> list[str]:
         """The tracking runs that dead workers left open."""
         orphans = [trial for trial in self._trials() if "orphan" in trial.user_attrs]
@@ -155,25 +132,16 @@ class Study:
         """Why proposals could not be built, and how many."""
         return Counter(t.user_attrs["invalid"] for t in self._trials() if "invalid" in t.user_attrs)
 
-    @contextmanager
-    def _claiming(self) -> Iterator[None]:
-        """Hold the lock under which trials change hands; looking at a study creates no folder, claiming does."""
-        self.folder.mkdir(parents=True, exist_ok=True)
-        with self._claims:
-            yield
+    def over(self) -> Counter[str]:
+        """Which limits proposals were above, and how many; none of them was trained."""
+        return Counter(t.user_attrs["over"] for t in self._trials() if "over" in t.user_attrs)
 
-    def _give_back_orphans(self) -> None:
-        orphans = [t for t in self._trials() if t.state == TrialState.RUNNING and not self._alive(t)]
-        for trial in orphans:
-            folder = self.candidate_folder(trial.user_attrs.get("candidate", "none"))
-            self._set(trial._trial_id, orphan=True)
-            if "candidate" in trial.user_attrs and (folder / RESULT_FILE).is_file():
-                self.tell(trial.number, read_result(folder))
-            else:
-                self._fail(trial.number)
-                # A queued point whose worker died while asking has drawn only some of its values, or none.
-                if params := {**trial.system_attrs.get("fixed_params", {}), **trial.params}:
-                    self.study.enqueue_trial(params)
+    def _settled(self, trial: FrozenTrial) -> bool:
+        folder = self.candidate_folder(trial.user_attrs.get("candidate", "none"))
+        if "candidate" not in trial.user_attrs or not (folder / RESULT_FILE).is_file():
+            return False
+        self.tell(trial.number, read_result(folder))
+        return True
 
     def used(self) -> int:
         """How much of the budget is trained or in training."""
@@ -191,11 +159,6 @@ class Study:
         """Where a candidate's config, result and weights lie."""
         return self.folder / "candidates" / identity
 
-    def set_attrs(self, **attrs: Any) -> None:
-        """Remember JSON values with the study."""
-        for name, value in attrs.items():
-            self.study.set_user_attr(name, value)
-
     def note_run(self, number: int, run_id: str) -> None:
         """Remember the tracking run of a trial."""
         self._set(self._trial(number)._trial_id, run=run_id)
@@ -205,35 +168,18 @@ class Study:
         trials = self._trials()
         if only_queued:
             return sum(trial.state == TrialState.WAITING for trial in trials)
-        if len(trials) >= _ASKS_PER_TRIAL * spec.n_trials + _SPARE_ASKS:
+        over = sum("over" in trial.user_attrs for trial in trials)
+        if len(trials) - over >= _ASKS_PER_TRIAL * spec.n_trials + _SPARE_ASKS:
             return 0
-        return max(spec.n_trials - self.used(), 0)
+        if over >= _OVER_PER_TRIAL * spec.n_trials + _SPARE_OVER:
+            return 0
+        return max(spec.n_trials - sum(map(_counts, trials)), 0)
 
-    def _trials(self) -> list[FrozenTrial]:
-        return self.study.get_trials(deepcopy=False)
-
-    def _trial(self, number: int) -> FrozenTrial:
-        return self._trials()[number]
-
-    def _set(self, trial_id: int, **attrs: Any) -> None:
-        for name, value in attrs.items():
-            self.study._storage.set_trial_user_attr(trial_id, name, value)
-
-    def _fail(self, number: int, **attrs: Any) -> None:
-        self._set(self._trial(number)._trial_id, **attrs)
-        self.study.tell(number, state=TrialState.FAIL)
-
-    def _alive(self, trial: FrozenTrial) -> bool:
-        path = self.folder / "workers" / f"{trial.user_attrs.get('worker', 'none')}.lock"
-        if not path.exists():
-            return False
-        try:
-            with FileLock(path).acquire(timeout=0):
-                pass
-        except Timeout:
-            return True
-        path.unlink(missing_ok=True)
-        return False
+    def _points(self, space: Space, compose: Callable[[Sequence[str]], Candidate]) -> Domain:
+        """What a sampler can know of the space; kept between claims, for it remembers what it has decoded."""
+        if self._domain is None or self._domain.space is not space:
+            self._domain = make_domain(space, compose, self.objective, self._costs_of_many)
+        return self._domain
 
     def _twin(self, identity: str) -> FrozenTrial | None:
         for trial in self._trials():
@@ -248,7 +194,9 @@ class Study:
         else:
             self.study.tell(trial, state=TrialState.FAIL)
 
-    def _claimed(self, trial: optuna.Trial, candidate: Candidate, worker: WorkerLock) -> Claim:
+    def _claimed(
+        self, trial: optuna.Trial, candidate: Candidate, costs: Mapping[str, float], worker: WorkerLock
+    ) -> Claim:
         self._set(
             trial._trial_id,
             worker=worker.name,
@@ -257,16 +205,19 @@ class Study:
             overrides=list(candidate.overrides),
             lr=candidate.recipe.lr,
             seed=candidate.recipe.seed,
-            costs=dict(self.costs(candidate.architecture)),
+            costs=dict(costs),
             # Last: a trial that has it has everything.
             candidate=candidate.identity,
         )
         return Claim(trial, candidate, self.candidate_folder(candidate.identity))
 
     def _record(self, trial: FrozenTrial) -> Record:
+        known = self._records.get(trial.number)
+        if known is not None:
+            return known
         attrs = trial.user_attrs
         state: State = attrs["verdict"] if trial.state == TrialState.COMPLETE else "running"
-        return Record(
+        record = Record(
             number=trial.number,
             candidate=attrs["candidate"],
             architecture=from_mapping(Architecture, attrs["architecture"], "architecture"),
@@ -281,12 +232,10 @@ class Study:
             seconds=attrs.get("seconds"),
             folder=self.candidate_folder(attrs["candidate"]),
         )
-
-
-def _asked(trial: FrozenTrial) -> bool:
-    """Whether a trial has had its turn: not waiting for it, and not lost with its worker to be asked again."""
-    lost = trial.state == TrialState.FAIL and "orphan" in trial.user_attrs
-    return trial.state != TrialState.WAITING and not lost
+        if trial.state == TrialState.COMPLETE:
+            # It cannot change any more, and thousands take seconds to read.
+            self._records[trial.number] = record
+        return record
 
 
 def _counts(trial: FrozenTrial) -> bool:

@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
-import os
-import socket
-import threading
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from aero_search.architecture import Architecture
+import optuna
+
+from aero_search.architecture import Architecture, ModelShape, notation
 from aero_search.cost import Network, Protocol
 from aero_search.data.corpus import Corpus
 from aero_search.search.candidate import Candidate
-from aero_search.search.objective import Objective, known_costs
+from aero_search.search.ledger import WorkerLock
+from aero_search.search.objective import Objective
+from aero_search.search.parent import stop_with_parent
+from aero_search.search.pricing import Pricing
 from aero_search.search.run import train_candidate
 from aero_search.search.spec import SearchSpec
 from aero_search.search.store import load_study
-from aero_search.search.study import Claim, Study, WorkerLock
+from aero_search.search.study import Claim, Study
 from aero_search.space import Space
 from aero_search.tracking.spec import TrackingSpec
 from aero_search.tracking.tracker import Tracker
+from aero_search.training.compute import Compute
 from aero_search.training.progress import ProgressFile
 from aero_search.training.result import Result
 
@@ -32,8 +35,10 @@ class Plan:
     Attributes:
         name: of the study.
         output_dir: absolute; the databases and the study's folder lie under it.
+        target: the shape at which costs are counted; None: the one that is trained.
         only_queued: train the queued points and propose none (a plain sweep).
         corpus_folder: the prepared corpus.
+        compute: the devices of each worker.
     """
 
     name: str
@@ -46,6 +51,13 @@ class Plan:
     tracking: TrackingSpec
     corpus_folder: Path
     only_queued: bool = False
+    compute: Compute = field(default_factory=Compute)
+    target: ModelShape | None = None
+
+    @property
+    def pricing(self) -> Pricing:
+        """What candidates are priced under."""
+        return Pricing(self.protocol, self.network, self.target)
 
     @property
     def folder(self) -> Path:
@@ -53,12 +65,20 @@ class Plan:
         return self.output_dir / "studies" / self.name
 
     def costs(self, architecture: Architecture) -> Mapping[str, float]:
-        """Every known metric of an architecture under the plan's protocol and network."""
-        return known_costs(architecture, self.protocol, self.network)
+        """Every known metric of an architecture under the plan's protocol, network and target."""
+        return self.pricing(architecture)
+
+    def costs_of_many(self, architectures: Sequence[Architecture]) -> Sequence[Mapping[str, float]]:
+        """The same of many at once, for a sampler that looks at thousands."""
+        return self.pricing.many(architectures)
 
     def open_study(self) -> Study:
         """The study, which the parent has created."""
-        return Study(load_study(self.output_dir, self.name), self.objective, self.folder, self.costs)
+        return self.study(load_study(self.output_dir, self.name))
+
+    def study(self, study: optuna.Study) -> Study:
+        """Optuna's study, already created, as workers and the parent see it."""
+        return Study(study, self.objective, self.folder, self.costs, self.costs_of_many)
 
 
 @dataclass(frozen=True)
@@ -79,7 +99,7 @@ class Worker:
 
     def run(self) -> None:
         """Train until the budget is used."""
-        self._stop_with_parent()
+        stop_with_parent(self.parent_process, self.parent_host)
         study = self.plan.open_study()
         tracker = Tracker.open(self.plan.tracking, self.plan.output_dir)
         with WorkerLock(self.plan.folder / "workers") as lock:
@@ -96,37 +116,35 @@ class Worker:
             f"{candidate.notation} #{claim.trial.number}",
             params=_params(candidate),
             costs=self.plan.costs(candidate.architecture),
-            tags={"trial": str(claim.trial.number), "candidate": candidate.identity},
+            tags={
+                "trial": str(claim.trial.number),
+                "candidate": candidate.identity,
+                **self._priced(candidate),
+            },
         )
         study.note_run(claim.trial.number, tracked.run_id)
         claim.folder.mkdir(parents=True, exist_ok=True)
         progress = ProgressFile(claim.folder, candidate.notation, candidate.recipe.steps)
         corpus = Corpus.open(self.plan.corpus_folder)
-        threads = self.plan.search.threads
-        return train_candidate(candidate, corpus, claim.folder, tracked, (progress,), threads)
+        return train_candidate(
+            candidate,
+            corpus,
+            claim.folder,
+            tracked,
+            (progress,),
+            self.plan.search.threads,
+            self.plan.compute,
+        )
 
-    def _stop_with_parent(self) -> None:
-        if os.getpid() == self.parent_process or socket.gethostname() != self.parent_host:
-            return  # in the parent itself, or out of its sight
-        child = os.getppid() == self.parent_process
-
-        def watch() -> None:
-            while _alive(self.parent_process) and (not child or os.getppid() == self.parent_process):
-                pause.wait(1.0)
-            os._exit(1)
-
-        pause = threading.Event()
-        threading.Thread(target=watch, name="stop-with-parent", daemon=True).start()
-
-
-def _alive(process: int) -> bool:
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
+    def _priced(self, candidate: Candidate) -> dict[str, str]:
+        """What the costs of a run belong to, where that is not the network whose perplexity it shows."""
+        target = self.plan.target
+        if target is None:
+            return {}
+        return {
+            "costs_of": f"{target.text}: {notation(self.plan.pricing.priced(candidate.architecture))}",
+            "perplexity_of": "the proxy",
+        }
 
 
 def _params(candidate: Candidate) -> dict[str, object]:

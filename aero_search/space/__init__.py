@@ -4,7 +4,8 @@ A parameter is named after the override it sets, so a space can vary whatever th
 """
 
 from aero_search.space.parameter import Assignment, Categorical, Integer, Parameter, Real, Suggest, Value
-from aero_search.space.space import Space, load_space
+from aero_search.space.space import Space, load_space, space_base
+from aero_search.space.tree import Tree
 
 __all__ = [
     "Assignment",
@@ -14,6 +15,8 @@ __all__ = [
     "Real",
     "Space",
     "Suggest",
+    "Tree",
     "Value",
     "load_space",
+    "space_base",
 ]

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import yaml
 
@@ -23,7 +23,7 @@ class _Range:
     low: Bound
     high: Bound
     log: bool = False
-    step: int = 1
+    step: int | float | None = None
 
 
 @dataclass(frozen=True)
@@ -34,6 +34,7 @@ class _ParameterFile:
     int: _Range | None = None
     real: _Range | None = None
     when: Mapping[str, Any] | None = None
+    each: Literal["layer"] | None = None
 
 
 @dataclass(frozen=True)
@@ -42,6 +43,7 @@ class _SpaceFile:
 
     description: str
     parameters: Mapping[str, _ParameterFile]
+    base: Mapping[str, Any] = field(default_factory=dict)
     start: tuple[Mapping[str, Any], ...] = ()
 
 
@@ -70,15 +72,38 @@ class Space:
         return assignment
 
     def overrides(self, assignment: Assignment) -> list[str]:
-        """The Hydra overrides that an assignment means, in the space's order."""
-        return [f"{p.name}={_text(assignment[p.name])}" for p in self.parameters if p.name in assignment]
+        """The Hydra overrides that an assignment means, in the space's order.
+
+        Parameters of single layers become one list. A layer in which the parameter does not count takes its
+        first choice, which has no effect there.
+        """
+        lists: dict[str, list[str]] = {}
+        for p in self.parameters:
+            if p.name != p.override:
+                value = assignment.get(p.name, p.first)
+                lists.setdefault(p.override, []).append(_text(value))
+        texts = {p.override: _text(assignment[p.name]) for p in self.parameters if p.name in assignment}
+        texts |= {name: f"[{','.join(values)}]" for name, values in lists.items() if name in texts}
+        return [f"{name}={text}" for name, text in texts.items()]
 
     def with_parameters(self, *parameters: Parameter) -> Space:
         """The same space with these parameters put in the place of those of the same name, or added.
 
-        A starting point takes a parameter's only value, and is dropped where it names an impossible one.
+        A starting point takes a parameter's only value, and is dropped where it names an impossible one. What a
+        space varies layer by layer is narrowed in every layer.
+
+        Raises:
+            RequestError: such a parameter is given a list.
         """
         new = {p.name: p for p in parameters}
+        listed = {p.override for p in self.parameters if p.name != p.override} & new.keys()
+        for name in listed:
+            whole = new.pop(name)
+            if isinstance(whole, Categorical) and any(str(v).startswith("[") for v in whole.choices):
+                raise RequestError(
+                    f"{name} varies by layer in space={self.name}: narrow it with single values"
+                )
+            new |= {p.name: replace(whole, name=p.name) for p in self.parameters if p.override == name}
         # A narrowed parameter still counts only where it did.
         merged = tuple(replace(new.pop(p.name, p), when=p.when) for p in self.parameters)
         merged += tuple(new.values())
@@ -95,11 +120,37 @@ def load_space(name: str, folder: Path, sizes: Mapping[str, int]) -> Space:
     Args:
         name: a stem such as `aero`, or the path of a YAML file.
         folder: of the shipped spaces.
-        sizes: values that bounds may name, such as {"n_layer": 4}.
+        sizes: values that bounds may name, such as {"n_layer": 4}; n_layer also says how many parameters
+            `each: layer` makes.
 
     Raises:
         RequestError: no such space, or one that makes no sense, in one sentence.
     """
+    path, read = _read(name, folder)
+    layered = {key for key, entry in read.parameters.items() if entry.each}
+    parameters = tuple(
+        parameter
+        for key, entry in read.parameters.items()
+        for parameter in _expand(_parameter(key, entry, sizes), entry, sizes, layered)
+    )
+    _check_conditions(parameters, path.name)
+    start = tuple(_start(parameters, point, sizes, layered) for point in read.start)
+    for point in start:
+        _check_start(parameters, point, path.name)
+    return Space(path.stem, " ".join(read.description.split()), parameters, start)
+
+
+def space_base(name: str, folder: Path) -> tuple[str, ...]:
+    """The overrides that a space was made for, which say the sizes its bounds may name.
+
+    Raises:
+        RequestError: as `load_space`.
+    """
+    _, read = _read(name, folder)
+    return tuple(f"{key}={_text(_plain(value))}" for key, value in read.base.items())
+
+
+def _read(name: str, folder: Path) -> tuple[Path, _SpaceFile]:
     path = Path(name) if name.endswith((".yaml", ".yml")) else folder / f"{name}.yaml"
     if not path.is_file():
         names = [p.stem for p in folder.glob("*.yaml")]
@@ -108,13 +159,7 @@ def load_space(name: str, folder: Path, sizes: Mapping[str, int]) -> Space:
         data = yaml.safe_load(path.read_text())
     except yaml.YAMLError as problem:
         raise RequestError(f"space={name} is not YAML: {' '.join(str(problem).split())}") from problem
-    read = from_mapping(_SpaceFile, data, path.name)
-    parameters = tuple(_parameter(key, entry, sizes) for key, entry in read.parameters.items())
-    _check_conditions(parameters, path.name)
-    start = tuple(_start(parameters, point, sizes) for point in read.start)
-    for point in start:
-        _check_start(parameters, point, path.name)
-    return Space(path.stem, " ".join(read.description.split()), parameters, start)
+    return path, from_mapping(_SpaceFile, data, path.name)
 
 
 def _parameter(name: str, entry: _ParameterFile, sizes: Mapping[str, int]) -> Parameter:
@@ -131,8 +176,34 @@ def _parameter(name: str, entry: _ParameterFile, sizes: Mapping[str, int]) -> Pa
     if entry.int is not None:
         if low != int(low) or high != int(high):
             raise RequestError(f"parameter {name} is int, so low={low} and high={high} must be whole numbers")
-        return Integer(name, int(low), int(high), span.step, span.log, when=when)
-    return Real(name, float(low), float(high), span.log, when=when)
+        step = 1 if span.step is None else span.step
+        if step != int(step):
+            raise RequestError(f"parameter {name} is int, so step={step} must be a whole number")
+        return Integer(name, int(low), int(high), int(step), span.log, when=when)
+    return Real(
+        name, float(low), float(high), span.log, None if span.step is None else float(span.step), when=when
+    )
+
+
+def _expand(
+    parameter: Parameter, entry: _ParameterFile, sizes: Mapping[str, int], layered: set[str]
+) -> list[Parameter]:
+    """`each: layer` makes one parameter a layer; a condition on another such parameter is on the same layer."""
+    if entry.each is None:
+        for name in parameter.when:
+            if name in layered:
+                raise RequestError(
+                    f"parameter {parameter.name} waits for {name}, which every layer has: give it each: layer too"
+                )
+        return [parameter]
+    return [
+        replace(
+            parameter,
+            name=f"{parameter.name}[{i}]",
+            when={f"{n}[{i}]" if n in layered else n: values for n, values in parameter.when.items()},
+        )
+        for i in range(sizes["n_layer"])
+    ]
 
 
 def _bound(name: str, bound: Bound, sizes: Mapping[str, int]) -> int | float:
@@ -167,11 +238,18 @@ def _check_start(parameters: tuple[Parameter, ...], point: Assignment, where: st
 
 
 def _start(
-    parameters: tuple[Parameter, ...], point: Mapping[str, Any], sizes: Mapping[str, int]
+    parameters: tuple[Parameter, ...], point: Mapping[str, Any], sizes: Mapping[str, int], layered: set[str]
 ) -> Assignment:
-    """A starting point; like a bound, a whole number may be the name of a size."""
+    """A starting point; like a bound, a whole number may be the name of a size.
+
+    What varies by layer is given once for all layers.
+    """
     counts = {p.name for p in parameters if isinstance(p, Integer)}
-    return {name: _plain(sizes.get(v, v) if name in counts else v) for name, v in point.items()}
+    found: dict[str, Value] = {}
+    for name, value in point.items():
+        names = [p.name for p in parameters if p.override == name] if name in layered else [name]
+        found |= {n: _plain(sizes.get(value, value) if n in counts else value) for n in names}
+    return found
 
 
 def _values(value: Any) -> tuple[Value, ...]:

@@ -20,6 +20,7 @@ from aero_search.training.result import CurvePoint, Result
 PARENT, DESCRIPTION, TABLES = "mlflow.parentRunId", "mlflow.note.content", "mlflow.loggedArtifacts"
 # `aero.kind` tells parents from children in MLflow's search box: tags."aero.kind" = "study".
 KIND, VERDICT, REASON = "aero.kind", "aero.verdict", "aero.reason"
+HEALTH, HEALTH_REASON = "aero.health", "aero.health_reason"
 FRONT_FILE, TABLE_FILE = "front.json", "front_table.json"
 # Training loss is logged every so many steps; its curve is no clearer with all of them.
 LOSS_EVERY = 10
@@ -131,19 +132,14 @@ class MlflowCandidate(CandidateRun):
 
     def validated(self, point: CurvePoint, entropy: list[list[float]]) -> None:
         self._validated = point.step
-        self._waiting += _points(
-            {"validation_loss": point.validation_loss, "perplexity": point.perplexity, **_entropies(entropy)},
-            point.step,
-        )
+        self._waiting += _validation(point, entropy)
         self._send()
 
     def finish(self, result: Result, artifacts: Sequence[Path] = ()) -> None:
         for point in result.curve:
             # A candidate that was not listened to, or not to its end, still shows its whole curve.
             if point.step > self._validated:
-                self._waiting += _points(
-                    {"validation_loss": point.validation_loss, "perplexity": point.perplexity}, point.step
-                )
+                self._waiting += _validation(point, point.entropy)
         totals = {
             "seconds": result.seconds,
             "parameters": float(result.parameters),
@@ -151,8 +147,10 @@ class MlflowCandidate(CandidateRun):
             "unigram_perplexity": result.unigram_perplexity,
         }
         self._waiting += _points(totals, result.steps)
-        tags = {VERDICT: result.verdict, **({REASON: result.reason} if result.reason else {})}
-        self._send(tags)
+        tags = {VERDICT: result.verdict, REASON: result.reason}
+        if result.health is not None:
+            tags |= {HEALTH: result.health.verdict, HEALTH_REASON: result.health.reason}
+        self._send({name: text for name, text in tags.items() if text})
         self._sender.send(*_files(self._run, artifacts), End(self._run, "FINISHED"))
 
     def fail(self, reason: str) -> None:
@@ -181,6 +179,18 @@ def _points(metrics: Mapping[str, float], step: int) -> tuple[Point, ...]:
     return tuple(
         Point(name, float(value), step, now) for name, value in metrics.items() if math.isfinite(value)
     )
+
+
+def _validation(point: CurvePoint, entropy: Sequence[Sequence[float]]) -> tuple[Point, ...]:
+    """Everything that is drawn of one validation."""
+    values = {"validation_loss": point.validation_loss, "perplexity": point.perplexity, **_entropies(entropy)}
+    if point.health is not None:
+        values |= {
+            "health/overloaded_share": point.health.overloaded_share,
+            "health/balanced_share": point.health.balanced,
+            "health/lowest_quarter_share": point.health.quarters[0],
+        }
+    return _points(values, point.step)
 
 
 def _entropies(entropy: Sequence[Sequence[float]]) -> dict[str, float]:

@@ -1,17 +1,14 @@
-"""Verdicts on a training run: diverged, stuck on the unigram plateau, or sound."""
+"""Verdicts on a training run: diverged, or stuck on the unigram plateau."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
 
 from aero_search.data.corpus import Corpus, open_tokens
 
-# A head whose mean attention entropy is below this looks at one token: entropy collapse (AERO, section 3).
-COLLAPSE_NATS = 0.01
 # A model that has learned nothing but token frequencies sits at the unigram loss. Measured on the proxy: stuck
 # runs end at 0.96 to 1.0 of it, the worst sound run at 0.81 (perplexities 324-420 and 141, unigram 420).
 PLATEAU_SHARE = 0.95
@@ -41,27 +38,14 @@ def on_plateau(validation_loss: float, unigram: float) -> bool:
     return validation_loss > PLATEAU_SHARE * unigram
 
 
-def collapsed_layer(entropy: Sequence[Sequence[float]]) -> int | None:
-    """The first layer with a head at zero entropy or without a number, counted from 0; None if all are sound.
-
-    Args:
-        entropy: nats, n_layer x n_head.
-    """
-    for layer, heads in enumerate(entropy):
-        if any(not math.isfinite(head) or head < COLLAPSE_NATS for head in heads):
-            return layer
-    return None
-
-
-def divergence(step: int, lr: float, entropy: Sequence[Sequence[float]]) -> str:
+def divergence(step: int, lr: float, layer: int | None) -> str:
     """Say where a run left the numbers.
 
     Args:
         step: the optimizer step whose loss was not finite, counted from 1.
         lr: the recipe's peak learning rate.
-        entropy: the last one measured, nats, n_layer x n_head; may be empty.
+        layer: the first whose attention had collapsed when last measured, see `collapsed_layer`; None if none had.
     """
-    layer = collapsed_layer(entropy)
     if layer is None:
         return f"diverged at step {step:,}, learning rate {lr:g}"
     return f"collapsed at layer {layer}, step {step:,}, learning rate {lr:g}"

@@ -15,6 +15,7 @@ from torch import Tensor
 from aero_search.architecture import Architecture
 from aero_search.model import build_model, parameter_groups
 from aero_search.training.recipe import Recipe
+from aero_search.training.validation import cross_entropy_sum
 
 
 class CandidateModule(L.LightningModule):
@@ -33,16 +34,32 @@ class CandidateModule(L.LightningModule):
         self.entropy: list[list[float]] = []
         self._nats = 0.0
         self._tokens = 0
+        # Windows whose entropy was measured, and its mean over them, (n_layer, n_head).
+        self._measured = 0
+        self._entropy_lh = torch.zeros(())
         self._train_loss = torch.zeros(())
         self._train_steps = 0
-        self._last_loss = torch.zeros(())
+        self._last_total, self._last_loss = torch.zeros(()), torch.zeros(())
 
     def training_step(self, batch_bt: Tensor, batch_idx: int) -> Tensor:
-        loss = self.decoder.loss(batch_bt[:, :-1], batch_bt[:, 1:])
-        self._train_loss = self._train_loss.to(loss.cross_entropy.device) + loss.cross_entropy.detach()
+        every = self.decoder.architecture.regularizer.every
+        due = self.trainer.global_step % every == 0
+        loss = self.decoder.loss(batch_bt[:, :-1], batch_bt[:, 1:], penalty_scale=every if due else 0.0)
+        total, ranks = loss.total, self.trainer.world_size
+        if ranks > 1 and self.decoder.architecture.regularizer.reduction == "sum":
+            # DDP takes the mean over ranks of what is a sum over the batch that they share.
+            total = loss.cross_entropy + ranks * (loss.total - loss.cross_entropy)
+        # Every rank knows the loss of the whole batch, so that all agree on when to stop.
+        both = self._mean_over_ranks(torch.stack([total.detach().float(), loss.cross_entropy.detach()]))
+        self._last_total, self._last_loss = both[0], both[1]
+        self._train_loss = self._train_loss.to(both.device) + self._last_loss
         self._train_steps += 1
-        self._last_loss = loss.cross_entropy.detach()
-        return loss.total
+        return total
+
+    @property
+    def last_total(self) -> float:
+        """What the last batch minimized: its cross-entropy and penalty."""
+        return float(self._last_total)
 
     @property
     def last_loss(self) -> float:
@@ -57,22 +74,48 @@ class CandidateModule(L.LightningModule):
         self._train_loss, self._train_steps = torch.zeros_like(self._train_loss), 0
         return mean
 
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        checkpoint["train loss since the last validation"] = [self._train_loss, self._train_steps]
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        self._train_loss, self._train_steps = checkpoint["train loss since the last validation"]
+
     def on_validation_epoch_start(self) -> None:
-        self._nats, self._tokens, self.entropy = 0.0, 0, []
+        self._nats, self._tokens, self._measured = 0.0, 0, 0
+        shape = self.decoder.architecture.n_layer, self.decoder.architecture.n_head
+        self._entropy_lh = torch.zeros(shape, device=self.device)
 
     def validation_step(self, batch_bt: Tensor, batch_idx: int) -> None:
-        inputs_bt, targets_bt = batch_bt[:, :-1], batch_bt[:, 1:]
+        if not len(batch_bt):  # a last batch may have fewer windows than there are ranks
+            return
         if batch_idx == 0:
-            self.entropy = self.decoder.head_entropy(inputs_bt).float().cpu().tolist()
-        logits_btv = self.decoder(inputs_bt).float()
-        nats = torch.nn.functional.cross_entropy(
-            logits_btv.flatten(0, 1), targets_bt.flatten(), reduction="sum"
-        )
-        self._nats += float(nats)
-        self._tokens += targets_bt.numel()
+            entropy_lh = self.decoder.head_entropy(batch_bt[:, :-1])
+            self._entropy_lh, self._measured = entropy_lh.float(), len(batch_bt)
+        nats, tokens = cross_entropy_sum(self.decoder, batch_bt)
+        self._nats += nats
+        self._tokens += tokens
 
     def on_validation_epoch_end(self) -> None:
+        if self.trainer.world_size > 1:
+            self._sum_over_ranks()
+        self.entropy = self._entropy_lh.cpu().tolist()
         self.validation_loss = self._nats / self._tokens if self._tokens else math.nan
+
+    def _mean_over_ranks(self, values: Tensor) -> Tensor:
+        if self.trainer.world_size == 1:
+            return values
+        return cast(Tensor, self.trainer.strategy.reduce(values, reduce_op="mean"))
+
+    def _sum_over_ranks(self) -> None:
+        """Nats and tokens of all ranks, and the mean entropy of all their windows."""
+        counts = torch.tensor(
+            [self._nats, self._tokens, self._measured], device=self.device, dtype=torch.float64
+        )
+        entropy_lh = self._entropy_lh * self._measured
+        counts = cast(Tensor, self.trainer.strategy.reduce(counts, reduce_op="sum"))
+        entropy_lh = cast(Tensor, self.trainer.strategy.reduce(entropy_lh, reduce_op="sum"))
+        self._nats, self._tokens, self._measured = float(counts[0]), int(counts[1]), int(counts[2])
+        self._entropy_lh = entropy_lh / max(self._measured, 1)
 
     def configure_optimizers(self) -> Any:
         recipe = self.recipe
@@ -97,8 +140,3 @@ def lr_factor(step: int, recipe: Recipe) -> float:
     done = min((step - warmup) / max(recipe.steps - warmup, 1), 1.0)
     left = 1.0 - done if recipe.schedule == "linear" else 0.5 * (1.0 + math.cos(math.pi * done))
     return recipe.lr_end_ratio + (1.0 - recipe.lr_end_ratio) * left
-
-
-def loss_value(outputs: object) -> float:
-    """The training loss that Lightning hands to callbacks."""
-    return float(cast(dict[str, Tensor], outputs)["loss"])

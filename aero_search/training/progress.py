@@ -26,7 +26,7 @@ class Progress:
 
 
 class Listener(Protocol):
-    """Hears about a candidate while it trains."""
+    """Hears about a candidate while it trains; where that goes on after a stop, earlier validations come again."""
 
     def step(self, step: int, loss: float) -> None:
         """After each optimizer step, counted from 1."""

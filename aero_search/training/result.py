@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from aero_search.errors import AeroSearchError
 from aero_search.schema import SchemaError, from_mapping, to_mapping
+from aero_search.training.entropy_health import EntropyHealth
 
 Verdict = Literal["finished", "plateau", "diverged"]
 RESULT_FILE = "result.json"
@@ -18,13 +19,21 @@ WEIGHTS_FILE = "weights.safetensors"
 
 @dataclass(frozen=True)
 class CurvePoint:
-    """One validation: losses in nats a token; `train_loss` is the mean since the last point."""
+    """One validation: losses in nats a token; `train_loss` is the mean since the last point.
+
+    Attributes:
+        entropy: mean attention entropy in nats by layer and head; empty where a head had no number, and in
+            results of earlier versions.
+        health: of the attention; None where entropy is empty.
+    """
 
     step: int
     train_loss: float | None
     validation_loss: float
     perplexity: float
     seconds: float
+    entropy: tuple[tuple[float, ...], ...] = ()
+    health: EntropyHealth | None = None
 
 
 @dataclass(frozen=True)
@@ -43,6 +52,7 @@ class Result:
         seconds: wall time of training and validation.
         tokens: seen in training.
         unigram_perplexity: of the held-out split under the training split's token frequencies.
+        health: of the attention at the last validation that was finite; None without one.
     """
 
     key: str
@@ -63,6 +73,7 @@ class Result:
     fingerprint: str
     unigram_perplexity: float
     versions: Mapping[str, str] = field(default_factory=dict)
+    health: EntropyHealth | None = None
 
     def write(self, folder: Path) -> Path:
         """Write `result.json` whole or not at all."""

@@ -18,30 +18,62 @@ from aero_search.architecture import Architecture, key, notation
 from aero_search.data.corpus import Corpus
 from aero_search.data.datamodule import TokenDataModule
 from aero_search.model import count_parameters, save_weights
+from aero_search.schema import from_mapping, to_mapping
+from aero_search.training.checkpoint import Checkpoints, SafeCheckpointIO, checkpoint_of, forget
+from aero_search.training.compute import Compute
+from aero_search.training.entropy_health import (
+    Entropy,
+    EntropyHealth,
+    collapsed_layer,
+    entropy_health,
+    uniform_entropy,
+)
 from aero_search.training.environment import versions
 from aero_search.training.health import corpus_unigram_loss, divergence, on_plateau, perplexity
-from aero_search.training.module import CandidateModule, loss_value
+from aero_search.training.module import CandidateModule
 from aero_search.training.progress import Listener
+from aero_search.training.ranks import Job, Place, Ranks, environment_plugins, trainer_devices
 from aero_search.training.recipe import Recipe
 from aero_search.training.result import WEIGHTS_FILE, CurvePoint, Result, Verdict
 
 
-class _Watch(L.Callback):
+class Watch(L.Callback):
     """Records the curve, tells the listeners, and stops a run that has no future."""
 
     def __init__(self, module: CandidateModule, unigram: float, listeners: Sequence[Listener]) -> None:
         self.module, self.unigram, self.listeners = module, unigram, listeners
         self.curve: list[CurvePoint] = []
-        self.entropy: list[list[float]] = []
+        self.entropy: tuple[tuple[float, ...], ...] = ()
+        self.health: EntropyHealth | None = None
+        self._largest = uniform_entropy(module.decoder.architecture.seq_len)
         self.verdict: Verdict = "finished"
         self.reason = ""
+        # Wall time of earlier starts of this training, seconds.
+        self.earlier = 0.0
         self._started = time.monotonic()
+
+    @property
+    def seconds(self) -> float:
+        """Wall time of the training so far, over all its starts."""
+        return self.earlier + time.monotonic() - self._started
+
+    def state_dict(self) -> dict[str, Any]:
+        """What a checkpoint keeps."""
+        return {"curve": to_mapping(self.curve), "seconds": self.seconds}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Go on from a checkpoint; listeners hear what came before it."""
+        self.curve = [from_mapping(CurvePoint, point) for point in state_dict["curve"]]
+        self.earlier = state_dict["seconds"]
+        for point in self.curve:
+            self.entropy, self.health = point.entropy or self.entropy, point.health or self.health
+            for listener in self.listeners:
+                listener.validated(point, [list(heads) for heads in point.entropy])
 
     def on_train_batch_end(
         self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        loss = loss_value(outputs)
-        if not math.isfinite(loss):
+        if not math.isfinite(self.module.last_total):
             self._diverged(trainer, trainer.global_step)
         elif (batch_idx + 1) % self.module.recipe.accumulate == 0:
             for listener in self.listeners:
@@ -52,12 +84,24 @@ class _Watch(L.Callback):
         if not math.isfinite(loss):
             self._diverged(trainer, step)
             return
-        self.entropy = self.module.entropy
-        seconds = time.monotonic() - self._started
-        point = CurvePoint(step, self.module.take_train_loss(), loss, perplexity(loss), seconds)
+        measured = self.module.entropy
+        entropy, health = _finite(measured), None
+        # A single position attends to itself: there is no entropy to speak of.
+        if entropy and self._largest > 0:
+            health = self.health = entropy_health(entropy, step, self._largest, self.health)
+        point = CurvePoint(
+            step=step,
+            train_loss=self.module.take_train_loss(),
+            validation_loss=loss,
+            perplexity=perplexity(loss),
+            seconds=self.seconds,
+            entropy=entropy,
+            health=health,
+        )
+        self.entropy = entropy or self.entropy
         self.curve.append(point)
         for listener in self.listeners:
-            listener.validated(point, self.entropy)
+            listener.validated(point, measured)
         steps = self.module.recipe.steps
         # Sound models leave the plateau before half the budget; one that has not is stopped there.
         if on_plateau(loss, self.unigram) and 2 * step >= steps:
@@ -67,7 +111,10 @@ class _Watch(L.Callback):
 
     def _diverged(self, trainer: L.Trainer, step: int) -> None:
         self.verdict = "diverged"
-        self.reason = divergence(step, self.module.recipe.lr, self.module.entropy or self.entropy)
+        # A validation without a number may still show the layer; if not, the one before it may.
+        layers = (collapsed_layer(e, self._largest) for e in (self.module.entropy, self.entropy))
+        layer = next((layer for layer in layers if layer is not None), None)
+        self.reason = divergence(step, self.module.recipe.lr, layer)
         trainer.should_stop = True
 
 
@@ -78,42 +125,29 @@ def train(
     folder: Path,
     listeners: Sequence[Listener] = (),
     threads: int | None = None,
+    compute: Compute | None = None,
 ) -> Result:
     """Train a candidate and write `result.json` and `weights.safetensors` into `folder`.
 
     Weights are not written for a diverged run. The result is written last, so a folder with a result is whole.
+    Where the folder holds the checkpoint of this very training, which was cut off, it goes on from there, to the
+    same last bit.
 
     Args:
-        threads: cores to use; None leaves torch's setting.
+        threads: cores a process uses; None leaves torch's setting.
+        compute: the devices; None is one, the best there is.
 
     Raises:
-        RequestError: the corpus is too small for seq_len.
+        RequestError: the corpus is too small for seq_len, or these devices cannot train this recipe.
+        AeroSearchError: a process of several devices failed.
     """
-    _quiet()
-    if threads is not None:
-        torch.set_num_threads(threads)
+    compute = compute or Compute()
+    compute.check(recipe)
     folder.mkdir(parents=True, exist_ok=True)
     started = time.monotonic()
-    data = TokenDataModule(
-        corpus,
-        seq_len=architecture.seq_len,
-        batch_size=recipe.batch_size,
-        steps=recipe.steps * recipe.accumulate,
-        seed=recipe.data_seed,
-        validation_sequences=recipe.validation_sequences,
-    )
-    module = CandidateModule(architecture, recipe)
-    unigram = corpus_unigram_loss(corpus)
-    watch = _Watch(module, unigram, listeners)
-    trainer = _trainer(recipe, watch)
-    try:
-        trainer.fit(module, datamodule=data)
-        if watch.verdict == "finished" and (not watch.curve or watch.curve[-1].step != recipe.steps):
-            trainer.validate(module, datamodule=data, verbose=False)
-    except SystemExit as stop:
-        # Lightning answers Ctrl-C by ignoring the signal from then on and leaving the process.
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-        raise KeyboardInterrupt from stop
+    job = Job(architecture, recipe, corpus, folder, compute, threads)
+    with Ranks(job) as place:
+        trainer, module, watch = fit(job, place, listeners)
     last = watch.curve[-1] if watch.curve and watch.verdict != "diverged" else None
     if last is not None:
         save_weights(module.decoder, folder / WEIGHTS_FILE)
@@ -125,27 +159,66 @@ def train(
         perplexity=last.perplexity if last else None,
         validation_loss=last.validation_loss if last else None,
         curve=tuple(watch.curve),
-        entropy=tuple(tuple(heads) for heads in watch.entropy),
+        entropy=watch.entropy,
         parameters=count_parameters(module.decoder),
-        seconds=time.monotonic() - started,
+        seconds=watch.earlier + time.monotonic() - started,
         tokens=trainer.global_step * recipe.batch_size * recipe.accumulate * architecture.seq_len,
         steps=trainer.global_step,
         lr=recipe.lr,
         seed=recipe.seed,
         data_seed=recipe.data_seed,
         fingerprint=corpus.fingerprint,
-        unigram_perplexity=perplexity(unigram),
-        versions=versions(),
+        unigram_perplexity=perplexity(watch.unigram),
+        versions=versions() | {"device": compute.describe()},
+        health=watch.health,
     )
     result.write(folder)
+    forget(folder)
     return result
 
 
-def _trainer(recipe: Recipe, watch: _Watch) -> L.Trainer:
+def _finite(entropy: Entropy) -> tuple[tuple[float, ...], ...]:
+    """Entropies as they are kept, empty where one is no number: JSON has none for it."""
+    kept = tuple(tuple(heads) for heads in entropy)
+    return kept if all(math.isfinite(head) for heads in kept for head in heads) else ()
+
+
+def fit(job: Job, place: Place, listeners: Sequence[Listener]) -> tuple[L.Trainer, CandidateModule, Watch]:
+    """Train and validate in this process, which is one of `job.compute.devices`; writes nothing."""
+    _quiet()
+    if job.threads is not None:
+        torch.set_num_threads(job.threads)
+    recipe = job.recipe
+    checkpoint, batches = checkpoint_of(job) or (None, 0)
+    data = TokenDataModule(
+        job.corpus,
+        seq_len=job.architecture.seq_len,
+        batch_size=recipe.batch_size,
+        steps=recipe.steps * recipe.accumulate,
+        seed=recipe.data_seed,
+        validation_sequences=recipe.validation_sequences,
+        start_step=batches,
+        rank=place.rank,
+        ranks=job.compute.devices,
+    )
+    module = CandidateModule(job.architecture, recipe)
+    watch = Watch(module, corpus_unigram_loss(job.corpus), listeners)
+    trainer = _trainer(job, place, watch)
+    try:
+        trainer.fit(module, datamodule=data, ckpt_path=checkpoint)
+        if watch.verdict == "finished" and (not watch.curve or watch.curve[-1].step != recipe.steps):
+            trainer.validate(module, datamodule=data, verbose=False)
+    except SystemExit as stop:
+        # Lightning answers Ctrl-C by ignoring the signal from then on and leaving the process.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        raise KeyboardInterrupt from stop
+    return trainer, module, watch
+
+
+def _trainer(job: Job, place: Place, watch: Watch) -> L.Trainer:
+    recipe = job.recipe
     return L.Trainer(
         max_steps=recipe.steps,
-        accelerator="auto",
-        devices=1,
         precision=recipe.precision,
         gradient_clip_val=recipe.clip or None,
         accumulate_grad_batches=recipe.accumulate,
@@ -156,8 +229,10 @@ def _trainer(recipe: Recipe, watch: _Watch) -> L.Trainer:
         enable_checkpointing=False,
         enable_progress_bar=False,
         enable_model_summary=False,
-        callbacks=[watch],
+        callbacks=[watch, Checkpoints(job)],
+        plugins=[SafeCheckpointIO(), *environment_plugins(job, place)],
         use_distributed_sampler=False,
+        **trainer_devices(job),
     )
 
 
@@ -168,4 +243,6 @@ def _quiet() -> None:
     warnings.filterwarnings("ignore", message=r".*isinstance\(treespec, LeafSpec\).*")
     # One in-process loader is the right number for memory-mapped windows and one core a worker.
     warnings.filterwarnings("ignore", message=".*does not have many workers.*")
+    # Ours is: it begins where the checkpoint says.
+    warnings.filterwarnings("ignore", message=".*your dataloader is not resumable.*")
     warnings.filterwarnings("ignore", message=".*`IterableDataset` has `__len__` defined.*")

@@ -38,6 +38,7 @@ regularizers = st.builds(
     sided=st.sampled_from(["two", "one"]),
     reference=st.sampled_from(["causal", "log_t"]),
     threshold_init=st.sampled_from([0.3, 0.5]),
+    every=st.sampled_from([1, 4]),
 )
 
 

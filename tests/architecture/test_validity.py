@@ -31,6 +31,7 @@ from aero_search.architecture import (
         ({"ffn_ratio": 0.0}, r"model.ffn_ratio=0 must be above 0"),
         ({"attention": Attention(temperature_init=0.0)}, r"attention.temperature_init=0 must be above 0"),
         ({"regularizer": Regularizer(weight=-1)}, r"regularizer.weight=-1 must be 0"),
+        ({"regularizer": Regularizer(every=0)}, r"regularizer.every=0 must be at least 1"),
         ({"regularizer": Regularizer(margin=1.0)}, r"regularizer.margin=1 must be"),
         ({"family": "pythia", "d_model": 16}, r"must be a multiple of 8 for pythia"),
     ],

@@ -17,12 +17,25 @@ from aero_search.cli import COMMANDS
 from aero_search.config.app import read_request
 from aero_search.config.paths import conf_dir, search_spaces_dir
 from aero_search.config.request import Request
+from aero_search.space import space_base
 
-PARTS = ("architecture", "data", "recipe", "objective", "protocol", "network", "search", "tracking")
+PARTS = (
+    "architecture",
+    "data",
+    "recipe",
+    "compute",
+    "objective",
+    "protocol",
+    "network",
+    "search",
+    "tracking",
+)
 # Options that ask for something of the user's own before they are whole.
 NEEDS = {
     "data/text_folder": ["data.path=."],
     "data/tokenized": ["data.path=."],
+    "data/languini": ["data.path=."],
+    "verify": ["bundle=."],
     "network/custom": ["network.bandwidth_mbps=300", "network.rtt_ms=20"],
 }
 NOTATION = {
@@ -53,7 +66,8 @@ def request_of(*overrides: str, config: str = "config") -> Request:
 
 def options() -> list[str]:
     groups = [p.relative_to(conf_dir()).with_suffix("") for p in sorted(conf_dir().glob("*/**/*.yaml"))]
-    return [str(group) for group in groups]
+    # Ladders are a group of `ablate` alone: test_ladders composes every row of each.
+    return [str(group) for group in groups if group.parts[0] != "ladder"]
 
 
 @pytest.mark.parametrize("option", options())
@@ -67,7 +81,8 @@ def test_every_option_composes_and_validates(option: str) -> None:
 @pytest.mark.parametrize("path", sorted(conf_dir().glob("*.yaml")), ids=lambda path: path.stem)
 def test_every_command_s_config_composes(path: Path) -> None:
     assert path.stem == "config" or path.stem in COMMANDS
-    assert request_of(config=path.stem).architecture.n_layer == 4
+    needed = NEEDS.get(path.stem, [])
+    assert request_of(*needed, config=path.stem).architecture.n_layer == 4
 
 
 @pytest.mark.parametrize("name", [p.stem for p in sorted((conf_dir() / "variant").glob("*.yaml"))])
@@ -93,17 +108,49 @@ def test_layer_sets() -> None:
 
 @pytest.mark.parametrize("path", sorted(search_spaces_dir().glob("*.yaml")), ids=lambda path: path.stem)
 def test_every_space_composes_into_architectures(path: Path) -> None:
-    base = request_of(f"space={path.stem}")
-    space = base.load_space()
+    made_for = space_base(path.stem, search_spaces_dir())
+    space = request_of(f"space={path.stem}", *made_for).load_space()
     study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=1))
     for point in space.start:
         study.enqueue_trial(dict(point))
     names = set()
-    for _ in range(len(space.start) + 8):
-        request = request_of(*space.overrides(space.suggest(study.ask())))
+    varied = {parameter.override for parameter in space.parameters}
+    base = [line for line in made_for if line.partition("=")[0] not in varied]
+    for _ in range(len(space.start) + 12):
+        overrides = space.overrides(space.suggest(study.ask()))
+        assert len({line.partition("=")[0] for line in overrides}) == len(overrides)
+        request = request_of(*base, *overrides)
         names.add(notation(request.architecture))
         assert request.recipe.lr > 0
-    assert len(names) >= 8
+    assert len(names) >= 6
+
+
+def test_per_layer_choices_reach_their_layers() -> None:
+    space = request_of("space=aero_per_layer").load_space()
+    point = {
+        "norm.kind[0]": "layernorm", "norm.kind[1]": "none", "norm.kind[2]": "none", "norm.kind[3]": "none",
+        "ffn.kind[0]": "full", "ffn.kind[1]": "none", "ffn.kind[2]": "full", "ffn.kind[3]": "fused",
+        "activation.kind[0]": "relu", "activation.kind[2]": "identity", "recipe.lr": 0.004,
+    }  # fmt: skip
+    overrides = space.overrides(point)
+    assert overrides[:3] == [
+        "norm.kind=[layernorm,none,none,none]",
+        "ffn.kind=[full,none,full,fused]",
+        "activation.kind=[relu,gelu,identity,gelu]",
+    ]
+    layers = request_of(*overrides).architecture.layers
+    assert [(a.norm, a.ffn) for a in layers] == [
+        ("layernorm", "full"), ("none", "none"), ("none", "full"), ("none", "fused"),
+    ]  # fmt: skip
+    assert [a.activation for a in layers if a.ffn == "full"] == ["relu", "identity"]
+
+
+def test_the_paper_s_space_starts_with_every_row() -> None:
+    space = request_of("space=paper_rows").load_space()
+    names = [notation(request_of(*space.overrides(point)).architecture) for point in space.start]
+    assert names == list(NOTATION.values())
+    pruned = request_of(*space.overrides({"variant": "sm_scfuffn", "ffn.layers": 2, "recipe.lr": 0.004}))
+    assert notation(pruned.architecture) == "SM + ScFuFFN_i2"
 
 
 def test_the_default_space_starts_with_the_baseline() -> None:

@@ -1,16 +1,20 @@
 from __future__ import annotations
 
+import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import tokenizers
+import torch
 
 from aero_search.data import CorpusSpec, load_tokenizer, prepare
 from aero_search.data.corpus import open_tokens, read_meta
-from aero_search.data.tokenizer import train_tokenizer
+from aero_search.data.datamodule import TokenDataModule
+from aero_search.data.tokenizer import encoder, train_tokenizer
 from aero_search.errors import RequestError
 
 V = 300
@@ -116,6 +120,99 @@ def test_a_tokenizer_from_the_hub(hub, tmp_path: Path, make_text, monkeypatch: p
 def test_what_cannot_be_read_is_said(hub, tmp_path: Path, fields: dict[str, object], named: str) -> None:
     with pytest.raises(RequestError, match=named):
         prepare(spec(tmp_path, **fields), V, quiet=True)
+
+
+def write_dataset(folder: Path, texts: list[str], split: str) -> str:
+    folder.mkdir(parents=True)
+    rows = "".join(json.dumps({"content": text, "path": f"{i}.py"}) + "\n" for i, text in enumerate(texts))
+    (folder / f"{split}.jsonl").write_text(rows)
+    return str(folder)
+
+
+@pytest.mark.parametrize("streaming", [True, False])
+def test_the_real_library_reads_a_local_dataset(
+    tmp_path: Path, make_text, monkeypatch: pytest.MonkeyPatch, streaming: bool
+) -> None:
+    monkeypatch.setenv("HF_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    datasets = pytest.importorskip("datasets")
+    texts = [make_text(i, 3_000) for i in range(30)]
+    train = write_dataset(tmp_path / "train", texts, "train")
+    held_out = write_dataset(
+        tmp_path / "held_out", [make_text(f"held out {i}") for i in range(3)], "validation"
+    )
+    mine = spec(
+        tmp_path, train_dataset=train, validation_dataset=held_out, train_rows=10, stream=streaming, seed=0
+    )
+    corpus = prepare(mine, V, quiet=True)
+    text = load_tokenizer(corpus.tokenizer_path).decode(
+        open_tokens(corpus.train_path).tolist(), skip_special_tokens=False
+    )
+    read = text.split("<|endoftext|>")[:-1]
+    assert len(read) == 10
+    assert set(read) <= set(texts)
+    whole = datasets.load_dataset(train, split="train")
+    exact = whole.shuffle(seed=0).select(range(10))["content"]
+    assert (sorted(read) == sorted(exact)) or streaming
+    assert corpus.validation_tokens > 3_000
+
+
+def test_an_exact_shuffle_takes_no_more_rows_than_there_are(
+    tmp_path: Path, make_text, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HF_HOME", str(tmp_path / "home"))
+    pytest.importorskip("datasets")
+    train = write_dataset(tmp_path / "train", [make_text(i, 3_000) for i in range(5)], "train")
+    mine = spec(
+        tmp_path, train_dataset=train, validation_dataset=train, validation_split="train", stream=False
+    )
+    corpus = prepare(replace(mine, train_rows=50), V, quiet=True)
+    meta = read_meta(corpus.folder)
+    assert (meta["train_files"], meta["validation_files"]) == (5, 5)
+
+
+def test_each_file_is_cut_by_itself_and_its_tail_dropped(hub, tmp_path: Path, make_text) -> None:
+    corpus = prepare(spec(tmp_path, chunk=64), V, quiet=True)
+    assert corpus.chunk == 64
+    rows = open_tokens(corpus.train_path).reshape(-1, 65)
+    tokenizer = load_tokenizer(corpus.tokenizer_path)
+    expected = []
+    for i in range(12):
+        ids = tokenizer.encode(make_text(i)).ids
+        expected += [ids[at : at + 65] for at in range(0, len(ids) - 64, 64)]
+    assert sorted(rows.tolist()) == sorted(expected)
+    packed = prepare(spec(tmp_path), V, quiet=True)
+    assert packed.fingerprint != corpus.fingerprint
+    # Text per token does not depend on what is dropped; an end-of-text token per file is the difference.
+    assert corpus.train_bytes_per_token == pytest.approx(packed.train_bytes_per_token, rel=2e-3)
+    module = TokenDataModule(corpus, seq_len=64, batch_size=4, steps=50, seed=0)
+    seen = {tuple(row.tolist()) for batch in module.train_dataloader() for row in batch}
+    assert seen <= {tuple(row) for row in expected}
+    held_out = torch.cat(list(module.val_dataloader()))
+    assert {tuple(row.tolist()) for row in held_out} <= {
+        tuple(row) for row in open_tokens(corpus.validation_path).reshape(-1, 65).tolist()
+    }
+    with pytest.raises(RequestError, match=r"model\.seq_len=32 .* set model\.seq_len=64, or data\.chunk=32"):
+        TokenDataModule(corpus, seq_len=32, batch_size=4, steps=5, seed=0)
+    with pytest.raises(RequestError, match=r"no text of data\.chunk=5000 tokens"):
+        prepare(spec(tmp_path, chunk=5_000), V, quiet=True)
+
+
+def test_a_plain_tokenizer_of_the_hub_is_encoded_fast(make_text) -> None:
+    plain = train_tokenizer([make_text("another text", 9_000)], 280)
+    samples = [make_text(i) for i in range(3)]
+    assert encoder(plain, samples).__qualname__.startswith("fast_encoder")
+    said = json.loads(plain.to_str())
+    for field, value in (
+        ("normalizer", {"type": "NFC"}),
+        (
+            "pre_tokenizer",
+            {"type": "ByteLevel", "add_prefix_space": True, "trim_offsets": True, "use_regex": True},
+        ),
+        ("model", said["model"] | {"merges": said["model"]["merges"][::-1]}),
+    ):
+        other = tokenizers.Tokenizer.from_str(json.dumps(said | {field: value}))
+        assert encoder(other, samples).__qualname__.startswith("slow_encoder"), field
 
 
 def test_without_the_package_the_extra_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -62,7 +62,8 @@ def test_what_arrives_is_what_was_sent_and_not_before_its_time(echo, size):
                 got += connection.recv(1 << 16)
             elapsed = time.perf_counter() - start
     assert got == sent
-    assert elapsed >= network.rtt_seconds + 2 * size / network.bytes_per_second
+    # Both directions run at once: what comes back leaves while the rest is still on its way.
+    assert elapsed >= network.rtt_seconds + size / network.bytes_per_second
     with pytest.raises(OSError, match=r"refused|reset"):
         socket.create_connection(tuple(front.split(":")), timeout=5)
 

@@ -13,9 +13,9 @@ import pytest
 from aero_search.cost import Network, calibrate_published
 from aero_search.errors import AeroSearchError, RequestError
 from aero_search.search.conductor import Conductor, WorkerDiedError
+from aero_search.search.ledger import WorkerLock
 from aero_search.search.objective import Objective
 from aero_search.search.pareto import Reference
-from aero_search.search.study import WorkerLock
 from aero_search.search.worker import Plan, Worker
 from aero_search.tracking.spec import TrackingSpec
 from tests.search.fakes import OBJECTIVE, SPACE, compose, spec, trained

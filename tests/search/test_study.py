@@ -9,8 +9,9 @@ import pytest
 from optuna.trial import TrialState
 
 from aero_search.search.front import build_front
+from aero_search.search.ledger import WorkerLock
 from aero_search.search.pareto import Reference
-from aero_search.search.study import Claim, Study, WorkerLock
+from aero_search.search.study import Claim, Study
 from aero_search.space import Categorical, Space
 from tests.search.fakes import SPACE, compose, open_study, spec, trained
 
@@ -25,7 +26,7 @@ def run_to_the_end(study: Study, n_trials: int, sampler: str = "random", space: 
     return identities
 
 
-@pytest.mark.parametrize("sampler", ["random", "tpe", "nsga2", "gp"])
+@pytest.mark.parametrize("sampler", ["random", "tpe", "nsga2", "gp", "known_cost"])
 def test_the_budget_counts_trained_candidates_only(tmp_path: Path, sampler: str) -> None:
     study = open_study(tmp_path)
     identities = run_to_the_end(study, 7, sampler)
@@ -48,6 +49,15 @@ def test_an_interrupted_search_proposes_what_an_uninterrupted_one_does(tmp_path:
     whole = run_to_the_end(open_study(tmp_path / "whole"), 8, "tpe")
     parts = [run_to_the_end(open_study(tmp_path / "parts"), n, "tpe") for n in (3, 5, 8)]
     assert [identity for part in parts for identity in part] == whole
+
+
+def test_a_sampler_that_knows_the_costs_asks_for_no_duplicate_and_nothing_impossible(tmp_path: Path) -> None:
+    study = open_study(tmp_path)
+    identities = run_to_the_end(study, 10, "known_cost")
+    assert len(set(identities)) == 10
+    assert len(study.study.trials) == 10
+    again = [run_to_the_end(open_study(tmp_path / "again"), n, "known_cost") for n in (4, 10)]
+    assert [identity for part in again for identity in part] == identities
 
 
 def test_a_worker_s_death_does_not_change_what_is_proposed_after_it(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from aero_search.config.paths import search_spaces_dir
 from aero_search.errors import RequestError
-from aero_search.space import Categorical, Integer, Real, Space, load_space
+from aero_search.space import Categorical, Integer, Real, Space, load_space, space_base
 
 SIZES = {"n_layer": 4}
 
@@ -71,7 +71,64 @@ def test_the_command_line_narrows_a_space() -> None:
     assert only_none.start == ({"norm": "none", "recipe.lr": 1e-3},)
 
 
+LAYERED = """
+description: a space for the test
+parameters:
+  ffn.kind: {choices: [full, fused], each: layer}
+  activation.kind: {choices: [gelu, relu], each: layer, when: {ffn.kind: full}}
+  recipe.lr: {real: {low: 0.001, high: 0.01, step: 0.003}}
+start:
+  - {ffn.kind: full, activation.kind: relu, recipe.lr: 0.004}
+"""
+
+
+def test_each_layer_has_its_own_parameter_and_condition(tmp_path: Path) -> None:
+    space = load_space(write(tmp_path, LAYERED), tmp_path, SIZES)
+    assert [p.name for p in space.parameters][:5] == [f"ffn.kind[{i}]" for i in range(4)] + [
+        "activation.kind[0]"
+    ]
+    for drawn in draws(space):
+        for i in range(4):
+            assert (f"activation.kind[{i}]" in drawn) == (drawn[f"ffn.kind[{i}]"] == "full")
+        lines = dict(line.split("=") for line in space.overrides(drawn))  # type: ignore[arg-type]
+        kinds = lines["ffn.kind"].strip("[]").split(",")
+        assert kinds == [drawn[f"ffn.kind[{i}]"] for i in range(4)]
+        assert ("activation.kind" in lines) == ("full" in kinds)
+    assert space.overrides(space.start[0]) == [
+        "ffn.kind=[full,full,full,full]", "activation.kind=[relu,relu,relu,relu]", "recipe.lr=0.004",
+    ]  # fmt: skip
+
+
+def test_a_layered_parameter_is_narrowed_in_every_layer(tmp_path: Path) -> None:
+    space = load_space(write(tmp_path, LAYERED), tmp_path, SIZES)
+    narrowed = space.with_parameters(Categorical("activation.kind", ("relu",)))
+    values = {v for d in draws(narrowed) for k, v in d.items() if k.startswith("activation")}
+    assert values == {"relu"}
+    with pytest.raises(RequestError, match="varies by layer in space=mine: narrow it with single values"):
+        space.with_parameters(Categorical("ffn.kind", ("[full,full,fused,fused]",)))
+
+
+def test_a_range_with_steps_draws_its_steps_and_nothing_else(tmp_path: Path) -> None:
+    space = load_space(write(tmp_path, LAYERED), tmp_path, SIZES)
+    (lr,) = [p for p in space.parameters if p.name == "recipe.lr"]
+    drawn = {d["recipe.lr"] for d in draws(space)}
+    assert drawn == {0.001, 0.004, 0.007, 0.01}
+    assert all(lr.contains(value) for value in drawn)  # type: ignore[arg-type]
+    assert not lr.contains(0.005)
+
+
+def test_a_space_says_what_it_was_made_for() -> None:
+    base = space_base("tiny", search_spaces_dir())
+    assert "model.n_layer=2" in base
+    assert space_base("aero", search_spaces_dir()) == ()
+
+
 BAD = {
+    "description: x\nparameters: {a: {choices: [1], each: head}}": "each=head is not a choice",
+    "description: x\nparameters: {b: {choices: [1], each: layer}, a: {choices: [1], when: {b: 1}}}": "layer too",
+    "description: x\nparameters: {a: {real: {low: 0.1, high: 1.0, step: -0.1}}}": "step=-0.1: above 0",
+    "description: x\nparameters: {a: {real: {low: 0.1, high: 1.0, step: 0.1, log: true}}}": "none with log",
+    "description: x\nparameters: {a: {int: {low: 1, high: 4, step: 0.5}}}": "step=0.5 must be a whole number",
     "description: x\nparameters: {a: {choices: []}}": "a has no choices",
     "description: x\nparameters: {a: {}}": "exactly one of choices, int and real",
     "description: x\nparameters: {a: {int: {low: 3, high: 1}}}": "low=3 above high=1",

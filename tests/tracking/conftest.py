@@ -9,8 +9,12 @@ import pytest
 
 from aero_search.tracking.spec import TrackingSpec
 from aero_search.tracking.tracker import Tracker
+from aero_search.training.entropy_health import entropy_health
 from aero_search.training.result import CurvePoint, Result
 
+# Nats, of even attention at 4 nats: at first all heads but one are in the top quarter, then half of them.
+EARLY = ((2.5, 3.1), (3.2, 3.9))
+LATE = ((0.5, 2.0), (3.0, 3.5))
 SPEC = TrackingSpec(kind="mlflow", uri=None, experiment="tests")
 
 
@@ -43,8 +47,11 @@ def result() -> Result:
         reason="",
         perplexity=62.0,
         validation_loss=4.127,
-        curve=(CurvePoint(50, 5.1, 5.0, 148.4, 3.0), CurvePoint(100, 4.3, 4.127, 62.0, 6.0)),
-        entropy=((1.0, 2.0), (3.0, 3.5)),
+        curve=(
+            CurvePoint(50, 5.1, 5.0, 148.4, 3.0, EARLY, entropy_health(EARLY, 50, 4.0)),
+            CurvePoint(100, 4.3, 4.127, 62.0, 6.0, LATE, entropy_health(LATE, 100, 4.0)),
+        ),
+        entropy=LATE,
         parameters=266_000,
         seconds=6.5,
         tokens=204_800,
@@ -54,4 +61,5 @@ def result() -> Result:
         data_seed=0,
         fingerprint="f",
         unigram_perplexity=420.0,
+        health=entropy_health(LATE, 100, 4.0),
     )

@@ -26,7 +26,7 @@ def listen(run: Any, result: Result, steps: int = 100) -> None:
     for step in range(1, steps + 1):
         run.step(step, 7.0 - step / 50)
         if step in points:
-            run.validated(points[step], [[1.0, 2.0], [3.0, 4.0]])
+            run.validated(points[step], [list(heads) for heads in points[step].entropy])
 
 
 def test_a_candidate_is_a_child_with_params_curves_costs_and_files(
@@ -46,11 +46,21 @@ def test_a_candidate_is_a_child_with_params_curves_costs_and_files(
     assert (child.info.run_name, child.info.status) == ("SM + LN + R", "FINISHED")
     assert child.data.params == {"norm": "layernorm", "recipe.lr": "0.0015"}
     assert child.data.tags["aero.verdict"] == "finished"
-    expected = {**COSTS, "perplexity": 62.0, "parameters": 266_000.0, "entropy/layer_1": 3.5}
+    expected = {**COSTS, "perplexity": 62.0, "parameters": 266_000.0, "entropy/layer_1": 3.25}
     assert expected.items() <= child.data.metrics.items()
     history = client.get_metric_history(run.run_id, "train_loss")
     assert [metric.step for metric in history] == list(range(10, 101, 10))
     assert [m.value for m in client.get_metric_history(run.run_id, "perplexity")] == [148.4, 62.0]
+    for name, values in {
+        "health/overloaded_share": [0.75, 0.5],
+        "health/balanced_share": [0.25, 0.25],
+        "health/lowest_quarter_share": [0.0, 0.25],
+        "entropy/layer_0": [2.8, 1.25],
+        "entropy_by_head/layer_1_head_0": [3.2, 3.0],
+    }.items():
+        assert [metric.value for metric in client.get_metric_history(run.run_id, name)] == values
+    assert child.data.tags["aero.health"] == "entropic_overload"
+    assert child.data.tags["aero.health_reason"].startswith("2 of 4 heads in the top quarter")
     assert [artifact.path for artifact in client.list_artifacts(run.run_id)] == ["config.yaml"]
     assert client.get_run(parent).data.tags["mlflow.note.content"] == "# What was searched"
 
@@ -135,6 +145,15 @@ def test_ends(tracker: Tracker, client: Any, result: Result, end: Any, status: s
     assert "mlflow.parentRunId" not in found.data.tags
     # What was heard before the end is kept.
     assert found.data.metrics["train_loss"] == 6.0
+
+
+def test_a_candidate_that_nobody_listened_to_still_shows_its_health(
+    tracker: Tracker, client: Any, result: Result
+) -> None:
+    run = tracker.start_candidate(None, "SM", {}, {})
+    run.finish(result)
+    for name, values in {"health/overloaded_share": [0.75, 0.5], "entropy/layer_0": [2.8, 1.25]}.items():
+        assert [metric.value for metric in client.get_metric_history(run.run_id, name)] == values
 
 
 def test_a_killed_process_leaves_a_run_that_another_ends(tracker: Tracker, client: Any) -> None:

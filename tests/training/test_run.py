@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
+import math
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -13,7 +16,6 @@ from aero_search.data import Corpus, CorpusSpec, prepare
 from aero_search.model import Decoder, build_model, load_weights
 from aero_search.training.health import (
     PLATEAU_SHARE,
-    collapsed_layer,
     corpus_unigram_loss,
     divergence,
     on_plateau,
@@ -68,7 +70,14 @@ def test_what_a_finished_run_leaves(corpus: Corpus, tmp_path: Path) -> None:
     assert heard.losses[-1] < heard.losses[0]
     assert result.tokens == 60 * 8 * 16
     assert result.fingerprint == corpus.fingerprint
-    assert len(result.entropy) == 2
+    assert result.entropy == result.curve[-1].entropy
+    assert [len(point.entropy) for point in result.curve] == [2, 2]
+    assert result.curve[0].entropy != result.curve[1].entropy
+    # A fresh network attends almost evenly, and sixty steps do not change that.
+    assert result.health == result.curve[-1].health
+    assert result.health is not None
+    assert (result.health.verdict, result.health.layer, result.health.step) == ("entropic_overload", 0, 30)
+    assert result.health.largest == pytest.approx(math.lgamma(17) / 16)
     model: Decoder = build_model(ARCHITECTURE)
     load_weights(model, tmp_path / "weights.safetensors")
     assert not any(p.suffix in (".pt", ".ckpt", ".pkl") for p in tmp_path.iterdir())
@@ -112,6 +121,55 @@ def test_a_run_that_learns_nothing_is_stopped_at_half_the_budget(corpus: Corpus,
     assert result.perplexity > result.unigram_perplexity**PLATEAU_SHARE
 
 
+def test_a_result_of_an_earlier_version_is_read(corpus: Corpus, tmp_path: Path) -> None:
+    result = train(ARCHITECTURE, replace(SHORT, steps=2), corpus, tmp_path)
+    path = tmp_path / "result.json"
+    old = json.loads(path.read_text())
+    del old["health"]
+    for point in old["curve"]:
+        del point["health"], point["entropy"]
+    path.write_text(json.dumps(old))
+    read = read_result(tmp_path)
+    assert (read.perplexity, read.entropy) == (result.perplexity, result.entropy)
+    assert read.health is None
+    assert read.curve[0].entropy == ()
+
+
+def collapse(model: Decoder, layer: int) -> None:
+    """Make every query of a layer look at the token with the largest key in one direction."""
+    attention = model.decoder_layers()[layer].attention
+    with torch.no_grad():
+        for linear, scale in ((attention.query, 0.0), (attention.key, 1e4)):
+            linear.weight.mul_(scale)
+        assert attention.query.bias is not None
+        attention.query.bias.fill_(1.0)
+
+
+def test_a_collapsed_layer_is_named_and_the_run_goes_on(
+    corpus: Corpus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def collapsed(*arguments: Any, **options: Any) -> Decoder:
+        model = build_model(*arguments, **options)
+        collapse(model, 1)
+        return model
+
+    monkeypatch.setattr("aero_search.training.module.build_model", collapsed)
+    result = train(ARCHITECTURE, replace(SHORT, steps=4, validate_every=2, lr=1e-9), corpus, tmp_path)
+    assert result.health is not None
+    assert (result.health.verdict, result.health.layer, result.health.step) == ("entropy_collapse", 1, 2)
+    assert result.verdict == "plateau"
+
+
+def test_entropies_without_a_number_are_left_out(
+    corpus: Corpus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broken = torch.tensor([[1.0, float("nan")], [1.0, 1.0]])
+    monkeypatch.setattr(Decoder, "head_entropy", lambda self, tokens_bt: broken)
+    result = train(ARCHITECTURE, replace(SHORT, steps=2), corpus, tmp_path)
+    assert (result.entropy, result.curve[0].entropy, result.health) == ((), (), None)
+    assert read_result(tmp_path) == result
+
+
 def test_the_regularized_model_trains_through_the_same_run(corpus: Corpus, tmp_path: Path) -> None:
     regularized = replace(
         ARCHITECTURE,
@@ -125,6 +183,24 @@ def test_the_regularized_model_trains_through_the_same_run(corpus: Corpus, tmp_p
     assert result.perplexity is not None
 
 
+@pytest.mark.parametrize("accumulate", [1, 2])
+def test_a_lazy_penalty_is_taken_at_every_so_many_optimizer_steps(
+    corpus: Corpus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, accumulate: int
+) -> None:
+    scales: list[float] = []
+    plain = Decoder.loss
+
+    def loss(self: Decoder, inputs_bt: torch.Tensor, targets_bt: torch.Tensor, penalty_scale: float) -> Any:
+        scales.append(penalty_scale)
+        return plain(self, inputs_bt, targets_bt, penalty_scale)
+
+    monkeypatch.setattr(Decoder, "loss", loss)
+    lazy = replace(ARCHITECTURE, regularizer=Regularizer(weight=0.02, every=3))
+    recipe = replace(SHORT, steps=7, accumulate=accumulate)
+    assert train(lazy, recipe, corpus, tmp_path).verdict != "diverged"
+    assert scales == [scale for scale in (3, 0, 0, 3, 0, 0, 3) for _ in range(accumulate)]
+
+
 def test_unigram_loss_in_closed_form(corpus: Corpus) -> None:
     import numpy as np
 
@@ -136,13 +212,8 @@ def test_unigram_loss_in_closed_form(corpus: Corpus) -> None:
 
 
 def test_verdicts_name_layer_and_step() -> None:
-    assert collapsed_layer([[1.0, 2.0], [0.5, 0.0], [float("nan"), 1.0]]) == 1
-    assert collapsed_layer([[1.0, 2.0]]) is None
-    assert (
-        divergence(1200, 3e-3, [[1.0], [1.0], [1.0], [0.0]])
-        == "collapsed at layer 3, step 1,200, learning rate 0.003"
-    )
-    assert divergence(7, 3e-3, []) == "diverged at step 7, learning rate 0.003"
+    assert divergence(1200, 3e-3, 3) == "collapsed at layer 3, step 1,200, learning rate 0.003"
+    assert divergence(7, 3e-3, None) == "diverged at step 7, learning rate 0.003"
 
 
 def test_the_schedule_rises_and_falls() -> None:

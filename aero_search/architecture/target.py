@@ -1,0 +1,77 @@
+"""The size that a user will deploy: the choices made on a small proxy, carried over to another model shape."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from aero_search.architecture.canonical import canonical
+from aero_search.architecture.spec import Architecture, Family
+from aero_search.architecture.validity import validate
+from aero_search.errors import RequestError
+
+
+@dataclass(frozen=True)
+class ModelShape:
+    """Sizes of a model, without any choice about its layers.
+
+    Attributes:
+        name: of the model group they come from, such as `gpt2_small`.
+        n_kv_head: key and value heads; None: as many as n_head.
+        seq_len: tokens of context.
+    """
+
+    name: str
+    family: Family
+    n_layer: int
+    n_head: int
+    n_kv_head: int | None
+    d_model: int
+    seq_len: int
+    vocab_size: int
+    tied_embeddings: bool
+
+    @property
+    def text(self) -> str:
+        """Name and sizes, for people."""
+        return f"{self.name} ({self.n_layer} layers, d_model {self.d_model}, {self.seq_len} tokens)"
+
+
+def retarget(a: Architecture, shape: ModelShape) -> Architecture:
+    """The same choices at another size, in canonical form.
+
+    Layers, heads, widths, context, vocabulary and tied embeddings are the shape's. Everything else is a choice
+    and stays: norms, activations, feed-forwards with their ratio and gate, attention, stabilizer, regularizer.
+    Layer j of M takes the choices of the proxy's layer i of N at the same relative depth, the one in which the
+    middle of layer j lies: i = floor((j + 1/2) * N / M). So the deepest half stays the deepest half, any first
+    or last share keeps its share to within half a layer, and where M is a multiple of N every layer is
+    repeated M / N times.
+
+    Raises:
+        RequestError: the families differ: their layers are wired differently.
+        InvalidArchitectureError: the choices cannot be built at that size.
+    """
+    if a.family != shape.family:
+        raise RequestError(
+            f"objective.target={shape.name} is of the family {shape.family}, but model.family={a.family} is "
+            f"trained: take a proxy of the same family, such as model.family={shape.family}"
+        )
+    layers = tuple(a.layers[i] for i in depths(a.n_layer, shape.n_layer))
+    return canonical(
+        validate(
+            replace(
+                a,
+                layers=layers,
+                n_head=shape.n_head,
+                n_kv_head=shape.n_kv_head,
+                d_model=shape.d_model,
+                seq_len=shape.seq_len,
+                vocab_size=shape.vocab_size,
+                tied_embeddings=shape.tied_embeddings,
+            )
+        )
+    )
+
+
+def depths(n: int, m: int) -> tuple[int, ...]:
+    """For each of m layers, the one of n layers at the same relative depth; shape [m], never falling."""
+    return tuple((2 * j + 1) * n // (2 * m) for j in range(m))

@@ -1,0 +1,15 @@
+"""`aero-search plan`: a dry run of a search; handed to the sweeper, which reads a space as `search` does."""
+
+from __future__ import annotations
+
+from aero_search.config.command import Command
+from aero_search.config.request import Request
+from aero_search.errors import AeroSearchError
+
+
+def run(request: Request) -> None:
+    """Only reached when another sweeper was asked for."""
+    raise AeroSearchError("a plan runs through hydra/sweeper=aero_search; leave hydra/sweeper as it is")
+
+
+COMMAND = Command("plan", run, sweep="always")

@@ -1,0 +1,50 @@
+"""Workers behind any Hydra launcher: as many jobs as workers, launched once; what each does is the task's."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from hydra.core.config_store import ConfigStore
+from hydra.core.plugins import Plugins
+from hydra.types import HydraContext, TaskFunction
+from omegaconf import DictConfig, OmegaConf, open_dict
+
+from aero_search.search.conductor import WorkerDiedError
+
+
+def launch_workers(
+    context: HydraContext, config: DictConfig, task: TaskFunction, overrides: Sequence[Sequence[str]]
+) -> None:
+    """Place one worker for each list of overrides, and wait for all.
+
+    Args:
+        task: returns what went wrong instead of raising it: Hydra would announce it with a job that means nothing.
+
+    Raises:
+        WorkerDiedError: a worker's process was killed.
+        Exception: what a worker returned, or its launcher raised.
+    """
+    launcher = Plugins.instance().instantiate_launcher(
+        hydra_context=context, task_function=task, config=_launcher_config(config, len(overrides))
+    )
+    try:
+        returns = launcher.launch(overrides, initial_job_idx=0)
+    except KeyboardInterrupt:
+        raise
+    except Exception as problem:
+        if type(problem).__name__ in ("TerminatedWorkerError", "BrokenProcessPool"):
+            raise WorkerDiedError(" ".join(str(problem).split())[:200]) from problem
+        raise
+    for job in returns:
+        if isinstance(job.return_value, Exception):
+            raise job.return_value
+
+
+def _launcher_config(config: DictConfig, count: int) -> DictConfig:
+    """The configured launcher; joblib where that is Hydra's serial default and there are more workers."""
+    config = config.copy()
+    if count > 1 and config.hydra.launcher._target_.endswith("BasicLauncher"):
+        node = ConfigStore.instance().load("hydra/launcher/joblib.yaml").node
+        with open_dict(config.hydra):
+            config.hydra.launcher = OmegaConf.merge(OmegaConf.structured(node), {"n_jobs": count})
+    return config

@@ -1,0 +1,161 @@
+"""The model card: what is in the folder, every figure with its source, and the commands to go on with."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from aero_search.architecture import BASELINE, notation
+from aero_search.export.choice import Choice
+from aero_search.export.layout import OPTIONAL, REQUIRED, TARGET_FILE, TOKENIZER_FILE
+from aero_search.training.result import Result
+
+ESTIMATED, MEASURED, COUNTED = "estimated", "measured", "counted"
+_WHAT = {
+    "architecture.yaml": "the description; drops into any Hydra app",
+    "candidate.yaml": "the composed configuration that trains it again",
+    "weights.safetensors": "the trained weights",
+    "folded.safetensors": "the same function without training-time machinery",
+    "metrics.json": "perplexity, curve, entropy, cost by part",
+    "provenance.json": "study, seeds, corpus fingerprint, versions",
+    "protocol.yaml": "the protocol it is priced under, each constant with its source",
+    "network.yaml": "the network it is priced on",
+    "README.md": "this card",
+    "target_architecture.yaml": "the same choices at the size that is priced",
+    "tokenizer.json": "the byte-level BPE its tokens come from",
+    "tokenizer_config.json": "how transformers reads it",
+}
+
+
+def card(choice: Choice, result: Result, files: Sequence[str]) -> str:
+    """Markdown. `files` are the names that lie in the bundle."""
+    record, protocol, network = choice.record, choice.pricing.protocol, choice.pricing.network
+    here = [
+        f"* `{name}`: {_WHAT[name]}"
+        for name in (*REQUIRED, *OPTIONAL)
+        if name in files or name == "README.md"
+    ]
+    tokenizer = "" if TOKENIZER_FILE in files else "\nThe corpus came packed, without a tokenizer.\n"
+    return f"""# {record.notation}
+
+Trial {record.number} of study `{choice.study}`, picked by `{choice.picked_by}`: a decoder-only language model whose
+architecture was searched for private inference.
+
+## Figures
+
+{_figures(choice, result)}
+
+Measured: run and read off. Counted: follows exactly from the architecture. Estimated: predicted by the protocol's
+model, not run. The perplexity holds for the corpus with fingerprint `{result.fingerprint}` and no other.
+{_sizes(choice)}
+Against {BASELINE} at the same size: {_savings(choice)}.
+
+## Where the prices come from
+
+Protocol `{protocol.name}`: {protocol.title}; {protocol.trust}. Network `{network.name}`: {network.source}.
+
+{_sources(choice)}
+
+## How it was trained
+
+{_training(result)}
+
+## What to do with it
+
+Check it, from these files alone: `aero-search verify bundle=.`
+
+Train it again (same corpus, same seed, same perplexity), from this folder alone:
+
+    aero-search train --config-dir . --config-name candidate
+
+Change something while doing so, for example the seed: add `recipe.seed=1`. The search that found it:
+
+    {choice.search_command}
+
+From Python:
+
+    from aero_search import load_bundle
+    bundle = load_bundle(".")
+    bundle.architecture, bundle.module(), bundle.folded(), bundle.tokenizer()
+
+## Files
+{tokenizer}
+{chr(10).join(here)}
+* `manifest.json`: the SHA-256 of each
+"""
+
+
+def _figures(choice: Choice, result: Result) -> str:
+    costs = choice.record.costs
+    target = choice.pricing.target
+    of = "" if target is None else f" of {target.name}"
+    perplexity = "none (diverged)" if result.perplexity is None else f"{result.perplexity:.2f}"
+    loss = "none" if result.validation_loss is None else f"{result.validation_loss:.4f} nats a token"
+    priced = f"{choice.pricing.protocol.name} on {choice.pricing.network.name}"
+    rows = [
+        (
+            f"perplexity, held-out split{' (proxy)' if target else ''}",
+            perplexity,
+            MEASURED,
+            f"{result.steps:,} steps, weight seed {result.seed}, data seed {result.data_seed}",
+        ),
+        ("validation loss", loss, MEASURED, "the same"),
+        ("parameters of the trained weights", f"{result.parameters:,}", COUNTED, "the network"),
+        (
+            f"FLOPs of a forward pass{of}",
+            f"{costs['flops'] / 1e9:.4g} G",
+            COUNTED,
+            "2 x multiply-accumulates",
+        ),
+        (f"private-inference latency{of}", f"{costs['latency_s']:.4g} s", ESTIMATED, priced),
+        (
+            f"private-inference communication{of}",
+            f"{costs['communication_bytes'] / 1e9:.4g} GB",
+            ESTIMATED,
+            priced,
+        ),
+        (f"round trips{of}", f"{costs['rounds']:,.0f}", ESTIMATED, priced),
+    ]
+    lines = ["| figure | value | kind | source |", "|---|---|---|---|"]
+    return "\n".join(lines + [f"| {' | '.join(row)} |" for row in rows])
+
+
+def _sizes(choice: Choice) -> str:
+    target = choice.pricing.target
+    if target is None:
+        return ""
+    sizes = choice.front.sizes
+    name = notation(choice.pricing.priced(choice.record.architecture))
+    return (
+        f"\n{sizes[0].upper()}{sizes[1:]}. At that size the architecture is `{name}` (`{TARGET_FILE}`); what it "
+        "reaches there is not known before it is trained there.\n"
+    )
+
+
+def _savings(choice: Choice) -> str:
+    said = [
+        f"{choice.front.saving(choice.record, metric):.2f} x less {metric}"
+        for metric in choice.front.baseline
+    ]
+    known = choice.front.baseline_perplexity
+    trained = "not trained in this study" if known is None else f"perplexity {known:.2f}"
+    return f"{', '.join(said)}; the baseline: {trained}"
+
+
+def _sources(choice: Choice) -> str:
+    """One line for each source of the protocol's constants, with the primitives that it gives."""
+    by_source: dict[str, list[str]] = {}
+    for name, primitive in choice.pricing.protocol.primitives.items():
+        for kind in ("bytes", "rounds", "seconds"):
+            constant = getattr(primitive, kind)
+            by_source.setdefault(f"{constant.source} ({constant.date})", []).append(f"{name} {kind}")
+    return "\n".join(f"* {source}: {', '.join(what)}" for source, what in sorted(by_source.items()))
+
+
+def _training(result: Result) -> str:
+    versions: Mapping[str, Any] = result.versions
+    said = ", ".join(f"{name} {version}" for name, version in versions.items())
+    return (
+        f"{result.steps:,} steps, {result.tokens:,} tokens, peak learning rate {result.lr:g}, "
+        f"{result.seconds:,.0f} s, verdict {result.verdict}. Versions: {said}."
+    )

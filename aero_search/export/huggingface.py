@@ -1,0 +1,188 @@
+"""`kind=hf`: a folder that `AutoModelForCausalLM` and `AutoTokenizer` load, checked against ours when written."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor, nn
+
+from aero_search.architecture import Architecture, canonical
+from aero_search.data.corpus import Corpus
+from aero_search.data.tokenizer import END_OF_TEXT, load_tokenizer
+from aero_search.errors import AeroSearchError, RequestError
+from aero_search.export.choice import Choice, write_folder
+from aero_search.export.documents import write_provenance
+from aero_search.export.layout import ARCHITECTURE_FILE, CARD_FILE
+from aero_search.export.models import difference, example_tokens, trained_and_folded
+from aero_search.export.native import native, native_tensors
+from aero_search.export.tokens import write_tokenizer
+from aero_search.model import FoldedDecoder
+from aero_search.model.folding import FoldedNorm
+from aero_search.model.rotary import PYTHIA_SHARE
+from aero_search.schema import to_mapping
+from aero_search.search.files import write_yaml
+from aero_search.training.result import read_result
+
+TOLERANCE = 1e-5
+CODE_FILE = "modeling_aero.py"
+AUTO_MAP = {
+    "AutoConfig": "modeling_aero.AeroConfig",
+    "AutoModelForCausalLM": "modeling_aero.AeroForCausalLM",
+}
+
+
+@dataclass(frozen=True)
+class Written:
+    """What transformers makes of the folder.
+
+    Attributes:
+        loaded_as: the class.
+        custom_code: whether that class lies beside the weights, so that loading needs trust_remote_code=True.
+        difference: largest difference from our logits, see `models.difference`.
+    """
+
+    loaded_as: str
+    custom_code: bool
+    difference: float
+
+
+def write_huggingface(choice: Choice, corpus: Corpus | None, folder: Path) -> Written:
+    """Write the folder, load it again and compare logits.
+
+    Raises:
+        RequestError: transformers is not installed, or `folder` holds something else.
+        AeroSearchError: logits differ by more than 1e-5, or the candidate's files are gone.
+    """
+    _require_transformers()
+    written: list[Written] = []
+    write_folder(folder, "hf", lambda partial: written.append(_fill(choice, corpus, partial)))
+    return written[0]
+
+
+def _fill(choice: Choice, corpus: Corpus | None, folder: Path) -> Written:
+    model, folded = trained_and_folded(choice)
+    theirs = transformers_model(folded)
+    custom = type(theirs).__name__ == "AeroForCausalLM"
+    if corpus is not None and write_tokenizer(corpus, folded.architecture.seq_len, folder):
+        end = load_tokenizer(corpus.tokenizer_path).token_to_id(END_OF_TEXT)
+        for settings in (theirs.config, theirs.generation_config):
+            settings.bos_token_id = settings.eos_token_id = settings.pad_token_id = end
+    if custom:
+        theirs.config.auto_map = AUTO_MAP
+        code = resources.files("aero_search.export").joinpath(CODE_FILE).read_text()
+        (folder / CODE_FILE).write_text(code)
+    theirs.save_pretrained(folder)
+    a = choice.record.architecture
+    write_yaml(folder / ARCHITECTURE_FILE, to_mapping(a), choice.record.notation)
+    again: Any = type(theirs).from_pretrained(folder)
+    again.eval()
+    apart = difference(model, lambda tokens_bt: again(tokens_bt).logits, example_tokens(a, 2, a.seq_len))
+    if not apart <= TOLERANCE:
+        raise AeroSearchError(
+            f"transformers' logits are {apart:.1e} from ours, above {TOLERANCE:g}: not written"
+        )
+    written = Written(type(theirs).__name__, custom, apart)
+    result = read_result(choice.record.folder)
+    write_provenance(choice, result, "hf", folder, (CARD_FILE,))
+    (folder / CARD_FILE).write_text(_card(choice, written, result.perplexity))
+    return written
+
+
+def transformers_model(folded: FoldedDecoder) -> Any:
+    """The same network as a transformers model in evaluation mode: its own class where it has one, else ours."""
+    import transformers
+
+    a = canonical(folded.architecture)
+    found = None if _has_constants(folded) else native(a)
+    if found is None:
+        from aero_search.export.modeling_aero import AeroConfig, AeroForCausalLM
+
+        theirs = AeroForCausalLM(AeroConfig(**_fields(folded, a)))
+        tensors = {name: t for name, t in folded.state_dict().items() if not name.endswith("_norm.eps")}
+    else:
+        tokens = dict.fromkeys(("bos_token_id", "eos_token_id", "pad_token_id"))
+        config = getattr(transformers, found.config)(**found.fields, **tokens)
+        theirs = getattr(transformers, found.model)(config)
+        tensors = native_tensors(a, folded.state_dict())
+    theirs.load_state_dict({name: tensor.detach().clone() for name, tensor in tensors.items()}, strict=True)
+    return theirs.train(False)
+
+
+def _has_constants(folded: FoldedDecoder) -> bool:
+    """Whether folding left numbers that no published class has a place for."""
+    layers = folded.decoder_layers()
+    scaled = any(layer.attention.query_scale_ht is not None for layer in layers)
+    return scaled or any(isinstance(module, FoldedNorm) for module in folded.modules())
+
+
+def _fields(folded: FoldedDecoder, a: Architecture) -> dict[str, Any]:
+    """What `modeling_aero.AeroConfig` says of a folded decoder."""
+    share = {"gpt2": 0.0, "pythia": PYTHIA_SHARE, "llama": 1.0}[a.family]
+    layers = [
+        {
+            **to_mapping(layer),
+            "attention_eps": _eps(module.attention_norm),
+            "ffn_eps": _eps(module.feed_forward_norm),
+        }
+        for layer, module in zip(a.layers, folded.decoder_layers(), strict=True)
+    ]
+    return {
+        "vocab_size": a.vocab_size,
+        "hidden_size": a.d_model,
+        "intermediate_size": a.d_ff,
+        "num_attention_heads": a.n_head,
+        "num_key_value_heads": a.kv_heads,
+        "max_position_embeddings": a.seq_len,
+        "layers": layers,
+        "rotary_dim": int(a.d_head * share),
+        "parallel_residual": a.family == "pythia",
+        "bias": a.has_bias,
+        "gated": a.gated,
+        "tied": a.tied_embeddings,
+        "value_projection": a.attention.value_projection == "full",
+        "shaped": a.attention.shaped,
+        "query_scale": folded.decoder_layers()[0].attention.query_scale_ht is not None,
+        "final_norm": a.final_norm,
+        "final_eps": _eps(folded.final_norm),
+    }
+
+
+def _eps(norm: nn.Module | None) -> float:
+    """The epsilon of a norm; 0 where there is none."""
+    eps: float | Tensor | None = getattr(norm, "eps", None)
+    return float(eps) if eps is not None else 0.0
+
+
+def _require_transformers() -> None:
+    try:
+        import transformers  # noqa: F401
+    except ImportError:
+        raise RequestError("kind=hf needs transformers: pip install 'aero-search[hf]'") from None
+
+
+def _card(choice: Choice, written: Written, perplexity: float | None) -> str:
+    flag = ", trust_remote_code=True" if written.custom_code else ""
+    code = (
+        f"The class is the file `{CODE_FILE}` beside the weights, which trust_remote_code imports: read it first."
+        if written.custom_code
+        else f"The class is transformers' own `{written.loaded_as}`."
+    )
+    reached = "none" if perplexity is None else f"{perplexity:.2f}"
+    return f"""---
+library_name: transformers
+pipeline_tag: text-generation
+---
+# {choice.record.notation}
+
+Trial {choice.record.number} of study `{choice.study}`, folded for inference. Perplexity on its held-out split
+{reached} (measured). Logits differ from the trained model's by {written.difference:.1e} at most, measured when this
+was written. {code}
+
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+    model = AutoModelForCausalLM.from_pretrained("."{flag})
+    tokenizer = AutoTokenizer.from_pretrained(".")
+    print(tokenizer.decode(model.generate(**tokenizer("def ", return_tensors="pt"), max_new_tokens=32)[0]))
+"""

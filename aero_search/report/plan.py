@@ -1,0 +1,167 @@
+"""What `aero-search plan` says: the space in numbers, the span of its costs, the hours of a search."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+from rich import box
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from aero_search.quantity import write_quantity
+from aero_search.report.units import compact, duration, readable, significant, times
+from aero_search.schema import to_mapping
+from aero_search.search.forecast import Pace
+from aero_search.search.objective import Objective
+from aero_search.search.pricing import Pricing
+from aero_search.search.spec import SearchSpec
+from aero_search.search.survey import Count, Survey
+from aero_search.space import Space
+from aero_search.training.recipe import Recipe
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A search before it begins.
+
+    Attributes:
+        continuous: parameters that take any value between two, counted as one.
+        others: parameters that change no architecture, such as the learning rate.
+    """
+
+    space: Space
+    survey: Survey
+    objective: Objective
+    pricing: Pricing
+    continuous: tuple[str, ...]
+    others: tuple[str, ...]
+    pace: Pace
+    recipe: Recipe
+    search: SearchSpec
+
+    @property
+    def trainings(self) -> int:
+        """How many candidates will be trained: the budget, or fewer where a space of plain choices is smaller."""
+        budget = self.search.n_trials
+        if self.survey.fitting.value == 0:
+            return 0
+        if self.continuous or self.others or not self.survey.exact:
+            return budget
+        return min(budget, round(self.survey.fitting.value))
+
+    @property
+    def seconds_each(self) -> float:
+        """Of one training, on average over the networks that keep the limits."""
+        return self.pace.seconds(self.survey.mean_flops, self.recipe) if self.trainings else 0.0
+
+    @property
+    def hours(self) -> float:
+        """Of the whole search."""
+        return math.ceil(self.trainings / self.search.workers) * self.seconds_each / 3600
+
+    def document(self) -> dict[str, Any]:
+        """Everything as one JSON document; costs in seconds, bytes, FLOPs and round trips."""
+        found = self.survey
+        return {
+            "space": self.space.name,
+            "assignments": found.assignments,
+            "looked_at": found.looked_at,
+            "exact": found.exact,
+            "architectures": to_mapping(found.architectures),
+            "confidence": 1.0 if found.exact else 0.95,
+            "counted_once": list(self.continuous),
+            "not_counted": list(self.others),
+            "impossible_share": found.impossible,
+            "limits": dict(self.objective.limits),
+            "fitting": to_mapping(found.fitting),
+            "protocol": self.pricing.protocol.name,
+            "network": self.pricing.network.name,
+            "target": to_mapping(self.pricing.target),
+            "costs": {
+                span.metric: {
+                    "min": span.low,
+                    "min_notation": span.cheapest,
+                    "max": span.high,
+                    "max_notation": span.dearest,
+                }
+                for span in found.spans
+            },
+            "forecast": {
+                "trainings": self.trainings,
+                "workers": self.search.workers,
+                "seconds_each": self.seconds_each,
+                "hours": self.hours,
+                "pace_from": self.pace.source,
+            },
+        }
+
+
+def plan_report(plan: Plan) -> RenderableType:
+    """The plan as a few lines and a table of costs."""
+    found = plan.survey
+    parts: list[RenderableType] = [
+        Text.assemble(("space ", ""), (plan.space.name, "bold"), f": {plan.space.description}")
+    ]
+    looked = "all looked at" if found.exact else f"{found.looked_at:,} drawn evenly and looked at"
+    lines = [
+        f"{_number(found.architectures)} distinct architectures, of {found.assignments:,} assignments ({looked})"
+    ]
+    if plan.continuous:
+        lines.append(f"continuous, counted once: {', '.join(plan.continuous)}")
+    if others := [name for name in plan.others if name not in plan.continuous]:
+        lines.append(f"no matter of architecture, not counted: {', '.join(others)}")
+    if found.impossible:
+        share = f"{100 * found.impossible:.3g} % of the assignments"
+        lines.append(f"{share} cannot be built, the first because {found.why_impossible}")
+    if plan.objective.limits:
+        limits = ", ".join(f"{m} up to {write_quantity(m, v)}" for m, v in plan.objective.limits.items())
+        lines.append(f"{_number(found.fitting)} keep the limits: {limits}")
+    parts.append(Text("\n".join(lines)))
+    if found.spans:
+        parts.append(_costs(plan))
+    parts.append(Text(_forecast(plan)))
+    return Group(*parts)
+
+
+def _costs(plan: Plan) -> Table:
+    priced = "" if plan.pricing.target is None else f", at the size of {plan.pricing.target.text}"
+    found = "" if plan.survey.exact else "; ends found by descent from the sample"
+    table = Table(
+        title=f"costs, protocol {plan.pricing.protocol.name}, network {plan.pricing.network.name}{priced}{found}",
+        title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0),
+    )  # fmt: skip
+    table.add_column("metric")
+    for heading in ("least", "most"):
+        table.add_column(heading, justify="right", no_wrap=True)
+        table.add_column("by", overflow="fold")
+    table.add_column("span", justify="right", no_wrap=True)
+    for span in plan.survey.spans:
+        table.add_row(
+            span.metric.removesuffix("_s").removesuffix("_bytes"),
+            readable(span.metric, span.low),
+            Text(compact(span.cheapest)),
+            readable(span.metric, span.high),
+            Text(compact(span.dearest)),
+            times(span.high / span.low) if span.low else "-",
+        )
+    return table
+
+
+def _forecast(plan: Plan) -> str:
+    if not plan.trainings:
+        return "nothing to train: no architecture keeps the limits"
+    workers = "1 worker" if plan.search.workers == 1 else f"{plan.search.workers} workers"
+    return (
+        f"about {duration(3600 * plan.hours)} to train {plan.trainings} candidates on {workers}, "
+        f"{duration(plan.seconds_each)} each (pace of {plan.pace.source})"
+    )
+
+
+def _number(count: Count) -> str:
+    if count.exact:
+        return f"{count.value:,.0f}"
+    low, value, high = (significant(float(f"{v:.3g}")) for v in (count.low, count.value, count.high))
+    return f"about {value} (95 % interval {low} to {high})"

@@ -1,0 +1,79 @@
+"""What `aero-search train` shows where `rich` is not installed: the same facts as plain lines."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from types import TracebackType
+
+from aero_search.training.result import CurvePoint, Result
+
+
+class Console:
+    """As much of rich's as the training needs; layout is ignored."""
+
+    def print(self, text: str, **layout: object) -> None:
+        """One line on stdout."""
+        print(text, flush=True)
+
+
+class TrainingView:
+    """A listener that prints a line a validation."""
+
+    def __init__(self, title: str, steps: int, console: Console) -> None:
+        self._title, self._steps, self._console = title, steps, console
+
+    def __enter__(self) -> TrainingView:
+        self._console.print(self._title)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, problem: BaseException | None, trace: TracebackType | None
+    ) -> None: ...
+
+    def step(self, step: int, loss: float) -> None: ...
+
+    def validated(self, point: CurvePoint, entropy: list[list[float]]) -> None:
+        self._console.print(validation_line(point, self._steps))
+
+
+def validation_line(point: CurvePoint, steps: int) -> str:
+    """One validation of a training of `steps`."""
+    return f"step {point.step:,} of {steps:,}: perplexity {point.perplexity:.2f}"
+
+
+def result_rows(result: Result, costs: Mapping[str, float], priced_at: str = "") -> Iterator[tuple[str, str]]:
+    """A trained candidate as names and values.
+
+    Args:
+        priced_at: the model that the costs belong to; empty where it is the trained one.
+    """
+    yield "perplexity (held out)", "none" if result.perplexity is None else f"{result.perplexity:.2f}"
+    yield "verdict", f"{result.verdict}{': ' + result.reason if result.reason else ''}"
+    if (health := result.health) is not None:
+        quarters = " / ".join(f"{share:.0%}" for share in health.quarters)
+        yield "attention", f"{health.verdict}{': ' + health.reason if health.reason else ''}"
+        yield "heads by quarter of entropy", f"{quarters} of {health.largest:.2f} nats, lowest first"
+    yield "parameters", f"{result.parameters:,}"
+    yield "tokens, seconds", f"{result.tokens:,}, {result.seconds:.0f}"
+    if priced_at:
+        yield "costs of", f"{priced_at}; the perplexity is the proxy's"
+    yield "PI latency", f"{costs['latency_s']:.3g} s"
+    yield "PI communication", f"{costs['communication_bytes'] / 1e9:.3g} GB"
+    yield "FLOPs", f"{costs['flops'] / 1e9:.3g} G"
+
+
+def closing_lines(folder: Path) -> Iterator[str]:
+    """Where the files lie and how to repeat the training."""
+    yield f"files: {folder}"
+    yield f"train it again: aero-search train --config-dir {folder} --config-name candidate"
+
+
+def print_result(
+    result: Result, costs: Mapping[str, float], folder: Path, console: Console, priced_at: str = ""
+) -> None:
+    """One candidate's perplexity, costs and where its files lie."""
+    for name, value in result_rows(result, costs, priced_at):
+        console.print(f"{name:<28} {value}")
+    for line in closing_lines(folder):
+        console.print(line)

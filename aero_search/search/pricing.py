@@ -1,0 +1,44 @@
+"""What a study's candidates are priced under: protocol, network, and the size that will be deployed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from aero_search.architecture import BASELINE, Architecture, ModelShape, parse_notation, retarget
+from aero_search.cost import Network, Protocol
+from aero_search.search.objective import Objective, known_costs, known_costs_of_many
+
+
+@dataclass(frozen=True)
+class Pricing:
+    """Prices architectures.
+
+    Attributes:
+        target: the shape that every architecture is carried over to first; None prices what is trained.
+    """
+
+    protocol: Protocol
+    network: Network
+    target: ModelShape | None = None
+
+    def priced(self, architecture: Architecture) -> Architecture:
+        """The architecture whose cost is told: itself, or the same choices at the target's size.
+
+        Raises:
+            RequestError: the choices cannot be built at that size.
+        """
+        return architecture if self.target is None else retarget(architecture, self.target)
+
+    def __call__(self, architecture: Architecture) -> dict[str, float]:
+        """Every cost metric of a candidate: seconds, bytes, FLOPs (2 x MACs), round trips."""
+        return known_costs(self.priced(architecture), self.protocol, self.network)
+
+    def many(self, architectures: Sequence[Architecture]) -> list[dict[str, float]]:
+        """The same of many at once, for a sampler that looks at thousands."""
+        return known_costs_of_many([self.priced(a) for a in architectures], self.protocol, self.network)
+
+    def baseline(self, like: Architecture, objective: Objective) -> dict[str, float]:
+        """The objective's costs of SM + LN + G at the size of `like`, or the target's; savings count from it."""
+        costs = self(parse_notation(BASELINE, like))
+        return {metric: costs[metric] for metric in objective.costs}

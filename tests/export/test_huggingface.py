@@ -1,0 +1,197 @@
+"""transformers computes what we do: by its own classes where they fit, else by the file beside the weights."""
+
+from __future__ import annotations
+
+import ast
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from aero_search.architecture import Architecture, Attention, Layer, Stabilizer, parse_notation
+from aero_search.errors import RequestError
+from aero_search.export import modeling_aero
+from aero_search.export.bundle import write_bundle
+from aero_search.export.huggingface import transformers_model, write_huggingface
+from aero_search.export.models import difference, example_tokens
+from aero_search.model import Decoder, build_model, fold
+from tests.export.made import Made
+
+BASE = Architecture(n_head=2, d_model=32, seq_len=12, vocab_size=31, layers=(Layer(),) * 2)
+LLAMA = replace(BASE, family="llama", n_kv_head=1, gated=True)
+CUSTOM = "AeroForCausalLM"
+CASES: dict[str, tuple[Architecture, str]] = {
+    "gpt2": (BASE, "GPT2LMHeadModel"),
+    "gpt2 relu, untied": (
+        replace(parse_notation("SM + LN + R", BASE), tied_embeddings=False),
+        "GPT2LMHeadModel",
+    ),
+    "weight norm folds to gpt2": (
+        parse_notation("SM + LN + G + WeightNorm(QK+FFN)", BASE),
+        "GPT2LMHeadModel",
+    ),
+    "scaled": (parse_notation("SM + ScFFN", BASE), CUSTOM),
+    "fused, one without": (parse_notation("SM + ScFuFFN_i1", BASE), CUSTOM),
+    "temperatures": (parse_notation("EReg(SM(t) + ScFuFFN)", BASE), CUSTOM),
+    "scaled with norms, shared slope": (parse_notation("SM + LN + LRS + ScFFN", BASE), CUSTOM),
+    "shaped without values": (
+        replace(parse_notation("SM + ScFuFFN", BASE), attention=Attention("identity", True)),
+        CUSTOM,
+    ),
+    "shaped with values": (replace(BASE, attention=Attention("full", True)), CUSTOM),
+    "identity values": (
+        replace(parse_notation("SM + LN + Q", BASE), attention=Attention("identity")),
+        CUSTOM,
+    ),
+    "one layer without norm": (replace(BASE, layers=(Layer(), Layer("none"))), CUSTOM),
+    "pythia": (replace(BASE, family="pythia", tied_embeddings=False), "GPTNeoXForCausalLM"),
+    "pythia, no norms": (parse_notation("SM(t) + R", replace(BASE, family="pythia")), CUSTOM),
+    "llama": (
+        replace(LLAMA, layers=(Layer("rmsnorm", "silu"),) * 2, final_norm="rmsnorm"),
+        "LlamaForCausalLM",
+    ),
+    "llama, layernorm": (replace(LLAMA, layers=(Layer("layernorm", "silu"),) * 2), CUSTOM),
+    "llama, nothing normalized": (
+        replace(
+            LLAMA, layers=(Layer("none", "relu"),) * 2, final_norm="none", stabilizer=Stabilizer("scaled")
+        ),
+        CUSTOM,
+    ),
+}
+
+
+def perturbed(architecture: Architecture) -> Decoder:
+    """A decoder none of whose tensors is as it started."""
+    model = build_model(architecture, seed=1)
+    generator = torch.Generator().manual_seed(3)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.add_(torch.randn(parameter.shape, generator=generator) * 0.1)
+    return model.eval()
+
+
+@pytest.fixture(params=CASES)
+def pair(request: pytest.FixtureRequest) -> tuple[Decoder, Any, str]:
+    """Ours, theirs, and the class that theirs should be."""
+    architecture, name = CASES[request.param]
+    model = perturbed(architecture)
+    return model, transformers_model(fold(model)), name
+
+
+@torch.no_grad()
+def test_logits_padding_and_cached_generation_are_ours(pair: tuple[Decoder, Any, str]) -> None:
+    model, theirs, name = pair
+    assert type(theirs).__name__ == name
+    tokens_bt = example_tokens(model.architecture, 3, 12)
+    assert difference(model, lambda t: theirs(t).logits, tokens_bt) < 1e-5
+    # Padded on the left, as batches of prompts are.
+    mask_bt = torch.tensor([[1] * 8, [0] * 3 + [1] * 5])
+    padded_bt = torch.cat([torch.zeros(1, 3, dtype=torch.long), tokens_bt[1:2, :5]], dim=1)
+    both_bt = torch.cat([tokens_bt[:1, :8], padded_bt])
+    positions_bt = (mask_bt.cumsum(-1) - 1).clamp(min=0)
+    logits_btv = theirs(both_bt, attention_mask=mask_bt, position_ids=positions_bt).logits
+    torch.testing.assert_close(logits_btv[0], model(both_bt[:1])[0], rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(logits_btv[1, 3:], model(tokens_bt[1:2, :5])[0], rtol=1e-4, atol=1e-5)
+    for use_cache in (True, False):
+        settings = {"max_new_tokens": 6, "do_sample": False, "eos_token_id": None, "pad_token_id": 0}
+        told_bt = theirs.generate(tokens_bt[:1, :4], use_cache=use_cache, **settings)
+        assert torch.equal(told_bt, greedy(model, tokens_bt[:1, :4], 6))
+
+
+def greedy(model: Decoder, tokens_bt: Tensor, count: int) -> Tensor:
+    for _ in range(count):
+        tokens_bt = torch.cat([tokens_bt, model(tokens_bt)[:, -1:].argmax(-1)], dim=1)
+    return tokens_bt
+
+
+def test_the_loss_is_the_mean_cross_entropy_of_the_next_token() -> None:
+    model = perturbed(CASES["temperatures"][0])
+    theirs = transformers_model(fold(model))
+    tokens_bt = example_tokens(model.architecture, 2, 12)
+    expected = model.loss(tokens_bt[:, :-1], tokens_bt[:, 1:]).cross_entropy
+    torch.testing.assert_close(theirs(tokens_bt, labels=tokens_bt).loss, expected)
+
+
+def test_the_context_has_an_end() -> None:
+    theirs = transformers_model(fold(perturbed(CASES["scaled"][0])))
+    with pytest.raises(ValueError, match="13 tokens are more than the 12"):
+        theirs(torch.zeros(1, 13, dtype=torch.long))
+
+
+def test_the_custom_code_needs_torch_and_transformers_alone() -> None:
+    tree = ast.parse(Path(modeling_aero.__file__).read_text())
+    roots = {
+        name.split(".")[0]
+        for node in ast.walk(tree)
+        for name in (
+            [alias.name for alias in node.names]
+            if isinstance(node, ast.Import)
+            else [node.module or ""]
+            if isinstance(node, ast.ImportFrom)
+            else []
+        )
+    }
+    assert roots - sys.stdlib_module_names == {"torch", "transformers"}
+
+
+LOAD = """
+import sys, torch
+sys.modules["aero_search"] = None
+from transformers import AutoModelForCausalLM, AutoTokenizer
+model = AutoModelForCausalLM.from_pretrained(FOLDER, trust_remote_code=CUSTOM)
+tokenizer = AutoTokenizer.from_pretrained(FOLDER, trust_remote_code=CUSTOM)
+batch = tokenizer(["abc d", "9"], return_tensors="pt", padding=True, padding_side="left")
+out = model.generate(**batch, max_new_tokens=5, do_sample=False)
+print(type(model).__name__, out.shape[1] - batch["input_ids"].shape[1], repr(tokenizer.decode(out[0])))
+torch.save(model(torch.arange(16)[None]).logits, OUT)
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "loaded_as"),
+    [("gpt2", "GPT2LMHeadModel"), pytest.param("entropy", CUSTOM, marks=pytest.mark.slow)],
+)
+def test_a_written_folder_loads_and_generates_without_us(
+    name: str, loaded_as: str, made: Callable[[str], Made], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, folder = made(name), tmp_path / "hf"
+    written = write_huggingface(one.choice, one.corpus, folder)
+    assert (written.loaded_as, written.custom_code) == (loaded_as, loaded_as == CUSTOM)
+    assert written.difference < 1e-5
+    monkeypatch.setenv("HF_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    code = LOAD.replace("FOLDER", repr(str(folder))).replace("OUT", repr(str(tmp_path / "logits")))
+    code = code.replace("CUSTOM", str(written.custom_code))
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False, cwd=tmp_path
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert done.stdout.startswith(loaded_as)
+    assert "abc d" in done.stdout
+    with torch.no_grad():
+        ours_btv = one.model(torch.arange(16)[None])
+    theirs_btv = torch.load(tmp_path / "logits", weights_only=True)
+    torch.testing.assert_close(theirs_btv, ours_btv, rtol=1e-5, atol=1e-5)
+    assert "trust_remote_code=True" in (folder / "README.md").read_text() or not written.custom_code
+    assert json.loads((folder / "config.json").read_text())["vocab_size"] == 300
+    # The same folder again, and no other kind's.
+    write_huggingface(one.choice, one.corpus, folder)
+    with pytest.raises(RequestError, match="holds an export of kind=hf, not bundle"):
+        write_bundle(one.choice, one.corpus, folder)
+
+
+def test_without_transformers_the_extra_is_named(
+    made: Callable[[str], Made], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = made("gpt2")
+    monkeypatch.setitem(sys.modules, "transformers", None)
+    with pytest.raises(RequestError, match=r"pip install 'aero-search\[hf\]'"):
+        write_huggingface(one.choice, one.corpus, tmp_path / "hf")
+    assert not (tmp_path / "hf").exists()
