@@ -66,6 +66,11 @@ class Benchmark:
         alone = replace(protocol, lowerings={"benchmark": lowering}, use={kind: "benchmark"})
         return charge(Operation("activation", self.name, kind, size.shape, size.count), alone)
 
+    def primitives(self, protocol: Protocol) -> frozenset[str]:
+        """What it uses."""
+        terms = protocol.lowerings[self.name] if self.terms is None else self.terms
+        return frozenset(term.primitive for term in terms)
+
     def known_to(self, protocol: Protocol) -> bool:
         """Whether the protocol has what it uses."""
         if self.terms is None:
@@ -83,8 +88,7 @@ def benchmarks(protocol: Protocol) -> tuple[Benchmark, ...]:
     covered: set[str] = set()
     for benchmark in known:
         if benchmark.fits:
-            terms = benchmark.terms or protocol.lowerings[benchmark.name]
-            covered |= {term.primitive for term in terms}
+            covered |= benchmark.primitives(protocol)
     if missing := sorted(set(protocol.primitives) - covered):
         raise RequestError(
             f"calibrate source=spu fits the primitives of spu_cheetah_0_9_5, and protocol={protocol.name} has "

@@ -2,7 +2,8 @@
 
 A price is linear in the constants as long as the same branch is taken (padding, small calls), so its derivatives
 are the counts of elements or calls. The unknowns are changes relative to the protocol one starts from: what the
-readings do not determine keeps its proportion to what they do. Each constant is at least 0.
+readings do not determine keeps its proportion to what they do. Each constant is at least 0. The squares are
+reweighted (iteratively, by the inverse of the errors), so that a few odd readings among many do not count.
 
 Bytes and seconds are fitted with relative errors. One-way hops are what a reading takes longer, per delay added
 to every message; round trips are half of them.
@@ -29,7 +30,9 @@ Quantity = Literal["bytes", "seconds", "rounds"]
 QUANTITIES: tuple[Quantity, ...] = get_args(Quantity)
 Array = NDArray[np.float64]
 _STEP = 1e-3
-_ITERATIONS = 3
+_ITERATIONS = 8
+# Relative errors below this weigh alike.
+_EXACT = 1e-3
 # Hops are read to about this many: fewer are not weighed more.
 _HOP_NOISE = 4.0
 
@@ -144,18 +147,28 @@ def _setup(store: ReadingStore, template: Setup, date: str) -> Setup:
 
 
 def _fitted(protocol: Protocol, samples: Sequence[_Sample], quantity: Quantity) -> Protocol:
-    """Gauss-Newton: exact in one step but where a change of constants changes the branch taken."""
+    """Gauss-Newton, reweighted towards the least sum of absolute errors.
+
+    A reading into which a refill of a pool fell, or a busy moment, then moves the constants little.
+    """
     read = np.array([sample.read for sample in samples])
     scale = np.maximum(read, _HOP_NOISE / 2) if quantity == "rounds" else read
     names = list(_constants(protocol, quantity))
+    weights = np.ones(len(samples))
     for _ in range(_ITERATIONS):
         price = _prices(protocol, samples, quantity)
-        slopes = [
-            (_prices(_scaled(protocol, name, 1 + _STEP), samples, quantity) - price) / _STEP for name in names
-        ]
-        changes = _least_squares(np.stack(slopes, axis=1) / scale[:, None], (read - price) / scale)
+        slopes = np.zeros((len(samples), len(names)))
+        for column, name in enumerate(names):
+            # Only what uses the primitive can change.
+            rows = [i for i, sample in enumerate(samples) if name[0] in sample.benchmark.primitives(protocol)]
+            dearer = _prices(_scaled(protocol, name, 1 + _STEP), [samples[i] for i in rows], quantity)
+            slopes[rows, column] = (dearer - price[rows]) / _STEP
+        scaled = weights / scale
+        changes = _least_squares(slopes * scaled[:, None], (read - price) * scaled)
         for name, change in zip(names, changes, strict=True):
             protocol = _scaled(protocol, name, 1 + float(change))
+        errors = np.abs(read - _prices(protocol, samples, quantity)) / scale
+        weights = 1 / np.sqrt(np.maximum(errors, _EXACT))
     for name in names:
         protocol = _changed(protocol, name, lambda c: replace(c, value=_round(c.value)))
     return protocol
