@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from aero_search.errors import RequestError
+from aero_search.search.rungs.spec import RungsSpec
 
 
 @dataclass(frozen=True)
@@ -30,10 +31,13 @@ class SearchSpec:
     """The budget of a search.
 
     Attributes:
-        n_trials: candidates to train; duplicates and impossible architectures do not count.
+        n_trials: candidates to train; duplicates and impossible architectures do not count, one that is stopped
+            at a rung does, once, whether or not it goes on later.
         workers: processes that train at the same time.
         threads: cores each worker uses.
         seed: of the sampler.
+        rungs: when a candidate is stopped before its end.
+        confirm: further seeds that the front and its near rivals are trained with once the budget is used.
     """
 
     sampler: SamplerSpec
@@ -41,6 +45,8 @@ class SearchSpec:
     workers: int
     threads: int
     seed: int
+    rungs: RungsSpec = field(default_factory=RungsSpec)
+    confirm: int = 0
 
     def __post_init__(self) -> None:
         problems = list(self._violations())
@@ -51,8 +57,9 @@ class SearchSpec:
         for name in ("n_trials", "workers", "threads"):
             if getattr(self, name) < 1:
                 yield f"search.{name}={getattr(self, name)} must be at least 1"
-        if self.seed < 0:
-            yield f"search.seed={self.seed} must be 0 or above"
+        for name in ("seed", "confirm"):
+            if getattr(self, name) < 0:
+                yield f"search.{name}={getattr(self, name)} must be 0 or above"
         if self.sampler.population_size < 2:
             yield f"search.sampler.population_size={self.sampler.population_size} must be at least 2"
         if self.sampler.n_startup < 1:
