@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from aero_search.errors import RequestError
-from aero_search.search.rungs.spec import RungsSpec
 
 
 @dataclass(frozen=True)
@@ -24,6 +23,36 @@ class SamplerSpec:
     n_startup: int = 6
     population_size: int = 8
     per_second: bool = False
+
+
+@dataclass(frozen=True)
+class RungsSpec:
+    """When a training is stopped before its end: the group `search/rungs`; see docs/rungs.md.
+
+    Attributes:
+        name: `none` trains every candidate to its end.
+        first: share of a training's steps before which the rule stops nothing.
+        chance: of `dominance`: the chance to end below a rival, under which a candidate stops.
+        eta: of `asha`: one in so many goes on at a rung, and rungs lie this factor apart.
+    """
+
+    name: Literal["none", "asha", "dominance"] = "none"
+    first: float = 1 / 3
+    chance: float = 0.02
+    eta: float = 2.0
+
+    def __post_init__(self) -> None:
+        problems = list(self._violations())
+        if problems:
+            raise RequestError("; ".join(problems))
+
+    def _violations(self) -> Iterator[str]:
+        if not 0 < self.first < 1:
+            yield f"search.rungs.first={self.first:g} must lie above 0 and below 1: a share of the steps"
+        if not 0 < self.chance < 0.5:
+            yield f"search.rungs.chance={self.chance:g} must lie above 0 and below 0.5"
+        if not self.eta > 1:
+            yield f"search.rungs.eta={self.eta:g} must be above 1"
 
 
 @dataclass(frozen=True)

@@ -1,9 +1,9 @@
 """Asynchronous successive halving for several objectives: at each rung the best 1/eta go on.
 
-After MO-ASHA (Schmucker, Donini, Zafar, Salinas, Archambeau 2021, arXiv 2106.12639): candidates at a rung are sorted
-into non-dominated fronts, and within a front by an epsilon-net, each time the point farthest from those before it.
-A candidate is judged as soon as it arrives, among those that have been there; one that was stopped goes on when
-later arrivals make room for it. Costs are exact and enter as they are.
+After MO-ASHA (Schmucker, Donini, Zafar, Salinas, Archambeau 2021, arXiv 2106.12639): candidates at a rung are
+sorted into non-dominated fronts, and within a front by an epsilon-net, each time the point farthest from those
+before it. A candidate is judged as soon as it arrives, among those that have been there; one that was stopped goes
+on when later arrivals make room for it. Costs are exact and enter as they are.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from aero_search.search.rungs.course import GO_ON, Course, Decision, Share
-from aero_search.search.rungs.spec import RungsSpec
+from aero_search.search.spec import RungsSpec
 
 Array = npt.NDArray[np.float64]
 
@@ -38,7 +38,7 @@ def judge(spec: RungsSpec, own: Course, others: Sequence[Course]) -> Decision:
 
 
 def is_rung(spec: RungsSpec, own: Course) -> bool:
-    """Whether the last validation of a curve is the first at or after one of first, first x eta, ... of the steps."""
+    """Whether the last validation is the first at or after first, first x eta, ... of the steps."""
     before = own.curve[-2][0] if len(own.curve) > 1 else 0
     step, rung = own.curve[-1][0], spec.first * own.steps
     while rung < own.steps:

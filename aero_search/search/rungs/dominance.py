@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from aero_search.search.rungs.course import GO_ON, Course, Decision, Share, hopeful
 from aero_search.search.rungs.margins import Gain, Margins
-from aero_search.search.rungs.spec import RungsSpec
+from aero_search.search.spec import RungsSpec
 
 Array = npt.NDArray[np.float64]
 

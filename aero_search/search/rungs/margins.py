@@ -2,8 +2,8 @@
 
 For a training with perplexity p(r) after the share r of its steps, g(r) = log p(r) - log p(1) is what it still has
 to gain. Its spread between trainings is what makes a rung unreliable. It is estimated as the scale of a normal
-sample under a scaled inverse chi-squared prior (Gelman et al., Bayesian Data Analysis, 3rd ed., section 3.3): with n
-finished curves and a prior worth N curves of scale s0(r),
+sample under a scaled inverse chi-squared prior (Gelman et al., Bayesian Data Analysis, 3rd ed., section 3.3): with
+n finished curves and a prior worth N curves of scale s0(r),
 
     s(r)^2 = (N s0(r)^2 + sum (g - mean g)^2) / (N + n - 1),
 
@@ -18,13 +18,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cache
 
-from scipy.stats import t as student
+from scipy.special import stdtrit
 
 from aero_search.search.rungs.course import Course, Share
 
 # s0(r) = START exp(-DECAY r). Measured on the 35 finished candidates of four default searches (space aero, 1,200
-# steps): spreads 0.188, 0.080, 0.045, 0.023, 0.012 at shares 1/6 to 5/6; the formula gives 0.177, 0.089, 0.045, 0.023,
-# 0.011. It is the whole spread that is used while a study has no finished curve.
+# steps): spreads 0.188, 0.080, 0.045, 0.023, 0.012 at shares 1/6 to 5/6; the formula gives 0.177, 0.089, 0.045,
+# 0.023, 0.011. It is the whole of the spread while a study has no finished curve.
 START, DECAY = 0.35, 4.1
 # Finished curves that the prior is worth.
 PRIOR_CURVES = 8
@@ -110,4 +110,4 @@ class Margins:
 
 @cache
 def _quantile(chance: float, freedom: int) -> float:
-    return float(student.isf(chance, freedom))
+    return float(-stdtrit(freedom, chance))

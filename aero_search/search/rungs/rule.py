@@ -11,16 +11,14 @@ from collections.abc import Sequence
 from aero_search.search.rungs import asha, dominance
 from aero_search.search.rungs.course import GO_ON, Course, Decision
 from aero_search.search.rungs.margins import Margins
-from aero_search.search.rungs.spec import RungsSpec
+from aero_search.search.spec import RungsSpec
 from aero_search.training.health import on_plateau
 
 # Sound models leave the unigram plateau before half of their steps; `training.run` stops there as well.
 _PLATEAU_FROM = 0.5
 
 
-def decide(
-    rungs: RungsSpec, own: Course, others: Sequence[Course], unigram_perplexity: float
-) -> Decision:
+def decide(rungs: RungsSpec, own: Course, others: Sequence[Course], unigram_perplexity: float) -> Decision:
     """Whether a training goes on after the validation that its curve ends with.
 
     Args:
