@@ -8,6 +8,8 @@ from typing import Literal
 
 from aero_search.errors import RequestError
 
+HEARTBEAT_SECONDS = 10.0
+
 
 @dataclass(frozen=True)
 class SamplerSpec:
@@ -34,6 +36,9 @@ class SearchSpec:
         workers: processes that train at the same time.
         threads: cores each worker uses.
         seed: of the sampler.
+        storage: address of the PostgreSQL database that machines share; None is SQLite under output_dir.
+        heartbeat: seconds between two signs of life of a worker, where the database is shared.
+        retries: how often a candidate whose worker died is given to another one that gets no further.
     """
 
     sampler: SamplerSpec
@@ -41,6 +46,9 @@ class SearchSpec:
     workers: int
     threads: int
     seed: int
+    storage: str | None = None
+    heartbeat: float = HEARTBEAT_SECONDS
+    retries: int = 1
 
     def __post_init__(self) -> None:
         problems = list(self._violations())
@@ -51,6 +59,10 @@ class SearchSpec:
         for name in ("n_trials", "workers", "threads"):
             if getattr(self, name) < 1:
                 yield f"search.{name}={getattr(self, name)} must be at least 1"
+        if not self.heartbeat > 0:
+            yield f"search.heartbeat={self.heartbeat} must be above 0 seconds"
+        if self.retries < 0:
+            yield f"search.retries={self.retries} must be 0 or above"
         if self.seed < 0:
             yield f"search.seed={self.seed} must be 0 or above"
         if self.sampler.population_size < 2:

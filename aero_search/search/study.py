@@ -19,9 +19,10 @@ from aero_search.errors import RequestError
 from aero_search.schema import from_mapping, to_mapping
 from aero_search.search.candidate import Candidate
 from aero_search.search.known_cost.domain import Domain, make_domain
-from aero_search.search.ledger import Ledger, WorkerLock
+from aero_search.search.ledger import RETRIES, Ledger
 from aero_search.search.objective import PERPLEXITY, Objective
 from aero_search.search.record import Record, State
+from aero_search.search.roster import Presence, Roster
 from aero_search.search.samplers import make_sampler
 from aero_search.search.spec import SearchSpec
 from aero_search.space import Space
@@ -34,6 +35,8 @@ _OVER_PER_TRIAL, _SPARE_OVER = 100, 400
 # After so many proposals in a row that need no training, the next are random: a model that sees nothing new
 # may ask for the same point for ever.
 _PATIENCE = 5
+# Of a training; `training.checkpoint` needs torch to say so.
+CHECKPOINTS = "checkpoint.*"
 
 
 @dataclass(frozen=True)
@@ -54,6 +57,7 @@ class Study(Ledger):
         folder: holds candidates, workers' locks and the front's files.
         costs: every known metric of an architecture.
         costs_of_many: the same of many at once, where there is a faster way than one by one.
+        roster, retries: see `Ledger`.
     """
 
     def __init__(
@@ -63,8 +67,10 @@ class Study(Ledger):
         folder: Path,
         costs: Callable[[Architecture], Mapping[str, float]],
         costs_of_many: Callable[[Sequence[Architecture]], Sequence[Mapping[str, float]]] | None = None,
+        roster: Roster | None = None,
+        retries: int = RETRIES,
     ) -> None:
-        super().__init__(study, folder)
+        super().__init__(study, folder, roster, retries)
         self.objective = objective
         self.costs = costs
         self._costs_of_many = costs_of_many or (lambda many: [costs(a) for a in many])
@@ -73,7 +79,7 @@ class Study(Ledger):
 
     def claim(
         self,
-        worker: WorkerLock,
+        worker: Presence,
         spec: SearchSpec,
         space: Space,
         compose: Callable[[Sequence[str]], Candidate],
@@ -84,34 +90,52 @@ class Study(Ledger):
         With `only_queued` nothing is proposed beyond the queued points. Duplicates of a trained candidate are
         told its values; impossible architectures, and those above a limit of the objective, are told as failed.
         """
-        with self._claiming():
-            self._give_back_orphans()
-            wasted = 0
-            while self.left(spec, only_queued):
-                sampler = spec.sampler if wasted < _PATIENCE else replace(spec.sampler, name="random")
-                points = self._points(space, compose)
-                self.study.sampler = make_sampler(sampler, spec.seed, self._turn(), points)
-                wasted += 1
-                trial = self.study.ask()
-                overrides = space.overrides(space.suggest(trial))
-                try:
-                    candidate = compose(overrides)
-                    costs = self.costs(candidate.architecture)
-                except RequestError as problem:
-                    self._fail(trial.number, invalid=str(problem))
-                    continue
-                if over := self.objective.over(costs):
-                    self._fail(trial.number, over=over, notation=candidate.notation, costs=dict(costs))
-                    continue
-                twin = self._twin(candidate.identity)
-                if twin is None:
-                    return self._claimed(trial, candidate, costs, worker)
+        return self._in_turn(lambda: self._claim(worker, spec, space, compose, only_queued))
+
+    def _claim(
+        self,
+        worker: Presence,
+        spec: SearchSpec,
+        space: Space,
+        compose: Callable[[Sequence[str]], Candidate],
+        only_queued: bool,
+    ) -> Claim | None:
+        self._give_back_orphans()
+        wasted = 0
+        while self.left(spec, only_queued):
+            sampler = spec.sampler if wasted < _PATIENCE else replace(spec.sampler, name="random")
+            points = self._points(space, compose)
+            self.study.sampler = make_sampler(sampler, spec.seed, self._turn(), points)
+            wasted += 1
+            trial = self._ask()
+            overrides = space.overrides(space.suggest(trial))
+            try:
+                candidate = compose(overrides)
+                costs = self.costs(candidate.architecture)
+            except RequestError as problem:
+                self._fail(trial.number, invalid=str(problem))
+                continue
+            if over := self.objective.over(costs):
+                self._fail(trial.number, over=over, notation=candidate.notation, costs=dict(costs))
+                continue
+            twin = self._twin(candidate.identity)
+            if twin is not None:
                 self._tell_duplicate(trial, twin)
+                continue
+            claim = self._claimed(trial, candidate, costs, worker)
+            # A worker that was taken for dead may have finished all the same.
+            if "again_of" not in trial.user_attrs or not self._settled(self._trial(trial.number)):
+                return claim
         return None
 
     def tell(self, number: int, result: Result) -> None:
-        """Record a finished training; a diverged one counts with the unigram perplexity."""
-        trial = self._trial(number)
+        """Record a finished training; a diverged one counts with the unigram perplexity.
+
+        What was given to another worker, because this one was silent for too long, is that one's to tell.
+        """
+        self._still_ours(number, lambda: self._tell(self._trial(number), result))
+
+    def _tell(self, trial: FrozenTrial, result: Result) -> None:
         perplexity = result.perplexity if result.perplexity is not None else result.unigram_perplexity
         self._set(
             trial._trial_id,
@@ -121,7 +145,7 @@ class Study(Ledger):
             seconds=result.seconds,
         )
         costs: Mapping[str, float] = trial.user_attrs["costs"]
-        self.study.tell(number, [perplexity, *(costs[metric] for metric in self.objective.costs)])
+        self.study.tell(trial.number, [perplexity, *(costs[metric] for metric in self.objective.costs)])
 
     def orphaned_runs(self) -> list[str]:
         """The tracking runs that dead workers left open."""
@@ -142,6 +166,11 @@ class Study(Ledger):
             return False
         self.tell(trial.number, read_result(folder))
         return True
+
+    def _gained(self, trial: FrozenTrial) -> float:
+        """When the candidate last left a checkpoint, in seconds of its file system's clock."""
+        folder = self.candidate_folder(trial.user_attrs.get("candidate", "none"))
+        return max((path.stat().st_mtime for path in folder.glob(CHECKPOINTS)), default=0.0)
 
     def used(self) -> int:
         """How much of the budget is trained or in training."""
@@ -183,7 +212,8 @@ class Study(Ledger):
 
     def _twin(self, identity: str) -> FrozenTrial | None:
         for trial in self._trials():
-            if _counts(trial) and trial.user_attrs.get("candidate") == identity:
+            known = _counts(trial) or "poison" in trial.user_attrs
+            if known and trial.user_attrs.get("candidate") == identity:
                 return trial
         return None
 
@@ -195,7 +225,7 @@ class Study(Ledger):
             self.study.tell(trial, state=TrialState.FAIL)
 
     def _claimed(
-        self, trial: optuna.Trial, candidate: Candidate, costs: Mapping[str, float], worker: WorkerLock
+        self, trial: optuna.Trial, candidate: Candidate, costs: Mapping[str, float], worker: Presence
     ) -> Claim:
         self._set(
             trial._trial_id,
