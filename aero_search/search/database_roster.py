@@ -35,6 +35,7 @@ _WORKERS = sa.Table(
     sa.Column("dead", sa.Boolean, nullable=False),
 )
 _now = sa.func.clock_timestamp
+_served_since = sa.func.pg_postmaster_start_time
 
 
 def create_table(connection: sa.Connection) -> None:
@@ -88,7 +89,7 @@ class DatabaseRoster(Roster):
         if not wanted:
             return set()
         w = _WORKERS.c
-        heard = sa.func.greatest(w.beat, sa.func.pg_postmaster_start_time())
+        heard = sa.func.greatest(w.beat, _served_since())
         silence = sa.extract("epoch", _now() - heard)
         silent = sa.and_(w.name.in_(wanted), sa.not_(w.dead), silence > BEATS_MISSED * w.every)
 

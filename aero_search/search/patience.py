@@ -84,7 +84,7 @@ def reason(problem: BaseException) -> str:
     while isinstance(problem, StorageInternalError) and problem.__cause__ is not None:
         problem = problem.__cause__
     said = str(problem.orig if isinstance(problem, DBAPIError) and problem.orig else problem)
-    lines = [line.strip() for line in said.splitlines() if line.strip()]
+    lines = [line.strip() for line in said.splitlines() if line.strip() and "Is the server" not in line]
     return lines[-1][:200] if lines else type(problem).__name__
 
 

@@ -75,7 +75,9 @@ def work(address: str, folder: Path, n_trials: int) -> None:
 
 
 def main(address: str, folder: Path, n_trials: int, pause: float, seconds: float) -> None:
-    context = multiprocessing.get_context("fork")  # a fresh interpreter would take longer to start than to live
+    context = multiprocessing.get_context(
+        "fork"
+    )  # a fresh interpreter would take longer to start than to live
     rng = random.Random(0)
 
     def start() -> multiprocessing.process.BaseProcess:
