@@ -160,6 +160,14 @@ class Study(Ledger):
         """Which limits proposals were above, and how many; none of them was trained."""
         return Counter(t.user_attrs["over"] for t in self._trials() if "over" in t.user_attrs)
 
+    def given_up(self) -> list[tuple[str, str]]:
+        """The candidates whose workers died of them, by the label of their trial, with the reason."""
+        trials = self._trials()
+        return [
+            (f"{trials[number].user_attrs.get('notation', 'a candidate')}  #{number}", reason)
+            for number, reason in self.poison().items()
+        ]
+
     def _settled(self, trial: FrozenTrial) -> bool:
         folder = self.candidate_folder(trial.user_attrs.get("candidate", "none"))
         if "candidate" not in trial.user_attrs or not (folder / RESULT_FILE).is_file():

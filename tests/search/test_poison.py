@@ -12,8 +12,6 @@ from aero_search.search.conductor import WorkerDiedError, keep_going
 from aero_search.search.study import Study
 from tests.search.fakes import SPACE, compose, open_study, spec, trained
 
-POISON = "norm=none"
-
 
 def die_with(study: Study, n_trials: int = 6) -> str:
     """A worker that claims and is gone. Returns what it held."""
@@ -40,6 +38,7 @@ def test_what_killed_two_workers_is_given_up_with_its_reason(tmp_path: Path) -> 
     assert reason == "2 workers died of it and none got further than the one before"
     given_up = study.study.trials[number]
     assert given_up.state == TrialState.FAIL
+    assert study.given_up() == [(f"{given_up.user_attrs['notation']}  #{number}", reason)]
     # The budget is trained without it, and it is not tried again.
     assert len(others) == 6
     assert given_up.user_attrs["candidate"] not in others
