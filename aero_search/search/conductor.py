@@ -17,6 +17,7 @@ from aero_search.search.front import Front, build_front
 from aero_search.search.ledger import Ledger
 from aero_search.search.pareto import Reference
 from aero_search.search.record import Record
+from aero_search.search.repeats import to_confirm
 from aero_search.search.settings import check_settings
 from aero_search.search.store import create_study, name_metrics, open_storage
 from aero_search.search.study import Study
@@ -123,7 +124,7 @@ class Conductor:
         spec, only_queued = self.plan.search, self.plan.only_queued
         keep_going(
             study,
-            lambda: study.left(spec, only_queued) or self._follow_up(study),
+            lambda: study.left(spec, only_queued) or self._follow_up(study) or self._confirm(study),
             spec.workers,
             lambda count: launch(worker, count),
         )
@@ -134,6 +135,14 @@ class Conductor:
             return 0
         study.enqueue(self.follow_up(study.records()))
         return study.left(self.plan.search, self.plan.only_queued)
+
+    def _confirm(self, study: Study) -> int:
+        """Queue the front and its near rivals with further seeds; returns how many are now to be claimed."""
+        spec = self.plan.search
+        if not spec.confirm or self.plan.only_queued:
+            return 0
+        study.confirm(to_confirm(study.records(), self.plan.objective, self.reference), spec.confirm)
+        return study.left(spec)
 
     def _parent_run(self, study: Study, tracker: Tracker) -> str:
         known: str = study.study.user_attrs.get("run", "")

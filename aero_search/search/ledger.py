@@ -16,6 +16,11 @@ import optuna
 from filelock import FileLock, Timeout
 from optuna.trial import FrozenTrial, TrialState
 
+# What a queued trial is told beside its parameters, and what the trial that takes its place is told again: the
+# stopped trial that it goes on with; the trial that it repeats, and with which seed.
+RESUMES, CONFIRMS, SEED = "resumes", "confirms", "confirm_seed"
+_PASSED_ON = (RESUMES, CONFIRMS, SEED)
+
 
 class WorkerLock:
     """Held as long as a worker lives; the kernel lets go of it however the worker dies."""
@@ -88,7 +93,7 @@ class Ledger(ABC):
                 self._fail(trial.number)
                 # A queued point whose worker died while asking has drawn only some of its values, or none.
                 if params := {**trial.system_attrs.get("fixed_params", {}), **trial.params}:
-                    self.study.enqueue_trial(params)
+                    self.study.enqueue_trial(params, user_attrs=_passed_on(trial))
 
     def _turn(self) -> int:
         """How many trials have had their turn of the sampler."""
@@ -125,6 +130,11 @@ def _point(trial: FrozenTrial) -> dict[str, Any]:
     """What a trial was asked for: what it was queued with, or else what it has drawn."""
     queued: dict[str, Any] = trial.system_attrs.get("fixed_params", {})
     return dict(queued or trial.params)
+
+
+def _passed_on(trial: FrozenTrial) -> dict[str, Any]:
+    """What the trial that takes this one's place is told beside its parameters."""
+    return {name: trial.user_attrs[name] for name in _PASSED_ON if name in trial.user_attrs}
 
 
 def _asked(trial: FrozenTrial) -> bool:
