@@ -6,6 +6,7 @@ import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -174,8 +175,8 @@ def _at(run: Replay, times: Array) -> Array:
     return np.concatenate([[0.0], run.hypervolumes])[index]
 
 
-def _band(axes: Axes, x: Array, curves: Array, label: str, style: str, color: str | None = None) -> str:
+def _band(axes: Axes, x: Array, curves: Array, label: str, style: str, color: Any = None) -> Any:
     (line,) = axes.plot(x, np.median(curves, axis=0), style, label=label, color=color)
     low, high = np.percentile(curves, [25, 75], axis=0)
     axes.fill_between(x, low, high, color=line.get_color(), alpha=0.12, linewidth=0)
-    return str(line.get_color())
+    return line.get_color()

@@ -1,9 +1,9 @@
 """MO-ASHA of syne-tune (Schmucker, Donini, Zafar, Salinas, Archambeau 2021, arXiv 2106.12639) as a searcher.
 
 Its scheduler is asked and told without syne-tune's backend and tuner, with its own defaults: random candidates,
-rungs at 1, 3, 9, ... validations, non-dominated sorting with an epsilon-net, the best third goes on, what is stopped
-stays so. It knows no conditions, so it draws every parameter and those that do not count are passed over. It does
-not notice that it has asked for a network before, so then it is simply asked again.
+rungs at 1, 3, 9, ... validations, non-dominated sorting with an epsilon-net, the best third goes on, and what is
+stopped stays so. It knows no conditions, so it draws every parameter, and those that do not count are passed over.
+It does not notice that it has asked for a network before, so then it is simply asked again.
 
     pip install --no-deps syne-tune==0.16.0 sortedcontainers==2.4.0
 
