@@ -127,7 +127,7 @@ def measure(task: Task, study: Study, sampler: SamplerSpec, trials: int) -> dict
     return {
         "first claim of a worker": claims[0],
         "claim": statistics.median(claims[1:]),
-        "rung": statistics.median(judged[1:]),
+        "rung": statistics.median(judged[1:] or judged),
         "tell": statistics.median(tells[1:]),
         "first look": looks[0],
         "look of the live view": statistics.median(looks[1:]),
