@@ -26,7 +26,8 @@ class Progress:
     perplexity: float | None
 
 
-# Asked after each validation but the last; says why the training is to stop there, nothing to go on.
+# Asked after each validation but the last, and again where a training goes on at one; says why it is to stop there,
+# nothing to go on.
 Halt = Callable[[CurvePoint], str]
 
 

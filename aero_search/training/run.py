@@ -76,6 +76,11 @@ class Watch(L.Callback):
             for listener in self.listeners:
                 listener.validated(point, [list(heads) for heads in point.entropy])
 
+    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        # A process that died at a rung may have written its checkpoint and not the answer.
+        if self.curve and self.curve[-1].step == trainer.global_step < self.module.recipe.steps:
+            self._ask(trainer, self.curve[-1])
+
     def on_train_batch_end(
         self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
@@ -114,17 +119,20 @@ class Watch(L.Callback):
             self.verdict = "plateau"
             self.reason = f"still at the unigram loss at step {step:,} of {steps:,}"
             trainer.should_stop = True
-        elif step < steps and self._halts(trainer, point):
+        elif step < steps:
+            self._ask(trainer, point)
+
+    def _ask(self, trainer: L.Trainer, point: CurvePoint) -> None:
+        """Stop here if that is what the answer is."""
+        self.reason = self._halt(point) if self._halt is not None else ""
+        stop = bool(self.reason)
+        if trainer.world_size > 1:
+            # Rank 0 alone is told; all stop at the same step.
+            mine = torch.tensor(float(stop), device=trainer.strategy.root_device)
+            stop = bool(trainer.strategy.reduce(mine, reduce_op="sum"))
+        if stop:
             self.verdict = "stopped"
             trainer.should_stop = True
-
-    def _halts(self, trainer: L.Trainer, point: CurvePoint) -> bool:
-        self.reason = self._halt(point) if self._halt is not None else ""
-        if trainer.world_size == 1:
-            return bool(self.reason)
-        # Rank 0 alone is told; all stop at the same step.
-        mine = torch.tensor(float(bool(self.reason)), device=trainer.strategy.root_device)
-        return bool(trainer.strategy.reduce(mine, reduce_op="sum"))
 
     def _diverged(self, trainer: L.Trainer, step: int) -> None:
         self.verdict = "diverged"

@@ -60,6 +60,11 @@ def test_stopped_twice_it_ends_as_if_it_never_had(corpus: Corpus, tmp_path: Path
     assert result.perplexity == result.curve[-1].perplexity == whole.curve[1].perplexity
     assert (folder / CHECKPOINT_FILE).exists()
     assert not (folder / "weights.safetensors").exists()
+    # Killed before the result was written, it stops there again.
+    (folder / "result.json").unlink()
+    same_again = train(ARCHITECTURE, RECIPE, corpus, folder, halt=At(8))
+    assert (same_again.verdict, same_again.steps, same_again.tokens) == ("stopped", 8, result.tokens)
+    assert same_again.curve == result.curve
     again = train(ARCHITECTURE, RECIPE, corpus, folder, halt=second)
     assert (again.verdict, again.steps) == ("stopped", 12)
     assert again.seconds > result.seconds
@@ -68,8 +73,8 @@ def test_stopped_twice_it_ends_as_if_it_never_had(corpus: Corpus, tmp_path: Path
     mine, theirs = (load_file(f / "weights.safetensors") for f in (folder, tmp_path / "whole"))
     assert all(torch.equal(mine[name], theirs[name]) for name in theirs)
     assert not list(folder.glob(f"{CHECKPOINT_FILE}*"))
-    # Asked once a validation, never again about one before the stop, and never at the end.
-    assert (first.asked, second.asked, third.asked) == ([4, 8], [12], [16, 20])
+    # Asked at each validation from where it goes on, and never at the end.
+    assert (first.asked, second.asked, third.asked) == ([4, 8], [8, 12], [12, 16, 20])
 
 
 def test_what_diverges_or_stays_on_the_plateau_is_not_asked_about(
@@ -83,14 +88,16 @@ def test_what_diverges_or_stays_on_the_plateau_is_not_asked_about(
     never = At(12)
     result = train(ARCHITECTURE, RECIPE, corpus, tmp_path, halt=never)
     assert (result.verdict, result.steps) == ("plateau", 12)
-    assert never.asked == [8]
+    assert never.asked == [4, 8]
     assert not list(tmp_path.glob(f"{CHECKPOINT_FILE}*"))
 
 
 @pytest.mark.slow
-def test_two_processes_stop_at_the_same_step(corpus: Corpus, tmp_path: Path) -> None:
+def test_two_processes_stop_at_the_same_step(
+    corpus: Corpus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     two = Compute("cpu", 2)
-    # The processes beside rank 0 are not patched: they see the plateau where it is.
+    monkeypatch.undo()  # the other process is not patched, and all have to see the plateau alike
     recipe = replace(RECIPE, steps=60, validate_every=10)
     whole = train(ARCHITECTURE, recipe, corpus, tmp_path / "whole", threads=1, compute=two)
     stopped = train(ARCHITECTURE, recipe, corpus, tmp_path / "parts", (), 1, two, At(20))

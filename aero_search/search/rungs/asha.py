@@ -56,8 +56,9 @@ def present(courses: Sequence[Course], rung: Share) -> list[Course]:
 
 def promoted(spec: RungsSpec, here: Sequence[Course], rung: Share) -> set[int]:
     """Numbers of the best 1/eta, rounded up, of those at a rung."""
-    points = np.array([[course.heights[rung], *course.costs] for course in here])
-    order = ranking(points)
+    # Of equal ones the earlier, whoever asks.
+    here = sorted(here, key=lambda course: course.number)
+    order = ranking(np.array([[course.heights[rung], *course.costs] for course in here]))
     return {here[i].number for i in order[: math.ceil(len(here) / spec.eta)]}
 
 

@@ -61,8 +61,9 @@ def reconsider(rungs: RungsSpec, courses: Sequence[Course]) -> list[int]:
             rivals = dominance.Rivals.at(rung, courses, margins)
             free += [course for course in here if not dominance.judge(rungs, course, rivals).stop]
 
-    def foreseen(course: Course) -> float:
+    def hope(course: Course) -> tuple[bool, float, int]:
         end = margins.foreseen(course)
-        return math.inf if end is None else end
+        # Without a finished curve to compare with, the perplexity at the rung itself is all there is.
+        return end is None, course.heights.get(course.at, math.inf) if end is None else end, course.number
 
-    return [course.number for course in sorted(free, key=lambda course: (foreseen(course), course.number))]
+    return [course.number for course in sorted(free, key=hope)]

@@ -142,7 +142,7 @@ def test_diverged_and_plateau_stop_under_every_rule(spec: RungsSpec) -> None:
 
 
 def test_without_rungs_nothing_stops_and_all_that_was_stopped_goes_on() -> None:
-    own = course(7, 300.0, until=1000)
+    own = course(7, 100.0, until=1000)
     assert not decide(NONE, own, [course(3, 30.0)], UNIGRAM).stop
     assert reconsider(NONE, [replace(own, state="stopped"), course(3, 30.0)]) == [7]
 
