@@ -12,7 +12,7 @@ from aero_search.search.candidate import Candidate, make_candidate
 from aero_search.search.pareto import Reference
 from benchmarks.tabular.networks import SPACE, load_networks
 from benchmarks.tabular.rows import META_FILE, ROWS_FILE, Row, read_rows
-from benchmarks.tasks import OBJECTIVE, PRICING, Outcome, Task
+from benchmarks.tasks import OBJECTIVE, Outcome, Task
 
 FOLDER = Path(__file__).parent / "tabular"
 
@@ -25,7 +25,7 @@ class Table(Task):
 
     Args:
         folder: holds table.csv and table.json.
-        space: the file that the table was made from.
+        space, overrides: what the table was made from.
 
     Raises:
         RequestError: there is no table, or it is not of this space.
@@ -33,14 +33,14 @@ class Table(Task):
 
     name = "table"
 
-    def __init__(self, folder: Path = FOLDER, space: Path = SPACE) -> None:
+    def __init__(self, folder: Path = FOLDER, space: Path = SPACE, overrides: Sequence[str] = ()) -> None:
         rows = sorted(read_rows(folder / ROWS_FILE), key=lambda row: -row.seed)
         if not rows:
             raise RequestError(f"{folder / ROWS_FILE} has no rows: build it first")
         meta = json.loads((folder / META_FILE).read_text())
         text = (folder / ROWS_FILE).read_bytes()
         self.version = hashlib.sha256(text).hexdigest()[:10]
-        networks = load_networks(space)
+        networks = load_networks(space, overrides)
         self.space = networks.space
         self.recipe = networks.request.recipe
         self._rows: dict[tuple[str, ...], Row] = {row.overrides: row for row in rows}
@@ -54,7 +54,8 @@ class Table(Task):
             for name, architecture in networks.architectures.items()
             if name in self._rows
         }
-        costs = PRICING.baseline(networks.request.architecture, OBJECTIVE)
+        self.pricing = networks.request.pricing
+        costs = self.pricing.baseline(networks.request.architecture, OBJECTIVE)
         self.reference = Reference(meta["unigram_perplexity"], costs)
         self.front_rows = [
             self.row(self._candidates[name], row.perplexity)

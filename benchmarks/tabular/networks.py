@@ -11,9 +11,9 @@ from hydra.core.global_hydra import GlobalHydra
 
 from aero_search.architecture import Architecture, canonical
 from aero_search.config.app import read_request
-from aero_search.config.builder import Builder
 from aero_search.config.paths import conf_dir, search_spaces_dir
 from aero_search.config.request import Request
+from aero_search.config.sweeper import Compose
 from aero_search.errors import RequestError
 from aero_search.space import Space, Tree, space_base
 
@@ -49,7 +49,7 @@ def load_networks(space: Path = SPACE, overrides: Sequence[str] = ()) -> Network
         request = read_request(compose("config", overrides=said), said)
         found = request.load_space()
         master = compose("config", return_hydra_config=True)
-        build = Builder(GlobalHydra.instance().config_loader(), master, base)
+        build = Compose(GlobalHydra.instance().config_loader(), master, base, "").quick().architecture
         architectures: dict[tuple[str, ...], Architecture] = {}
         names: dict[Architecture, tuple[str, ...]] = {}
         for assignment in Tree(found.parameters):

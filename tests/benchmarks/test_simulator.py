@@ -21,7 +21,7 @@ from aero_search.search.worker import Plan, Worker
 from aero_search.tracking.spec import TrackingSpec
 from aero_search.training.result import Result
 from benchmarks.simulator import Curve, StudySearcher, Training, open_study, replay, simulate
-from benchmarks.tasks import NETWORK, OBJECTIVE, PRICING, Outcome, Synthetic, Task
+from benchmarks.tasks import OBJECTIVE, Outcome, Synthetic, Task
 
 TASK = Synthetic()
 Step = tuple[str, str, int | None, tuple[tuple[int, float], ...]]
@@ -74,8 +74,8 @@ def really(task: Task, search: SearchSpec, folder: Path, monkeypatch: pytest.Mon
         name="real",
         output_dir=folder,
         objective=OBJECTIVE,
-        protocol=PRICING.protocol,
-        network=NETWORK,
+        protocol=task.pricing.protocol,
+        network=task.pricing.network,
         space=task.space,
         search=search,
         tracking=TrackingSpec("none", None, "test"),
