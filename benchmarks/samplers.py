@@ -15,13 +15,14 @@ import json
 import sys
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from rich.console import Console
 from rich.progress import Progress
 
-from aero_search.errors import AeroSearchError
+from aero_search.errors import AeroSearchError, RequestError
+from aero_search.schema import from_mapping, to_mapping
 from aero_search.search.spec import RungsSpec, SamplerSpec, SearchSpec
 from benchmarks.comparison import Contender, draw, report
 from benchmarks.mo_asha import MoAsha
@@ -79,8 +80,8 @@ class Kept:
         for line in path.read_text().splitlines() if path.is_file() else ():
             try:
                 said = json.loads(line)
-                self._done[said["search"]] = Replay(**{f.name: said[f.name] for f in fields(Replay)})
-            except (ValueError, KeyError):
+                self._done[said["search"]] = from_mapping(Replay, said["replay"])
+            except (ValueError, KeyError, RequestError):
                 continue
 
     def get(self, search: str) -> Replay | None:
@@ -90,7 +91,7 @@ class Kept:
         self._path.parent.mkdir(parents=True, exist_ok=True)
         # A newline before as well: the line before may have been cut off.
         with self._path.open("a") as file:
-            file.write("\n" + json.dumps({"search": search, **done.plain()}) + "\n")
+            file.write("\n" + json.dumps({"search": search, "replay": to_mapping(done)}) + "\n")
         self._done[search] = done
 
 

@@ -12,7 +12,7 @@ import tempfile
 import time
 import warnings
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
@@ -85,10 +85,6 @@ class Replay:
     stopped: int
     missed: int
     ask: float
-
-    def plain(self) -> dict[str, object]:
-        """As JSON data."""
-        return asdict(self)
 
     def at(self, trainings: int) -> float:
         """The hypervolume when so many candidates had been trained or stopped; that of the end where it is past."""
