@@ -222,10 +222,13 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, default=Path("outputs/tabular"), help="of the table")
     parser.add_argument("--workers", type=int, default=2, help="processes that train, one thread each")
     parser.add_argument("--only", type=int, help="end after so many trainings")
+    parser.add_argument("--space", type=Path, default=SPACE, help="YAML file of another space")
     parser.add_argument("overrides", nargs="*", help="Hydra overrides: another table")
     arguments = parser.parse_args()
     try:
-        left = build(arguments.folder, arguments.workers, arguments.only, arguments.overrides)
+        left = build(
+            arguments.folder, arguments.workers, arguments.only, arguments.overrides, arguments.space
+        )
     except AeroSearchError as problem:
         sys.exit(str(problem))
     except KeyboardInterrupt:

@@ -94,7 +94,7 @@ def really(task: Task, search: SearchSpec, folder: Path, monkeypatch: pytest.Mon
 
 
 @pytest.mark.parametrize("rungs", ["none", "dominance", "asha"])
-@pytest.mark.parametrize("sampler", ["tpe", "known_cost"])
+@pytest.mark.parametrize("sampler", ["tpe", pytest.param("known_cost", marks=pytest.mark.slow)])
 def test_a_real_worker_makes_the_same_decisions(
     sampler: str, rungs: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
