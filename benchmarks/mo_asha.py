@@ -5,9 +5,10 @@ rungs at 1, 3, 9, ... validations, non-dominated sorting with an epsilon-net, th
 stopped stays so. It knows no conditions, so it draws every parameter, and those that do not count are passed over.
 It does not notice that it has asked for a network before, so then it is simply asked again.
 
-    pip install --no-deps syne-tune==0.16.0 sortedcontainers==2.4.0
+    pip install --no-deps syne-tune==0.16.0
 
-(its other dependencies, xgboost and its CUDA library among them, serve other schedulers).
+beside the extra `dev`, which has what its scheduler needs; its other dependencies, xgboost and a CUDA library among
+them, serve other schedulers.
 """
 
 from __future__ import annotations
@@ -48,7 +49,7 @@ class MoAsha:
             spaces = importlib.import_module("syne_tune.config_space")
         except ModuleNotFoundError as problem:
             raise AeroSearchError(
-                f"{problem.name} is missing: pip install --no-deps syne-tune==0.16.0 sortedcontainers==2.4.0"
+                f"{problem.name} is missing: pip install --no-deps syne-tune==0.16.0"
             ) from problem
         # It draws from numpy's global generator, whatever its own seed.
         np.random.seed(seed)
