@@ -174,7 +174,7 @@ DELAYS_MS = (40.0, 80.0)
 def items(protocol: Protocol) -> tuple[Item, ...]:
     """Everything a full calibration reads: sizes first, then rounds at each delay."""
     chosen = benchmarks(protocol)
-    plain = [Item(benchmark, size) for benchmark in chosen for size in benchmark.sizes]
+    plain = [Item(benchmark, size, repeats=3) for benchmark in chosen for size in benchmark.sizes]
     delayed = [
         Item(benchmark, benchmark.timed_rounds, delay)
         for delay in DELAYS_MS
