@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
 from typing import Any
 
@@ -14,9 +14,10 @@ from aero_search.config.paths import output_option, writable
 from aero_search.config.request import Request
 from aero_search.data import prepare
 from aero_search.errors import RequestError
-from aero_search.report.front import front_markdown, front_rows, print_front
+from aero_search.report.front import front_rows, print_front
 from aero_search.report.live import LiveView, Snapshot
 from aero_search.report.plot import plot_front
+from aero_search.report.study import COLOURS, study_markdown, verdicts
 from aero_search.schema import to_mapping
 from aero_search.search.conductor import Conductor
 from aero_search.search.front import Front
@@ -125,6 +126,7 @@ class Watching:
         self._tracker, self._parent_run = tracker, parent_run
         self._started = time.time()
         self._published = -1
+        self._judged: dict[int, str] = {}
         self._view = LiveView(self, console)
 
     def __enter__(self) -> Watching:
@@ -147,6 +149,7 @@ class Watching:
         budget = len(records) + self._study.left(plan.search, plan.only_queued)
         if len(done) != self._published:
             publish(self._conductor, front, len(done), self._tracker, self._parent_run)
+            self._judge(verdicts(front, records))
             self._published = len(done)
         return Snapshot(
             study=plan.name,
@@ -163,6 +166,14 @@ class Watching:
             invalid=self._study.invalid().total(),
             over=self._study.over().total(),
         )
+
+    def _judge(self, found: Mapping[int, str]) -> None:
+        """Tell the runs whose place has changed; a candidate leaves the front when a better one is found."""
+        runs = self._study.runs()
+        for number, verdict in found.items():
+            if self._judged.get(number) != verdict and number in runs:
+                self._tracker.judge(runs[number], verdict, COLOURS[verdict])
+                self._judged[number] = verdict
 
 
 def watch_study(
@@ -243,13 +254,18 @@ def _front_metrics(front: Front, done: int) -> dict[str, float]:
 
 def _description(conductor: Conductor, front: Front, done: int) -> str:
     plan = conductor.plan
-    return "\n\n".join(
-        (
-            f"**{plan.name}**: {plan.space.description}",
+    where = output_option(plan.output_dir)
+    return study_markdown(
+        plan.space,
+        front,
+        [
             *([f"{front.sizes[0].upper()}{front.sizes[1:]}."] if front.sizes else []),
-            f"{done} candidates trained; protocol `{plan.protocol.name}`, network `{plan.network.name}`.",
-            front_markdown(front),
-            f"Repeat or resume: `{conductor.command}`",
-            f"Export: `aero-search export study={plan.name} pick=knee{output_option(plan.output_dir)}`",
-        )
+            f"{done} candidates trained; prices of protocol `{plan.protocol.name}` on network "
+            f"`{plan.network.name}`.",
+        ],
+        {
+            "repeat or resume": conductor.command,
+            "take the best balance home": f"aero-search export study={plan.name} pick=knee{where}",
+            "other prices, without training": f"aero-search front study={plan.name} network=wan{where}",
+        },
     )

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from aero_search.tracking import store
-from aero_search.tracking.operations import UNSENT, Batch, Create, End, File, Operation, Point, Text
+from aero_search.tracking.operations import UNSENT, Batch, Create, End, File, Operation, Point, Text, Views
 from aero_search.tracking.spec import TrackingSpec
 
 if TYPE_CHECKING:
@@ -88,6 +88,8 @@ class Delivery:
                     path = Path(folder) / operation.name
                     path.write_text(operation.text, encoding="utf-8")
                     self._open().log_artifact(self._id(operation.run), str(path))
+            case Views():
+                self._tag(operation)
             case End(status="RUNNING"):
                 self._open().update_run(self._id(operation.run), status="RUNNING")
             case End():
@@ -119,6 +121,13 @@ class Delivery:
             params=[Param(name, value) for name, value in operation.params.items()],
             tags=[RunTag(name, value) for name, value in operation.tags.items()],
         )
+
+    def _tag(self, operation: Views) -> None:
+        client, experiment = self._open(), self._experiment_id()
+        there = client.get_experiment(experiment).tags
+        for name, value in operation.tags.items():
+            if there.get(name) != value and not (name in operation.keep and name in there):
+                client.set_experiment_tag(experiment, name, value)
 
     def _new(self, run: str, points: tuple[Point, ...]) -> tuple[Point, ...]:
         """The points that a run does not have yet, told by metric, step and time."""

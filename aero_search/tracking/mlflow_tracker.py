@@ -17,6 +17,7 @@ from aero_search.tracking.operations import (
     Point,
     Status,
     Text,
+    Views,
     batches,
     new_run,
     now_ms,
@@ -24,11 +25,15 @@ from aero_search.tracking.operations import (
 from aero_search.tracking.sender import Sender
 from aero_search.tracking.spec import TrackingSpec
 from aero_search.tracking.tracker import CandidateRun, StudyStatus, Tracker
+from aero_search.tracking.views import KIND as EXPERIMENT_KIND
+from aero_search.tracking.views import PRIMARY, VERDICT_TAG, view_tags
 from aero_search.training.result import CurvePoint, Result
 
 DESCRIPTION, TABLES = "mlflow.note.content", "mlflow.loggedArtifacts"
 # `aero.kind` tells parents from children in MLflow's search box: tags."aero.kind" = "study".
-KIND, VERDICT, REASON = "aero.kind", "aero.verdict", "aero.reason"
+KIND, VERDICT, REASON = "aero.kind", VERDICT_TAG, "aero.reason"
+# Read by MLflow's charts and its run table.
+COLOUR = "mlflow.runColor"
 HEALTH, HEALTH_REASON = "aero.health", "aero.health_reason"
 FRONT_FILE, TABLE_FILE = "front.json", "front_table.json"
 # Training loss is logged every so many steps; its curve is no clearer with all of them.
@@ -57,6 +62,13 @@ class MlflowTracker(Tracker):
         about = {**_source(), KIND: "study", DESCRIPTION: description_markdown, **(tags or {})}
         self._sender.send(Create(run, name, about), *batches(run, params=params))
         return self._sender.run_id(run)
+
+    def present(self, study: str, costs: Sequence[str], params: Sequence[str]) -> None:
+        keep = (*EXPERIMENT_KIND, *PRIMARY)
+        self._sender.send(Views(view_tags(study, costs, params), keep))
+
+    def judge(self, run_id: str, verdict: str, colour: str) -> None:
+        self._sender.send(*batches(run_id, tags={VERDICT: verdict, COLOUR: colour}))
 
     def resume_study(self, parent_run_id: str) -> bool:
         known = self._sender.exists(parent_run_id)

@@ -19,7 +19,7 @@ Status = Literal["RUNNING", "FINISHED", "FAILED", "KILLED"]
 
 # MLflow's limits on one log_batch.
 MAX_METRICS, MAX_PARAMS, MAX_TAGS, MAX_VALUES = 1000, 100, 100, 1000
-MAX_PARAM_LENGTH, MAX_TAG_LENGTH = 6000, 5000
+MAX_PARAM_LENGTH, MAX_TAG_LENGTH = 6000, 8000
 # What our own names of runs begin with; the store's have no such beginning.
 UNSENT = "unsent-"
 
@@ -91,9 +91,18 @@ class End:
     time_ms: int = field(default_factory=now_ms)
 
 
-Operation = Create | Batch | File | Text | End
-_KINDS: dict[str, type[Create] | type[Batch] | type[File] | type[Text] | type[End]] = {
-    kind.__name__.lower(): kind for kind in (Create, Batch, File, Text, End)
+@dataclass(frozen=True)
+class Views:
+    """Tags of the experiment, about no run; those that `keep` names stay as they are where someone has set them."""
+
+    tags: Mapping[str, str]
+    keep: tuple[str, ...] = ()
+    run: str = ""
+
+
+Operation = Create | Batch | File | Text | End | Views
+_KINDS: dict[str, type[Create] | type[Batch] | type[File] | type[Text] | type[End] | type[Views]] = {
+    kind.__name__.lower(): kind for kind in (Create, Batch, File, Text, End, Views)
 }
 
 

@@ -70,6 +70,16 @@ class Tracker:
         """Begin a parent run. Returns its id."""
         return ""
 
+    def present(self, study: str, costs: Sequence[str], params: Sequence[str]) -> None:
+        """Let the store's own pages show a study's candidates by these metrics and parameters, best first."""
+
+    def judge(self, run_id: str, verdict: str, colour: str) -> None:
+        """Say how a trained candidate stands in its study: `front`, `dominated`, `stopped` or `diverged`.
+
+        Args:
+            colour: of its run in charts, as #RRGGBB.
+        """
+
     def resume_study(self, parent_run_id: str) -> bool:
         """Take a parent run up again. Returns False where the store is known not to have it."""
         return True
