@@ -20,6 +20,7 @@ from aero_search.report.plot import plot_front
 from aero_search.report.study import COLOURS, study_markdown, verdicts
 from aero_search.schema import to_mapping
 from aero_search.search.conductor import Conductor
+from aero_search.search.files import write_yaml
 from aero_search.search.front import Front
 from aero_search.search.pareto import Reference
 from aero_search.search.record import Record
@@ -35,6 +36,7 @@ from aero_search.training.progress import read_progress
 TARGET_SIZES = ("model", *(f"model.{name}" for name in (
     "family", "n_layer", "n_head", "n_kv_head", "d_model", "seq_len", "vocab_size", "tied_embeddings"
 )))  # fmt: skip
+PROTOCOL_FILE = "protocol.yaml"
 # Groups whose fields every candidate of a study shares, but for what the space varies.
 _BASE_GROUPS = (*GROUPS, "recipe")
 
@@ -191,13 +193,14 @@ def publish(conductor: Conductor, front: Front, done: int, tracker: Tracker, par
     """Write the front's files into the study's folder and to the parent run."""
     plan = conductor.plan
     pictures = plot_front(front, plan.folder)
+    protocol = write_yaml(plan.folder / PROTOCOL_FILE, to_mapping(plan.protocol), plan.protocol.title)
     tracker.update_study(
         parent_run,
         metrics=_front_metrics(front, done),
         step=done,
         front_document=front.document(),
         front_rows=front_rows(front),
-        pictures=list(pictures.values()),
+        pictures=[*pictures.values(), protocol],
         description=_description(conductor, front, done),
     )
 

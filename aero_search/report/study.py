@@ -13,26 +13,30 @@ from aero_search.space.parameter import Parameter
 
 # Longer notes are cut by MLflow.
 LONGEST = 8000
+_HEADING = 2
 COLOURS = {"front": FRONT, "dominated": DOMINATED, "stopped": PLATEAU, "diverged": DIVERGED}
 
 
 def study_markdown(space: Space, front: Front, told: Sequence[str], commands: Mapping[str, str]) -> str:
-    """What was searched, how to go on, and the front as a table; its dearest rows go where it is too long.
+    """The front as a table, how to go on, and what was searched.
+
+    The front comes first, for the page shows three lines before it is asked for more. Where all is longer than
+    a note may be, the front's dearest rows go.
 
     Args:
-        told: further paragraphs, such as protocol and network.
+        told: paragraphs below the table, such as protocol and network.
         commands: to be typed, by what they do.
     """
     typed = "\n".join(f"    {command}    # {what}" for what, command in commands.items())
-    head = "\n\n".join([*told, space_markdown(space), typed])
     rows = front_markdown(front).splitlines()
-    first, last = 2, next(i for i, row in enumerate(rows) if not row.startswith("|"))
+    end = next((number for number, row in enumerate(rows) if not row.startswith("|")), len(rows))
+    table, below = rows[:end], "\n".join(rows[end:]).strip()
+    rest = "\n\n".join([below, *told, typed, space_markdown(space)])
     left_out = 0
     while True:
-        kept = [*rows[: last - left_out], *([""] if left_out else []), *rows[last:]]
-        note = f"\n{left_out} dearer points: see front_table.json below.\n" if left_out else ""
-        text = "\n\n".join([head, "\n".join(kept) + note])
-        if len(text) <= LONGEST or last - left_out <= first + 1:
+        note = [f"\n{left_out} dearer points are in front_table.json, below." if left_out else ""]
+        text = "\n".join([*table[: len(table) - left_out], *note, rest])
+        if len(text) <= LONGEST or len(table) - left_out <= _HEADING:
             return text
         left_out += 1
 

@@ -144,11 +144,16 @@ class Conductor:
         run = tracker.start_study(
             self.plan.name,
             description_markdown=f"Study `{self.plan.name}`, started with\n\n    {self.command}",
-            params={k: v for k, v in self.settings.items() if not k.startswith("space.")},
+            # The space is in the description, and the protocol's hundreds of constants in a file.
+            params={k: v for k, v in self.settings.items() if _is_param(k)},
             tags={"study": self.plan.name},
         )
         study.set_attrs(run=run)
         return run
+
+
+def _is_param(name: str) -> bool:
+    return name == "protocol.name" or not name.startswith(("space.", "protocol."))
 
 
 class WorkerDiedError(AeroSearchError):

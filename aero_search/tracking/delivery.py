@@ -28,6 +28,9 @@ _FINAL = {"INVALID_PARAMETER_VALUE", "RESOURCE_DOES_NOT_EXIST", "BAD_REQUEST", "
 _FINAL_ERRORS = (FileNotFoundError, IsADirectoryError, NotADirectoryError, PermissionError)
 
 
+_PLAIN = {"Connection refused": "nothing listens there", "timed out": "no answer in time"}
+
+
 class UnknownRunError(Exception):
     """The store has no run of that name of ours."""
 
@@ -183,7 +186,10 @@ def final(problem: Exception) -> bool:
 
 
 def sentence(problem: Exception) -> str:
-    """Kind and first line of an error, short enough for one line."""
+    """Kind and first line of an error, short enough for one line; what everyone meets in plain words."""
+    for mark, words in _PLAIN.items():
+        if mark in str(problem):
+            return words
     lines = str(problem).strip().splitlines()
     text = lines[0] if lines else ""
     return f"{type(problem).__name__}: {text[:160]}{'…' if len(text) > 160 else ''}"

@@ -205,8 +205,17 @@ def _points(metrics: Mapping[str, float], step: int) -> tuple[Point, ...]:
     """One point a finite value; a loss that is no number is said by the verdict, not drawn."""
     now = now_ms()
     return tuple(
-        Point(name, float(value), step, now) for name, value in metrics.items() if math.isfinite(value)
+        Point(name, _short(float(value)), step, now)
+        for name, value in metrics.items()
+        if math.isfinite(value)
     )
+
+
+def _short(value: float) -> float:
+    """Six digits, or all before the point: more do not fit MLflow's columns, and result.json has them."""
+    if value == 0 or value.is_integer():
+        return value
+    return round(value, max(0, 5 - math.floor(math.log10(abs(value)))))
 
 
 def _validation(point: CurvePoint, entropy: Sequence[Sequence[float]]) -> tuple[Point, ...]:

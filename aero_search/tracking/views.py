@@ -62,11 +62,9 @@ def links(base: str, experiment_id: str, study: str) -> dict[str, str]:
 
 
 def _view(where: str, by: str, metrics: Sequence[str], params: Sequence[str]) -> dict[str, Any]:
-    columns = [
-        *(f"metrics.`{metric}`" for metric in metrics),
-        f"tags.`{VERDICT_TAG}`",
-        *(f"params.`{param}`" for param in params),
-    ]
+    numbers = [f"metrics.`{metric}`" for metric in metrics]
+    columns = [f"tags.`{VERDICT_TAG}`", *numbers, *(f"params.`{param}`" for param in params)]
+    widths = {_NAME: 330, **dict.fromkeys(numbers, 120), columns[0]: 110}
     return {
         "searchFilter": where,
         "orderByKey": f"metrics.`{by}`",
@@ -76,13 +74,32 @@ def _view(where: str, by: str, metrics: Sequence[str], params: Sequence[str]) ->
         "modelVersionFilter": "All Runs",
         "datasetsFilter": [],
         "selectedColumns": columns,
+        "columnOrder": [_NAME, *columns],
+        "columnWidths": widths,
         "runsHiddenMode": "FIRST_20_RUNS",
         "compareRunCharts": _charts(metrics, params),
-        "compareRunSections": [{"uuid": name, "name": name, **_SECTION} for name in ("Front", "Curves")],
+        # Otherwise sections are put in order of their names.
+        "isAccordionReordered": True,
+        "compareRunSections": [
+            {"uuid": name, "name": name, "display": shown, **_SECTION} for name, shown in _SECTIONS.items()
+        ],
     }
 
 
-_SECTION = {"display": True, "isReordered": False, "deleted": False, "isGenerated": False}
+_NAME = "attributes.`Run Name`"
+_SECTION = {"isReordered": True, "deleted": False, "isGenerated": False}
+# Ours, open; then those that MLflow makes of names with a slash, closed.
+_SECTIONS = {
+    "Front": True,
+    "Curves": True,
+    "Model metrics": False,
+    "entropy": False,
+    "entropy_by_head": False,
+    "health": False,
+    "seconds_by_part": False,
+    "bytes_by_part": False,
+    "System metrics": False,
+}
 
 
 def _charts(metrics: Sequence[str], params: Sequence[str]) -> list[dict[str, Any]]:

@@ -81,7 +81,7 @@ def test_a_server_killed_halfway_misses_nothing_in_the_end(tmp_path: Path, tiny:
         server.kill()
         _, said = finished(search)
         assert said.count("aero-search sync") == 1, said
-        assert [line for line in said.splitlines() if "tracking store" in line] == said.splitlines()[:1]
+        assert said.count("tracking store") == 1, said
         [journal] = journals(folder / "outputs")
         waited = journal.count()
         assert waited > 4
