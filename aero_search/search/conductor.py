@@ -100,8 +100,9 @@ class Conductor:
         tracker = Tracker.open(self.plan.tracking, self.plan.output_dir)
         tracker.initialize()
         parent_run = self._parent_run(study, tracker)
-        varied = list(dict.fromkeys(parameter.override for parameter in self.plan.space.parameters))
-        tracker.present(self.plan.name, self.plan.objective.costs, varied)
+        varied = list(dict.fromkeys(p.override for p in self.plan.space.parameters))
+        always = list(dict.fromkeys(p.override for p in self.plan.space.parameters if not p.when))
+        tracker.present(self.plan.name, self.plan.objective.costs, varied, always)
         worker = Worker(self.plan, compose, parent_run, os.getpid(), socket.gethostname())
         status: StudyStatus = "FAILED"
         try:

@@ -63,9 +63,9 @@ class MlflowTracker(Tracker):
         self._sender.send(Create(run, name, about), *batches(run, params=params))
         return self._sender.run_id(run)
 
-    def present(self, study: str, costs: Sequence[str], params: Sequence[str]) -> None:
+    def present(self, study: str, costs: Sequence[str], params: Sequence[str], always: Sequence[str]) -> None:
         keep = (*EXPERIMENT_KIND, *PRIMARY)
-        self._sender.send(Views(view_tags(study, costs, params), keep))
+        self._sender.send(Views(view_tags(study, costs, params, always), keep))
 
     def judge(self, run_id: str, verdict: str, colour: str) -> None:
         self._sender.send(*batches(run_id, tags={VERDICT: verdict, COLOUR: colour}))

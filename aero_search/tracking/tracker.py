@@ -70,8 +70,12 @@ class Tracker:
         """Begin a parent run. Returns its id."""
         return ""
 
-    def present(self, study: str, costs: Sequence[str], params: Sequence[str]) -> None:
-        """Let the store's own pages show a study's candidates by these metrics and parameters, best first."""
+    def present(self, study: str, costs: Sequence[str], params: Sequence[str], always: Sequence[str]) -> None:
+        """Let the store's own pages show a study's candidates by these metrics and parameters, best first.
+
+        Args:
+            always: the parameters that every candidate has a value of.
+        """
 
     def judge(self, run_id: str, verdict: str, colour: str) -> None:
         """Say how a trained candidate stands in its study: `front`, `dominated`, `stopped` or `diverged`.

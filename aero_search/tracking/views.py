@@ -30,17 +30,20 @@ VERDICT_TAG, STUDY_TAG = "aero.verdict", "study"
 _CURVES = ("perplexity", "validation_loss", "train_loss")
 
 
-def view_tags(study: str, costs: Sequence[str], params: Sequence[str]) -> dict[str, str]:
+def view_tags(
+    study: str, costs: Sequence[str], params: Sequence[str], always: Sequence[str]
+) -> dict[str, str]:
     """The experiment's tags that make MLflow's pages show a study.
 
     Args:
         costs: the objective's metrics after perplexity, the first one the chart's.
         params: what varies, the first ones first.
+        always: those that every candidate has; MLflow draws no line of a run that lacks one.
     """
     of_study = f"tags.`aero.kind` = 'candidate' and tags.`{STUDY_TAG}` = '{study}'"
     metrics = ["perplexity", *costs]
-    every = _view(of_study, "perplexity", metrics, params)
-    front = _view(f"{of_study} and tags.`{VERDICT_TAG}` = 'front'", costs[0], metrics, params)
+    every = _view(of_study, "perplexity", metrics, params, always)
+    front = _view(f"{of_study} and tags.`{VERDICT_TAG}` = 'front'", costs[0], metrics, params, always)
     return {
         **KIND,
         **PRIMARY,
@@ -61,7 +64,9 @@ def links(base: str, experiment_id: str, study: str) -> dict[str, str]:
     return {"candidates": at, "front": f"{at}{FRONT}", "charts": f"{at}&compareRunsMode=CHART"}
 
 
-def _view(where: str, by: str, metrics: Sequence[str], params: Sequence[str]) -> dict[str, Any]:
+def _view(
+    where: str, by: str, metrics: Sequence[str], params: Sequence[str], always: Sequence[str]
+) -> dict[str, Any]:
     numbers = [f"metrics.`{metric}`" for metric in metrics]
     columns = [f"tags.`{VERDICT_TAG}`", *numbers, *(f"params.`{param}`" for param in params)]
     widths = {_NAME: 330, **dict.fromkeys(numbers, 120), columns[0]: 110}
@@ -77,7 +82,7 @@ def _view(where: str, by: str, metrics: Sequence[str], params: Sequence[str]) ->
         "columnOrder": [_NAME, *columns],
         "columnWidths": widths,
         "runsHiddenMode": "FIRST_20_RUNS",
-        "compareRunCharts": _charts(metrics, params),
+        "compareRunCharts": _charts(metrics, always),
         # Otherwise sections are put in order of their names.
         "isAccordionReordered": True,
         "compareRunSections": [
