@@ -103,7 +103,9 @@ _CHEAP = tuple(Size((1, n)) for n in (4096, 32768, 131072))
 _DEAR = tuple(Size((1, n)) for n in (4096, 8192, 16384))
 _HEADS = tuple(Size((n, n), count) for n, count in ((32, 4), (64, 4), (64, 8)))
 _ROWS = tuple(Size(shape) for shape in ((32, 128), (64, 256), (128, 256)))
-_WEIGHTS = tuple(Size(s) for s in ((32, 128, 128), (128, 64, 512), (32, 256, 1024), (64, 768, 768)))
+_WEIGHTS = tuple(
+    Size(s) for s in ((32, 128, 128), (128, 64, 512), (32, 256, 1024), (64, 768, 768), (256, 768, 768))
+)
 _PRODUCTS = tuple(Size(s, n) for s, n in (((32, 32, 32), 4), ((64, 32, 64), 4), ((64, 64, 64), 8)))
 
 
