@@ -91,6 +91,8 @@ def _view(
     }
 
 
+# More do not fit the card that the chart begins in.
+_AXES = 4
 _NAME = "attributes.`Run Name`"
 _SECTION = {"isReordered": True, "deleted": False, "isGenerated": False}
 # Ours, open; then those that MLflow makes of names with a slash, closed.
@@ -130,7 +132,7 @@ def _charts(metrics: Sequence[str], params: Sequence[str]) -> list[dict[str, Any
             "parallel",
             "PARALLEL",
             "Front",
-            selectedParams=list(params),
+            selectedParams=list(params[:_AXES]),
             selectedMetrics=[*metrics[1:], metrics[0]],
             showAllRuns=False,
         ),
