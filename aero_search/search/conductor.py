@@ -110,6 +110,9 @@ class Conductor:
         tracker = Tracker.open(self.plan.tracking, self.plan.output_dir)
         tracker.initialize()
         parent_run = self._parent_run(study, tracker)
+        varied = list(dict.fromkeys(p.override for p in self.plan.space.parameters))
+        always = list(dict.fromkeys(p.override for p in self.plan.space.parameters if not p.when))
+        tracker.present(self.plan.name, self.plan.objective.costs, varied, always)
         worker = Worker(self.plan, compose, parent_run, os.getpid(), socket.gethostname())
         status: StudyStatus = "FAILED"
         try:
@@ -162,11 +165,16 @@ class Conductor:
         run = tracker.start_study(
             self.plan.name,
             description_markdown=f"Study `{self.plan.name}`, started with\n\n    {self.command}",
-            params={k: v for k, v in self.settings.items() if not k.startswith("space.")},
+            # The space is in the description, and the protocol's hundreds of constants in a file.
+            params={k: v for k, v in self.settings.items() if _is_param(k)},
             tags={"study": self.plan.name},
         )
         study.set_attrs(run=run)
         return run
+
+
+def _is_param(name: str) -> bool:
+    return name == "protocol.name" or not name.startswith(("space.", "protocol."))
 
 
 class WorkerDiedError(AeroSearchError):

@@ -169,6 +169,10 @@ class Study(FurtherTurns):
         orphans = [trial for trial in self._trials() if "orphan" in trial.user_attrs]
         return [trial.user_attrs["run"] for trial in orphans if trial.user_attrs.get("run")]
 
+    def runs(self) -> dict[int, str]:
+        """The tracking runs of candidates, by trial number."""
+        return {t.number: t.user_attrs["run"] for t in self._trials() if t.user_attrs.get("run")}
+
     def invalid(self) -> Counter[str]:
         """Why proposals could not be built, and how many."""
         return Counter(t.user_attrs["invalid"] for t in self._trials() if "invalid" in t.user_attrs)

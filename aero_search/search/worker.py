@@ -142,8 +142,12 @@ class Worker:
             self.parent_run or None,
             _name(claim),
             params=_params(candidate),
-            costs=self.plan.costs(candidate.architecture),
+            costs={
+                **self.plan.costs(candidate.architecture),
+                **self.plan.pricing.by_part(candidate.architecture),
+            },
             tags={
+                "study": self.plan.name,
                 "trial": str(claim.trial.number),
                 "candidate": candidate.identity,
                 **_part(claim),
@@ -195,5 +199,4 @@ def _part(claim: Claim) -> dict[str, str]:
 def _params(candidate: Candidate) -> dict[str, object]:
     """What differs between candidates, named as on the command line."""
     varied = dict(override.split("=", 1) for override in candidate.overrides)
-    recipe = candidate.recipe
-    return {"notation": candidate.notation, "lr": recipe.lr, "seed": recipe.seed, **varied}
+    return {"notation": candidate.notation, **varied}
