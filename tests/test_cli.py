@@ -70,6 +70,8 @@ BAD = {
     "train --multirun model.d_model=32,64 objective.target=gpt2_small": r"sets model.d_model, which",
     "export study=does_not_exist pick=knee": r"study=does_not_exist does not exist",
     "front": r"there is no study under output_dir=outputs",
+    "front max_latency_s=fast": r"max_latency_s=fast must be a number",
+    "front max_latency=2": r"max_latency is not a setting: .*max_latency_s",
     "ui": r"output_dir",
     "search study.name=../x": r"study.name=../x must be letters",
     "search output_dir=/proc/nowhere": r"output_dir=/proc/nowhere cannot be written to",

@@ -114,6 +114,19 @@ def test_repricing_trains_nothing_and_says_what_moves(studied: Path) -> None:
     assert all(a["latency_s"] != b["latency_s"] for a, b in pairs)
 
 
+def test_a_budget_chooses_and_the_steps_beside_the_choice_are_told(studied: Path) -> None:
+    told = front(studied, "one")
+    assert told["choice"]["trial"] == told["knee"]
+    points = told["front"]
+    cheapest = min(points, key=lambda entry: entry["latency_s"])
+    limit = f"max_latency_s={cheapest['latency_s'] * 1.0000001}"
+    chosen = front(studied, "one", limit)["choice"]
+    assert chosen["trial"] == cheapest["trial"]
+    assert all(step["direction"] == "better" for step in chosen["steps"] if "latency_s" in step["by"])
+    assert aero(studied, "front", "study=one", limit).count("pick=trial:") == 1
+    aero(studied, "front", "study=one", limit, "max_perplexity=1.01", code=2)
+
+
 def test_what_was_trained_small_is_priced_at_the_size_that_will_be_deployed(
     studied: Path, tmp_path: Path
 ) -> None:
