@@ -18,8 +18,8 @@ def _own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_the_commands_are_frozen() -> None:
     assert list(COMMANDS) == [
-        "search", "plan", "train", "ablate", "cost", "front", "export", "verify", "measure", "calibrate", "ui",
-        "doctor",
+        "search", "plan", "train", "ablate", "cost", "front", "report", "export", "verify", "measure", "calibrate",
+        "ui", "doctor",
     ]  # fmt: skip
 
 
@@ -72,6 +72,7 @@ BAD = {
     "front": r"there is no study under output_dir=outputs",
     "front max_latency_s=fast": r"max_latency_s=fast must be a number",
     "front max_latency=2": r"max_latency is not a setting: .*max_latency_s",
+    "report study=none": r"study=none does not exist",
     "ui": r"output_dir",
     "search study.name=../x": r"study.name=../x must be letters",
     "search output_dir=/proc/nowhere": r"output_dir=/proc/nowhere cannot be written to",
