@@ -88,7 +88,8 @@ class Regularizer:
         reference: E_max of query i: log(i+1), what a causal row can reach, or log(T) as published.
         threshold_init: where the learnable thresholds theta (one per layer and head) start.
         every: the penalty is taken at every so many optimizer steps, as many times as large, which saves its time
-            at the others (lazy regularization, arXiv 1912.04958, section 3.1); 1 as published.
+            at the others (lazy regularization, arXiv 1912.04958, section 3.1); 1 as published
+            by AERO. What 4 costs in perplexity: benchmarks/results/ladder_lazy.md.
     """
 
     weight: float = 0.0
@@ -97,7 +98,7 @@ class Regularizer:
     sided: Literal["two", "one"] = "two"
     reference: Literal["causal", "log_t"] = "causal"
     threshold_init: float = 0.5
-    every: int = 1
+    every: int = 4
 
 
 @dataclass(frozen=True, slots=True)

@@ -70,7 +70,7 @@ def _from_spu(request: Request, options: CalibrateOptions) -> None:
     from aero_search.measure.environment import find_environment, machine
     from aero_search.measure.fit import fit_protocol
     from aero_search.measure.readings import ReadingStore, take_readings
-    from aero_search.report.calibrate import CalibrateView, calibration_report
+    from aero_search.report.calibrate import REPORT_WIDTH, CalibrateView, calibration_report
 
     name = options.name or "spu_cheetah_here"
     if (conf_dir() / "protocol" / f"{name}.yaml").exists():
@@ -97,7 +97,7 @@ def _from_spu(request: Request, options: CalibrateOptions) -> None:
         take_readings(planned, store, environment, told=lambda key, _: view.done(key, expected.get(key, 0.0)))
     date = datetime.datetime.now(datetime.UTC)
     fit = fit_protocol(template, store, name, here, f"{date:%Y-%m}")
-    Console().print(calibration_report(fit))
+    Console(width=max(Console().width, REPORT_WIDTH)).print(calibration_report(fit))
     text = yaml_text(
         protocol_mapping(fit.protocol), _spu_header(fit, environment.versions, here, f"{date:%Y-%m-%d}")
     )

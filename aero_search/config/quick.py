@@ -16,6 +16,7 @@ from typing import Any
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import QuotedString
 
+from aero_search.architecture import Architecture
 from aero_search.config.architecture import GROUPS, read_architecture
 from aero_search.schema import from_mapping
 from aero_search.search.candidate import Candidate, make_candidate
@@ -62,6 +63,23 @@ class QuickCompose:
         Raises:
             RequestError: it cannot be built, in one sentence.
         """
+        groups = self._read(overrides)
+        if groups is None:
+            return self._whole(overrides)
+        recipe = from_mapping(Recipe, groups.get("recipe"), "recipe")
+        return make_candidate(read_architecture(groups), recipe, self._fingerprint, tuple(overrides))
+
+    def architecture(self, overrides: Sequence[str]) -> Architecture:
+        """Its architecture alone, where recipe and corpus do not matter.
+
+        Raises:
+            RequestError: it cannot be built, in one sentence.
+        """
+        groups = self._read(overrides)
+        return self._whole(overrides).architecture if groups is None else read_architecture(groups)
+
+    def _read(self, overrides: Sequence[str]) -> _Groups | None:
+        """The groups with the values of all overrides; None where Hydra itself has to be asked."""
         options: list[str] = []
         fields: list[tuple[str, str]] = []
         for override in overrides:
@@ -73,9 +91,8 @@ class QuickCompose:
         merged = self._merged(tuple(options))
         groups = dict(merged or {})
         if merged is None or not all(_set(groups, name.split("."), text) for name, text in fields):
-            return self._whole(overrides)
-        recipe = from_mapping(Recipe, groups.get("recipe"), "recipe")
-        return make_candidate(read_architecture(groups), recipe, self._fingerprint, tuple(overrides))
+            return None
+        return groups
 
     def _merge(self, options: tuple[str, ...]) -> _Groups | None:
         """The groups under these options; None where an interpolation makes values depend on each other."""

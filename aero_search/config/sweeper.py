@@ -21,7 +21,6 @@ from rich.console import Console
 
 from aero_search.config.ablation import LadderCompose, LadderSweep
 from aero_search.config.app import read_request
-from aero_search.config.builder import Builder
 from aero_search.config.launch import launch_workers
 from aero_search.config.paths import search_spaces_dir
 from aero_search.config.planning import plan_search
@@ -116,7 +115,8 @@ class StudySweep:
         lines = [*base, *(str(o.input_line) for o in parsed)]
         fixed = tuple(line for line in lines if _key(line) not in names)
         if self.strategy == "plan":
-            plan_search(request, space, Builder(self.hydra_context.config_loader, self.config, fixed))
+            compose = Compose(self.hydra_context.config_loader, self.config, fixed, "")
+            plan_search(request, space, compose.quick().architecture)
             return None
         conductor = make_conductor(
             request,

@@ -37,13 +37,15 @@ def charge(operation: Operation, protocol: Protocol) -> Charge:
         RequestError: the protocol does not say how to run an operation of this kind.
     """
     total = Charge()
+    each_round = 0.0 if protocol.round_seconds is None else protocol.round_seconds.value
     for use in uses(operation, protocol):
         primitive = protocol.primitives[use.primitive]
+        rounds = use.depth * primitive.rounds.value
         total = total.plus(
             Charge(
                 bytes=use.calls * call_bytes(primitive, use.elements),
-                rounds=use.depth * primitive.rounds.value,
-                seconds=use.calls * use.elements * primitive.seconds.value,
+                rounds=rounds,
+                seconds=use.calls * use.elements * primitive.seconds.value + rounds * each_round,
             )
         )
     return total

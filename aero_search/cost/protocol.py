@@ -23,7 +23,7 @@ mkn.
 _MEASURES = get_args(Measure)
 _OF_ELEMENTS = ("element", "row", "reduction")
 _OF_MATMULS = ("left", "right", "smaller", "packed", "output", "mac")
-Unit = Literal["B/element", "B", "round trips/call", "s/element", "s"]
+Unit = Literal["B/element", "B", "round trips/call", "s/element", "s", "s/round trip"]
 
 _WEIGHTED = ("linear", "lookup")
 # Elementwise operations in which the server's own numbers are factors: `private` and `secret` weights may be
@@ -122,6 +122,8 @@ class Protocol:
         primitives: by name.
         lowerings: by name; operations as lists of terms, each run once the one before is done.
         use: which lowering serves an operation kind; `protocol.use.gelu=gelu_puma` picks another.
+        round_seconds: compute of both parties for every round trip, whatever travels (waking up, packing);
+            the network's own round-trip time is not in it. None: nothing.
     """
 
     name: str
@@ -134,6 +136,7 @@ class Protocol:
     primitives: Mapping[str, Primitive]
     lowerings: Mapping[str, tuple[Term, ...]]
     use: Mapping[str, str]
+    round_seconds: Constant | None = None
 
     def __post_init__(self) -> None:
         for where, constant, unit in self._constants():
@@ -171,6 +174,8 @@ class Protocol:
     def _constants(self) -> Iterator[tuple[str, Constant, Unit]]:
         yield "setup.bytes", self.setup.bytes, "B"
         yield "setup.seconds", self.setup.seconds, "s"
+        if self.round_seconds is not None:
+            yield "round_seconds", self.round_seconds, "s/round trip"
         for name, primitive in self.primitives.items():
             where = f"primitives.{name}"
             yield f"{where}.bytes", primitive.bytes, "B/element"

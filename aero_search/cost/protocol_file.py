@@ -12,6 +12,7 @@ from aero_search.schema import to_mapping
 def protocol_mapping(protocol: Protocol) -> dict[str, Any]:
     """What `conf/protocol/NAME.yaml` says of this protocol; `schema.from_mapping` reads it back."""
     mapping: dict[str, Any] = to_mapping(protocol)
+    _drop_defaults(Protocol, mapping)
     for primitive in mapping["primitives"].values():
         _drop_defaults(Primitive, primitive)
     for terms in mapping["lowerings"].values():

@@ -73,18 +73,16 @@ FUNCTIONS = _functions()
 
 
 def run_benchmarks(party: Party) -> None:
-    """Pay for the set-up, then read every benchmark of `party.settings["items"]`.
+    """Pay for the set-up, then read every benchmark of `party.settings["items"]`, once each time it is listed.
 
-    Each item has `key`, `name`, `inputs`, `shape`, `count`, `secret_weights` and `repeats`, as in
-    `measure.benchmarks`; each reading is reported as a run named by the key.
+    Each item has `key`, `name`, `inputs`, `shape`, `count` and `secret_weights`, as in `measure.benchmarks`; each
+    reading is reported as a run named by the key.
     """
     set_up(party)
     for item in party.settings["items"]:
         values = _enter(party, item)
-        for _ in range(item["repeats"]):
-            outputs, _ = party.run(item["key"], FUNCTIONS[item["name"]], *values)
-            party.forget(*outputs)
-        party.forget(*values)
+        outputs, _ = party.run(item["key"], FUNCTIONS[item["name"]], *values)
+        party.forget(*outputs, *values)
 
 
 def _enter(party: Party, item: Mapping[str, Any]) -> list[Secret]:

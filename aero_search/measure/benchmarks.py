@@ -103,7 +103,9 @@ _CHEAP = tuple(Size((1, n)) for n in (4096, 32768, 131072))
 _DEAR = tuple(Size((1, n)) for n in (4096, 8192, 16384))
 _HEADS = tuple(Size((n, n), count) for n, count in ((32, 4), (64, 4), (64, 8)))
 _ROWS = tuple(Size(shape) for shape in ((32, 128), (64, 256), (128, 256)))
-_WEIGHTS = tuple(Size(s) for s in ((32, 128, 128), (128, 64, 512), (32, 256, 1024), (64, 768, 768)))
+_WEIGHTS = tuple(
+    Size(s) for s in ((32, 128, 128), (128, 64, 512), (32, 256, 1024), (64, 768, 768), (256, 768, 768))
+)
 _PRODUCTS = tuple(Size(s, n) for s, n in (((32, 32, 32), 4), ((64, 32, 64), 4), ((64, 64, 64), 8)))
 
 
@@ -174,7 +176,7 @@ DELAYS_MS = (40.0, 80.0)
 def items(protocol: Protocol) -> tuple[Item, ...]:
     """Everything a full calibration reads: sizes first, then rounds at each delay."""
     chosen = benchmarks(protocol)
-    plain = [Item(benchmark, size) for benchmark in chosen for size in benchmark.sizes]
+    plain = [Item(benchmark, size, repeats=3) for benchmark in chosen for size in benchmark.sizes]
     delayed = [
         Item(benchmark, benchmark.timed_rounds, delay)
         for delay in DELAYS_MS

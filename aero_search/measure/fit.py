@@ -26,8 +26,9 @@ from aero_search.measure.benchmarks import DELAYS_MS, Benchmark, Item, Size, ben
 from aero_search.measure.meter import Reading
 from aero_search.measure.readings import SETUP, ReadingStore
 
-Quantity = Literal["bytes", "seconds", "rounds"]
+Quantity = Literal["bytes", "rounds", "seconds"]
 QUANTITIES: tuple[Quantity, ...] = get_args(Quantity)
+"""In the order they are fitted: part of the seconds goes by round trips."""
 Array = NDArray[np.float64]
 _STEP = 1e-3
 _ITERATIONS = 8
@@ -160,7 +161,7 @@ def _fitted(protocol: Protocol, samples: Sequence[_Sample], quantity: Quantity) 
         slopes = np.zeros((len(samples), len(names)))
         for column, name in enumerate(names):
             # Only what uses the primitive can change.
-            rows = [i for i, sample in enumerate(samples) if name[0] in sample.benchmark.primitives(protocol)]
+            rows = [i for i, sample in enumerate(samples) if _may_change(sample, name, protocol)]
             dearer = _prices(_scaled(protocol, name, 1 + _STEP), [samples[i] for i in rows], quantity)
             slopes[rows, column] = (dearer - price[rows]) / _STEP
         scaled = weights / scale
@@ -172,6 +173,10 @@ def _fitted(protocol: Protocol, samples: Sequence[_Sample], quantity: Quantity) 
     for name in names:
         protocol = _changed(protocol, name, lambda c: replace(c, value=_round(c.value)))
     return protocol
+
+
+def _may_change(sample: _Sample, name: _Name, protocol: Protocol) -> bool:
+    return name == _ROUND or name[0] in sample.benchmark.primitives(protocol)
 
 
 def _least_squares(slopes: Array, target: Array) -> Array:
@@ -197,6 +202,8 @@ def _part(price: Charge, quantity: Quantity) -> float:
 
 _Name = tuple[str, Literal["bytes", "seconds", "rounds", "small"]]
 """A primitive and one of its constants; `small` is the bytes of small calls."""
+_ROUND: _Name = ("", "seconds")
+"""The seconds of each round trip, which belong to no primitive."""
 
 
 def _constants(protocol: Protocol, quantity: Quantity) -> Iterator[_Name]:
@@ -206,9 +213,14 @@ def _constants(protocol: Protocol, quantity: Quantity) -> Iterator[_Name]:
             yield name, quantity
         if quantity == "bytes" and primitive.small is not None:
             yield name, "small"
+    if quantity == "seconds" and protocol.round_seconds is not None and protocol.round_seconds.value > 0:
+        yield _ROUND
 
 
 def _changed(protocol: Protocol, name: _Name, change: Callable[[Constant], Constant]) -> Protocol:
+    if name == _ROUND:
+        assert protocol.round_seconds is not None
+        return replace(protocol, round_seconds=change(protocol.round_seconds))
     primitive = protocol.primitives[name[0]]
     match name[1]:
         case "bytes":

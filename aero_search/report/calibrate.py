@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
     from aero_search.measure.fit import Check, Fit
 
+# Columns: what the widest row needs, also where the output goes to a file.
+REPORT_WIDTH = 100
+
 
 class CalibrateView:
     """A bar over expected seconds, with the benchmark that was read last."""

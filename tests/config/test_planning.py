@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
 from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 
+from aero_search.architecture import Architecture
 from aero_search.cli import main
 from aero_search.config.app import read_request
-from aero_search.config.builder import Builder
 from aero_search.config.paths import conf_dir, search_spaces_dir
 from aero_search.config.planning import architecture_parameters
+from aero_search.config.sweeper import Compose
 from aero_search.errors import RequestError
 from aero_search.space import Space, Tree, space_base
 
@@ -27,9 +28,9 @@ def hydra() -> Iterator[None]:
         yield
 
 
-def builder(*fixed: str) -> Builder:
+def builder(*fixed: str) -> Callable[[Sequence[str]], Architecture]:
     master = compose("config", overrides=list(fixed), return_hydra_config=True)
-    return Builder(GlobalHydra.instance().config_loader(), master, fixed)
+    return Compose(GlobalHydra.instance().config_loader(), master, fixed, "").quick().architecture
 
 
 @pytest.mark.usefixtures("hydra")

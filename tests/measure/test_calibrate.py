@@ -12,6 +12,7 @@ from aero_search.cli import main
 from aero_search.config.paths import conf_dir
 from aero_search.cost.protocol import Protocol
 from aero_search.measure import environment, readings
+from aero_search.measure.benchmarks import items
 from aero_search.measure.environment import Environment, machine
 from aero_search.schema import from_mapping
 from tests.measure.synthetic import fake_run_pair, scaled
@@ -61,7 +62,8 @@ def test_what_is_written_serves_at_once(config, twice, capsys, tmp_path):
     )
     # A second time nothing is read again.
     assert main(["calibrate", "source=spu", "name=mine"]) == 0
-    assert "124 of them read before" in capsys.readouterr().out
+    planned = len(items(twice))
+    assert f"{planned} micro-benchmarks, {planned} of them read before" in capsys.readouterr().out
 
 
 def test_a_folder_of_its_own(config, twice, capsys, tmp_path):

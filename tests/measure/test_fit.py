@@ -59,9 +59,15 @@ def values(protocol: Protocol) -> dict[str, tuple[float, ...]]:
 
 
 @settings(max_examples=4, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(factors=st.fixed_dictionaries({name: st.floats(0.5, 2.0) for name in PRIMITIVES}))
-def test_the_constants_behind_the_readings_are_found(template, tmp_path_factory, factors):
-    truth = scaled(template, factors)
+@given(
+    factors=st.fixed_dictionaries({name: st.floats(0.5, 2.0) for name in PRIMITIVES}),
+    round_factor=st.floats(0.5, 2.0),
+)
+def test_the_constants_behind_the_readings_are_found(template, tmp_path_factory, factors, round_factor):
+    each_round = template.round_seconds
+    truth = replace(
+        scaled(template, factors), round_seconds=replace(each_round, value=round_factor * each_round.value)
+    )
     store = full_store(tmp_path_factory.mktemp("readings"), truth)
     fit = fit_protocol(template, store, "mine", "a machine", "2026-11")
     for (name, found), expected in zip(values(fit.protocol).items(), values(truth).values(), strict=True):
@@ -71,6 +77,7 @@ def test_the_constants_behind_the_readings_are_found(template, tmp_path_factory,
             assert found[column] == pytest.approx(expected[column], rel=0.01), (name, column)
     assert all(abs(check.error) < 0.01 for check in fit.checks)
     assert fit.protocol.setup.bytes.value == 22_500_000
+    assert fit.protocol.round_seconds.value == pytest.approx(truth.round_seconds.value, rel=0.01)
 
 
 def test_every_primitive_and_lowering_is_read_at_three_sizes(template):
@@ -135,13 +142,15 @@ def test_a_killed_calibration_goes_on_where_it_stopped(template, tmp_path, monke
     planned = items(template)
     seen: list[str] = []
     path = tmp_path / "readings.jsonl"
-    monkeypatch.setattr(readings, "run_pair", fake_run_pair(template, seen, dies_after=7))
+    # Everything is read twice before anything is read a third time.
+    twice = 2 * sum(item.delay_ms == 0 for item in planned)
+    monkeypatch.setattr(readings, "run_pair", fake_run_pair(template, seen, dies_after=twice + 7))
     with pytest.raises(AeroSearchError, match=r"SIGKILL.*readings taken so far are kept"):
         take_readings(planned, ReadingStore(path, STAMP), HERE)
     # It died in the middle of a line.
     path.write_text(path.read_text() + '{"key": "rel')
     store = ReadingStore(path, STAMP)
-    assert len(store.missing(planned)) == len(planned) - 3
+    assert len(store.missing(planned)) == len(planned) - 7
     monkeypatch.setattr(readings, "run_pair", fake_run_pair(template, seen))
     take_readings(planned, store, HERE)
     assert len(seen) == sum(item.repeats for item in planned)
