@@ -59,7 +59,7 @@ def importances(study: optuna.Study) -> Importances:
 
 
 def _perplexity(trial: FrozenTrial) -> float:
-    return trial.values[0]
+    return float(trial.values[0])
 
 
 def _shares(found: Mapping[str, float]) -> dict[str, float]:

@@ -46,7 +46,7 @@ def what_if(
         return None
     base = records[0].architecture
     trained = {key(record.architecture): record for record in records if record.perplexity is not None}
-    sizes = [("as trained", _text(base), None)]
+    sizes: list[tuple[str, str, ModelShape | None]] = [("as trained", _text(base), None)]
     sizes += [(shape.name, shape.text, shape) for shape in shapes if shape.family == base.family]
     rows = list(_rows(records, base))
     return {

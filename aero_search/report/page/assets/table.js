@@ -40,7 +40,7 @@ aero.onChange((view) => {
     const sort = on ? (state.descending ? "descending" : "ascending") : "none";
     const mark = on ? (state.descending ? " ↓" : " ↑") : "";
     const click = () => aero.change({ sort: c.id, descending: on && !state.descending });
-    return aero.make("th", { scope: "col", class: c.words ? "words" : null, "aria-sort": sort }, aero.make("button", { type: "button", "data-sort": c.id, onclick: click }, c.head + mark));
+    return aero.make("th", { scope: "col", class: c.words ? "words" : c.short ? "short" : null, "aria-sort": sort }, aero.make("button", { type: "button", "data-sort": c.id, onclick: click }, c.head + mark));
   });
   const rows = shown.sort(order).map((candidate) => aero.make(
     "tr", {
