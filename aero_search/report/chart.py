@@ -1,8 +1,8 @@
 """What the picture of a front shows, free of any drawing library: panels, marks, ranges, ticks.
 
-Perplexity (y) is drawn against each cost (x). Candidates without a sound perplexity (diverged, or still
-on the unigram plateau) or with one that cannot be compared (stopped early) lie in a band above the panel: their
-cost is known, and a height would only squash the rest.
+Perplexity (y) is drawn against each cost (x). Candidates without a sound perplexity (diverged, stopped, or still
+on the unigram plateau) lie in a band above the panel: their cost is known, and a height would only squash the
+rest.
 """
 
 from __future__ import annotations

@@ -22,7 +22,7 @@ _CHARACTER, _LINE = 6.4, 14.0
 _STYLES: dict[str, tuple[str, int, str, float, str]] = {
     "dominated": ("circle", 8, palette.DOMINATED, 0.5, "dominated"),
     "plateau": ("triangle-up", 10, palette.PLATEAU, 1.0, "stuck at the unigram plateau"),
-    "stopped": ("square", 8, palette.STOPPED, 0.9, "stopped early"),
+    "stopped": ("triangle-down", 9, palette.DOMINATED, 0.8, "stopped at a rung"),
     "diverged": ("x-thin", 9, palette.DIVERGED, 1.0, "diverged"),
     "front": ("circle", 11, palette.FRONT, 1.0, "front"),
 }

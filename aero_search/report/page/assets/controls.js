@@ -85,7 +85,8 @@ aero.onChange((view) => {
   const enters = [...now].filter((trial) => !asked.has(trial)), leaves = [...asked].filter((trial) => !now.has(trial));
   const same = state.protocol === data.protocol && state.network === data.network && state.of === "study";
   const said = [enters.length ? `enters the front: ${enters.map((t) => `#${t}`).join(", ")}` : "", leaves.length ? `leaves it: ${leaves.map((t) => `#${t}`).join(", ")}` : ""].filter(Boolean);
+  const prices = `${state.protocol}, ${state.bandwidth} Mbps, ${state.rtt} ms`;
   aero.get("priced").textContent = same
-    ? "Prices as asked. Another protocol or link re-prices everything on this page; nothing is trained again."
-    : `Re-priced: ${state.protocol}, ${state.bandwidth} Mbps, ${state.rtt} ms. Against the prices asked for, ${said.join("; ") || "the front keeps its points"}.`;
+    ? `Prices as asked: ${prices}. Another protocol or link re-prices everything on this page; nothing is trained again.`
+    : `Re-priced: ${prices}. Against the prices asked for, ${said.join("; ") || "the front keeps its points"}.`;
 });

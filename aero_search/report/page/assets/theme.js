@@ -4,7 +4,7 @@ aero.kinds = {
   dominated: { symbol: "circle", size: 8, light: "#8a8f94", dark: "#8a8f94", opacity: 0.5 },
   "over a limit": { symbol: "circle-open", size: 8, light: "#8a8f94", dark: "#8a8f94", opacity: 0.7 },
   plateau: { symbol: "triangle-up", size: 9, light: "#56b4e9", dark: "#56b4e9", opacity: 1 },
-  stopped: { symbol: "square", size: 8, light: "#009e73", dark: "#2fc79a", opacity: 0.9 },
+  stopped: { symbol: "triangle-down", size: 9, light: "#8a8f94", dark: "#8a8f94", opacity: 0.8 },
   diverged: { symbol: "x-thin", size: 9, light: "#cc3d7a", dark: "#e87fab", opacity: 1 },
   front: { symbol: "circle", size: 11, light: "#0072b2", dark: "#56b4e9", opacity: 1 },
 };
