@@ -99,7 +99,7 @@ def open_past_study(request: Request) -> PastStudy:
         RequestError: it does not exist, with the nearest name that does.
     """
     name = request.study_name or _newest(request)
-    study = load_study(request.output_dir, name)
+    study, _ = load_study(request.output_dir, name, request.search.storage)
     attrs = study.user_attrs
     if "reference" not in attrs:
         raise RequestError(f"study={name} holds no search yet: run aero-search search study.name={name}")
@@ -172,7 +172,7 @@ def _asked_network(request: Request, told: Network) -> Network:
 
 
 def _newest(request: Request) -> str:
-    names = study_names(request.output_dir)
+    names = study_names(request.output_dir, request.search.storage)
     if not names:
         raise RequestError(f"there is no study under output_dir={request.output_dir}: run aero-search search")
     if len(names) > 1:

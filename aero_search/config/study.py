@@ -25,6 +25,7 @@ from aero_search.search.front import Front
 from aero_search.search.pareto import Reference
 from aero_search.search.record import Record
 from aero_search.search.settings import study_settings
+from aero_search.search.spec import SearchSpec
 from aero_search.search.study import Study
 from aero_search.search.worker import Plan
 from aero_search.space import Assignment, Categorical, Space
@@ -66,6 +67,8 @@ def make_conductor(
     compute.check(request.recipe)
     objective, protocol, network = request.objective, request.protocol, request.network
     search, tracking, target = request.search, request.tracking, request.target
+    if only_queued:
+        _check_all_train(search)
     if target is not None:
         check_sizes_stay(space, target.name)
     output_dir = writable(request.output_dir.resolve())
@@ -107,6 +110,16 @@ def _check_groups_stay(space: Space) -> None:
             )
 
 
+def _check_all_train(search: SearchSpec) -> None:
+    """A sweep and a ladder compare all that they were given, over their whole length."""
+    for name, wrong in (("search/rungs", search.rungs.name), ("search.confirm", search.confirm)):
+        if wrong not in ("none", 0):
+            raise RequestError(
+                f"{name}={wrong} belongs to aero-search search: here every candidate is trained to its end, and "
+                "seeds are swept with recipe.seed=0,1"
+            )
+
+
 def check_sizes_stay(space: Space, target: str) -> None:
     """A size that varies would be priced as the target's, whatever was chosen."""
     for parameter in space.parameters:
@@ -127,7 +140,7 @@ class Watching:
         self._conductor, self._study = conductor, study
         self._tracker, self._parent_run = tracker, parent_run
         self._started = time.time()
-        self._published = -1
+        self._published = (-1, 0, 0)
         self._judged: dict[int, str] = {}
         self._view = LiveView(self, console)
 
@@ -144,20 +157,23 @@ class Watching:
 
     def __call__(self) -> Snapshot:
         plan = self._conductor.plan
-        records = self._study.records()
+        records, repetitions = self._study.records(), self._study.repetitions()
         front = self._conductor.front(records)
         done = [record for record in records if record.state != "running"]
-        running = [read_progress(record.folder) for record in records if record.state == "running"]
-        budget = len(records) + self._study.left(plan.search, plan.only_queued)
-        if len(done) != self._published:
+        training = [record for record in (*records, *repetitions) if record.state == "running"]
+        running = [read_progress(record.folder) for record in training]
+        budget = len(records) + self._study.new(plan.search, plan.only_queued)
+        repeated = sum(record.state != "running" for record in repetitions)
+        over = (len(done), len(front.stopped), repeated)
+        if over != self._published:
             publish(self._conductor, front, len(done), self._tracker, self._parent_run)
             self._judge(verdicts(front, records))
-            self._published = len(done)
+            self._published = over
         return Snapshot(
             study=plan.name,
             budget=budget,
             done=len(done),
-            stopped=sum(record.state == "plateau" for record in done),
+            stopped=sum(record.state in ("plateau", "stopped") for record in done),
             diverged=len(front.diverged),
             duplicates=self._study.duplicates(),
             running=tuple(progress for progress in running if progress is not None),
@@ -167,6 +183,7 @@ class Watching:
             workers=plan.search.workers,
             invalid=self._study.invalid().total(),
             over=self._study.over().total(),
+            repeats=(repeated, self._study.asked_repetitions()),
         )
 
     def _judge(self, found: Mapping[int, str]) -> None:
@@ -226,6 +243,8 @@ def finish_study(conductor: Conductor, study: Study, front: Front) -> None:
         console.print(f"could not be built ({count}): {reason}", soft_wrap=True)
     for reason, count in over.most_common(3):
         console.print(f"not trained ({count}): {reason}", soft_wrap=True)
+    for label, reason in study.given_up():
+        console.print(f"given up: {label}: {reason}", soft_wrap=True)
     for record in front.diverged:
         console.print(f"diverged: {record.label}: {record.reason}", soft_wrap=True)
     missing = 0 if plan.only_queued else plan.search.n_trials - study.used()
@@ -249,6 +268,7 @@ def _front_metrics(front: Front, done: int) -> dict[str, float]:
         "front_points": len(front.points),
         "trained": done,
         "diverged": len(front.diverged),
+        "stopped": len(front.stopped),
     }
     if front.points:
         metrics["best_perplexity"] = front.best().perplexity

@@ -1,6 +1,6 @@
 """What the picture of a front shows, free of any drawing library: panels, marks, ranges, ticks.
 
-Perplexity (y) is drawn against each cost (x). Candidates without a sound perplexity (diverged, or still
+Perplexity (y) is drawn against each cost (x). Candidates without a sound perplexity (diverged, stopped, or still
 on the unigram plateau) lie in a band above the panel: their cost is known, and a height would only squash the
 rest.
 """
@@ -8,7 +8,7 @@ rest.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
@@ -18,11 +18,13 @@ if TYPE_CHECKING:
     from aero_search.search.front import Front
     from aero_search.search.record import Record
 
-Kind = Literal["front", "dominated", "plateau", "diverged"]
+Kind = Literal["front", "dominated", "plateau", "stopped", "diverged"]
 # From this ratio of largest to smallest on, equal distances are equal factors.
 LOG_FROM = 8.0
 # Share of an axis left free on each side of the marks, and the band's share on top of the panel.
 MARGIN, BAND = 0.09, 0.11
+# Where in the band a kind lies, from its top.
+_HEIGHT: Mapping[Kind, float] = {"diverged": 0.25, "stopped": 0.5, "plateau": 0.75}
 # Fronts crowd where costs are low; labels find their room to the left of the cheapest.
 LEFT = 0.2
 
@@ -101,11 +103,12 @@ def panels(front: Front) -> tuple[Panel, ...]:
 
 def _panel(front: Front, metric: str) -> Panel:
     trained = [*front.points, *front.dominated]
+    without = [*front.stopped, *front.diverged]
     sound = [record for record in trained if record.state != "plateau"] or trained
-    outside = [r for r in (*trained, *front.diverged) if not any(r is other for other in sound)]
+    outside = [r for r in (*trained, *without) if not any(r is other for other in sound)]
     baseline = front.baseline[metric]
-    unit = scale(metric, [baseline, *(record.costs[metric] for record in (*trained, *front.diverged))])
-    xs = [unit.value(v) for v in (baseline, *(r.costs[metric] for r in (*trained, *front.diverged)))]
+    unit = scale(metric, [baseline, *(record.costs[metric] for record in (*trained, *without))])
+    xs = [unit.value(v) for v in (baseline, *(r.costs[metric] for r in (*trained, *without)))]
     heights = [_perplexity(record) for record in sound]
     if front.baseline_perplexity is not None:
         heights.append(front.baseline_perplexity)
@@ -117,13 +120,14 @@ def _panel(front: Front, metric: str) -> Panel:
     band = y.at(1 - BAND) if outside else None
     knee = front.knee() if front.points else None
     marks = []
-    for record in sorted([*trained, *front.diverged], key=lambda r: r in front.points):
+    for record in sorted([*trained, *without], key=lambda r: r in front.points):
         kind: Kind = "front" if record in front.points else "dominated"
         height = record.perplexity
         if any(record is other for other in outside):
             kind = "diverged" if record.state == "diverged" else "plateau"
-            height = y.at(1 - BAND * (0.34 if kind == "diverged" else 0.68))
-        assert height is not None, "only a diverged candidate has no perplexity"
+            kind = "stopped" if record.state == "stopped" else kind
+            height = y.at(1 - BAND * _HEIGHT[kind])
+        assert height is not None, "a candidate without perplexity is in the band"
         on_front = record in front.points
         marks.append(
             Mark(

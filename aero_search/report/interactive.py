@@ -21,6 +21,7 @@ _CHARACTER, _LINE = 6.4, 14.0
 _STYLES: dict[str, tuple[str, int, str, float, str]] = {
     "dominated": ("circle", 8, palette.DOMINATED, 0.5, "dominated"),
     "plateau": ("triangle-up", 10, palette.PLATEAU, 1.0, "stuck at the unigram plateau"),
+    "stopped": ("triangle-down", 9, palette.DOMINATED, 0.8, "stopped at a rung"),
     "diverged": ("x-thin", 9, palette.DIVERGED, 1.0, "diverged"),
     "front": ("circle", 11, palette.FRONT, 1.0, "front"),
 }
@@ -132,7 +133,7 @@ def _hover(mark: Mark, panel: Panel) -> str:
     ]
     lines = [f"<b>{escape(record.notation)}</b>  #{record.number}"]
     lines.append(
-        escape(record.reason or "diverged")
+        escape(record.reason or record.state)
         if record.perplexity is None
         else f"perplexity {record.perplexity:.2f}"
     )

@@ -24,6 +24,7 @@ _STYLES: dict[str, tuple[str, float, str, float, str]] = {
     "front": ("o", 58, palette.FRONT, 1.0, "front"),
     "dominated": ("o", 34, palette.DOMINATED, 0.45, "dominated"),
     "plateau": ("^", 46, palette.PLATEAU, 1.0, "stuck at the unigram plateau"),
+    "stopped": ("v", 40, palette.DOMINATED, 0.8, "stopped at a rung"),
     "diverged": ("x", 42, palette.DIVERGED, 1.0, "diverged"),
 }
 

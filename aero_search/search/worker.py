@@ -7,18 +7,21 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import optuna
+from optuna.storages import RDBStorage
 
 from aero_search.architecture import Architecture, ModelShape, notation
 from aero_search.cost import Network, Protocol
 from aero_search.data.corpus import Corpus
 from aero_search.search.candidate import Candidate
-from aero_search.search.ledger import WorkerLock
+from aero_search.search.devices import use_devices
 from aero_search.search.objective import Objective
 from aero_search.search.parent import stop_with_parent
 from aero_search.search.pricing import Pricing
+from aero_search.search.roster import ClaimLostError, Presence, StillMine
 from aero_search.search.run import train_candidate
+from aero_search.search.rung_reports import RungReports
 from aero_search.search.spec import SearchSpec
-from aero_search.search.store import load_study
+from aero_search.search.store import load_study, open_roster
 from aero_search.search.study import Claim, Study
 from aero_search.space import Space
 from aero_search.tracking.spec import TrackingSpec
@@ -73,12 +76,16 @@ class Plan:
         return self.pricing.many(architectures)
 
     def open_study(self) -> Study:
-        """The study, which the parent has created."""
-        return self.study(load_study(self.output_dir, self.name))
+        """The study, which the parent has created; where its database is down just now, we wait."""
+        return self.study(*load_study(self.output_dir, self.name, self.search.storage, wait=True))
 
-    def study(self, study: optuna.Study) -> Study:
-        """Optuna's study, already created, as workers and the parent see it."""
-        return Study(study, self.objective, self.folder, self.costs, self.costs_of_many)
+    def study(self, study: optuna.Study, storage: RDBStorage) -> Study:
+        """Optuna's study, already created in `storage`, as workers and the parent see it."""
+        search = self.search
+        roster = open_roster(storage, self.name, self.folder, search.heartbeat)
+        return Study(
+            study, self.objective, self.folder, self.costs, self.costs_of_many, roster, search.retries
+        )
 
 
 @dataclass(frozen=True)
@@ -89,6 +96,8 @@ class Worker:
         parent_run: the study's run in the tracking store; empty without tracking.
         parent_process, parent_host: the launching process; a worker on its host stops when it is gone, so that
             a killed search does not go on unseen.
+        index: of this worker among those launched with it, from 0.
+        limit: candidates it takes; None is no limit.
     """
 
     plan: Plan
@@ -96,24 +105,42 @@ class Worker:
     parent_run: str
     parent_process: int
     parent_host: str
+    index: int = 0
+    limit: int | None = None
 
     def run(self) -> None:
         """Train until the budget is used."""
         stop_with_parent(self.parent_process, self.parent_host)
+        use_devices(self.index, self.plan.compute)
         study = self.plan.open_study()
         tracker = Tracker.open(self.plan.tracking, self.plan.output_dir)
-        with WorkerLock(self.plan.folder / "workers") as lock:
-            while claim := study.claim(
-                lock, self.plan.search, self.plan.space, self.compose, self.plan.only_queued
-            ):
-                result = self._train(claim, study, tracker)
-                study.tell(claim.trial.number, result)
+        while not self._work(study, tracker):
+            pass
 
-    def _train(self, claim: Claim, study: Study, tracker: Tracker) -> Result:
+    def _work(self, study: Study, tracker: Tracker) -> bool:
+        """Train under one name. Returns False where others have taken that for dead: another is needed."""
+        plan = self.plan
+        taken = 0
+        with study.roster.enter() as worker:
+            while self.limit is None or taken < self.limit:
+                claim = study.claim(worker, plan.search, plan.space, self.compose, plan.only_queued)
+                if claim is None:
+                    break
+                taken += 1
+                try:
+                    result = self._train(claim, study, tracker, worker)
+                except ClaimLostError:
+                    return False
+                study.tell(claim.trial.number, result)
+                if worker.lost:
+                    return False
+        return True
+
+    def _train(self, claim: Claim, study: Study, tracker: Tracker, worker: Presence) -> Result:
         candidate = claim.candidate
         tracked = tracker.start_candidate(
             self.parent_run or None,
-            f"{candidate.notation} #{claim.trial.number}",
+            _name(claim),
             params=_params(candidate),
             costs={
                 **self.plan.costs(candidate.architecture),
@@ -123,6 +150,7 @@ class Worker:
                 "study": self.plan.name,
                 "trial": str(claim.trial.number),
                 "candidate": candidate.identity,
+                **_part(claim),
                 **self._priced(candidate),
             },
         )
@@ -130,14 +158,19 @@ class Worker:
         claim.folder.mkdir(parents=True, exist_ok=True)
         progress = ProgressFile(claim.folder, candidate.notation, candidate.recipe.steps)
         corpus = Corpus.open(self.plan.corpus_folder)
+        # A sweep compares all that it was given, and a repetition is worth its whole length.
+        rungs = self.plan.search.rungs
+        judged = rungs.name != "none" and claim.confirms is None and not self.plan.only_queued
+        reports = (RungReports(study, claim.trial.number, rungs),) if judged else ()
         return train_candidate(
             candidate,
             corpus,
             claim.folder,
             tracked,
-            (progress,),
+            (progress, StillMine(worker), *reports),
             self.plan.search.threads,
             self.plan.compute,
+            *reports,
         )
 
     def _priced(self, candidate: Candidate) -> dict[str, str]:
@@ -149,6 +182,18 @@ class Worker:
             "costs_of": f"{target.text}: {notation(self.plan.pricing.priced(candidate.architecture))}",
             "perplexity_of": "the proxy",
         }
+
+
+def _name(claim: Claim) -> str:
+    if claim.confirms is not None:
+        return f"{claim.candidate.notation} #{claim.confirms} seed {claim.candidate.recipe.seed}"
+    return f"{claim.candidate.notation} #{claim.trial.number}"
+
+
+def _part(claim: Claim) -> dict[str, str]:
+    """Tags of a training that goes on with, or repeats, another trial's."""
+    said = {"resumes": claim.resumes, "confirms": claim.confirms}
+    return {name: str(number) for name, number in said.items() if number is not None}
 
 
 def _params(candidate: Candidate) -> dict[str, object]:
