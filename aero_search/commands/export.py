@@ -12,6 +12,7 @@ from aero_search.config.command import Command
 from aero_search.config.past import PastStudy, open_past_study
 from aero_search.config.request import Request
 from aero_search.errors import RequestError
+from aero_search.search.budget import Budget
 
 if TYPE_CHECKING:
     from aero_search.data.corpus import Corpus
@@ -19,28 +20,14 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class ExportOptions:
+class ExportOptions(Budget):
     """conf/export.yaml"""
 
     kind: Literal["bundle", "hf", "onnx"]
     pick: str
     to: str | None
-    max_latency_s: float | None
-    max_comm_gb: float | None
-    max_flops: float | None
-    max_perplexity: float | None
     register: bool
     register_as: str | None
-
-    def limits(self) -> dict[str, float]:
-        """The budget by metric name; empty where none was given."""
-        given = {
-            "latency_s": self.max_latency_s,
-            "communication_bytes": None if self.max_comm_gb is None else self.max_comm_gb * 1e9,
-            "flops": self.max_flops,
-            "perplexity": self.max_perplexity,
-        }
-        return {metric: limit for metric, limit in given.items() if limit is not None}
 
 
 @dataclass

@@ -33,6 +33,7 @@ class PastStudy:
         records: every candidate, at the prices of `pricing`.
         told: the same at the prices the study was run with; `records` itself where those are asked for.
         told_front: the front that the study itself has shown.
+        study: the record that all this was read from.
     """
 
     name: str
@@ -42,6 +43,7 @@ class PastStudy:
     told: tuple[Record, ...]
     told_front: Front
     attrs: Mapping[str, Any]
+    study: Study
 
     @cached_property
     def front(self) -> Front:
@@ -116,6 +118,7 @@ def open_past_study(request: Request) -> PastStudy:
         told=told,
         told_front=build_front(told, objective, reference, told_pricing.target),
         attrs=attrs,
+        study=opened,
     )
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from aero_search.architecture import BASELINE, ModelShape, notation, retarget
 from aero_search.errors import RequestError, nearest
+from aero_search.quantity import UNITS
 from aero_search.schema import to_mapping
 from aero_search.search.objective import PERPLEXITY, Objective
 from aero_search.search.pareto import Reference, knee, nondominated
@@ -148,7 +149,9 @@ class Front:
         fitting = [r for r in trained if all(_metric(r, m) <= limit for m, limit in limits.items())]
         if not fitting:
             nearest = min(trained, key=lambda r: max(_metric(r, m) / v for m, v in limits.items()))
-            has = ", ".join(f"{m}={_metric(nearest, m):.4g} (limit {v:.4g})" for m, v in limits.items())
+            has = ", ".join(
+                f"{m} {_said(m, _metric(nearest, m))} (limit {_said(m, v)})" for m, v in limits.items()
+            )
             raise RequestError(f"no candidate keeps these limits; the nearest, {nearest.label}, has {has}")
         by = self.objective.metrics[1] if set(limits) == {PERPLEXITY} else PERPLEXITY
         return min(fitting, key=lambda record: _metric(record, by))
@@ -233,6 +236,13 @@ def build_front(
         target=target,
         baseline_perplexity=min(baselines, default=None),
     )
+
+
+def _said(metric: str, value: float) -> str:
+    """A value with the largest unit that is not above it."""
+    units = UNITS.get(metric, ((1.0, ""),))
+    size, unit = next((u for u in reversed(units) if value >= u[0]), units[0])
+    return f"{value / size:.4g} {unit}".rstrip()
 
 
 def _row(objective: Objective, record: Record) -> list[float]:
