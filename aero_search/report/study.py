@@ -27,7 +27,8 @@ def study_markdown(space: Space, front: Front, told: Sequence[str], commands: Ma
         told: paragraphs below the table, such as protocol and network.
         commands: to be typed, by what they do.
     """
-    typed = "\n".join(f"    {command}    # {what}" for what, command in commands.items())
+    # Not as blocks: a long line of code would widen the page, and nothing else would be broken into lines.
+    typed = "\n".join(f"* {what}: `{command}`" for what, command in commands.items())
     rows = front_markdown(front).splitlines()
     end = next((number for number, row in enumerate(rows) if not row.startswith("|")), len(rows))
     table, below = rows[:end], "\n".join(rows[end:]).strip()

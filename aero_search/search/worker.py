@@ -197,6 +197,6 @@ def _part(claim: Claim) -> dict[str, str]:
 
 
 def _params(candidate: Candidate) -> dict[str, object]:
-    """What differs between candidates, named as on the command line."""
+    """What differs between candidates, named as on the command line; the seed is one that repetitions change."""
     varied = dict(override.split("=", 1) for override in candidate.overrides)
-    return {"notation": candidate.notation, **varied}
+    return {"notation": candidate.notation, "recipe.seed": candidate.recipe.seed, **varied}

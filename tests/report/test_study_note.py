@@ -43,7 +43,7 @@ def test_the_note_begins_with_the_front_and_says_how_to_go_on() -> None:
     text = study_markdown(SPACE, front, ["Prices of `p`."], COMMANDS)
     assert text.startswith("| trial |")
     assert text.count("\n| ") > len(front.points)
-    assert all(f"    {command}    # {what}" in text for what, command in COMMANDS.items())
+    assert all(f"* {what}: `{command}`" in text for what, command in COMMANDS.items())
     assert text.index("Hypervolume") < text.index("Prices of `p`.") < text.index("Varied")
 
 
