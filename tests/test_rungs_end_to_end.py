@@ -46,7 +46,7 @@ def _seeds(entry: dict[str, Any]) -> Any:
 @pytest.fixture(scope="module")
 def studied(tmp_path_factory: pytest.TempPathFactory, tiny: list[str]) -> Path:
     folder = tmp_path_factory.mktemp("rungs")
-    out = aero(folder, "search", "study.name=one", *tiny, *RUNGS)
+    out = " ".join(aero(folder, "search", "study.name=one", *tiny, *RUNGS).split())
     assert "stopped at a rung after" in out
     assert "on front" in out
     return folder

@@ -23,6 +23,8 @@ KNEE = "◆"
 def front_table(front: Front, title: str | None = None) -> Table:
     """The front from cheapest to most expensive, one row a candidate, and the baseline's row below.
 
+    Where places are known from several seeds, interval and probability take the room of change and learning rate.
+
     Costs have the unit of their heading and, after it, how many times less than the baseline they are.
     """
     scales = _scales(front)
@@ -40,13 +42,14 @@ def front_table(front: Front, title: str | None = None) -> Table:
     if front.standings:
         table.add_column("95 %", justify="right", no_wrap=True)
         table.add_column("on front", justify="right", no_wrap=True)
-    if front.baseline_perplexity is not None:
+    elif front.baseline_perplexity is not None:
         table.add_column("change", justify="right", no_wrap=True)
     for metric_scale in scales.values():
         table.add_column(
             metric_scale.heading.replace("communication", "comm."), justify="right", no_wrap=True
         )
-    table.add_column("lr", justify="right", no_wrap=True)
+    if not front.standings:
+        table.add_column("lr", justify="right", no_wrap=True)
     knee = front.knee() if front.points else None
     for record in front.points:
         row = _row(front, scales, record)
@@ -162,10 +165,13 @@ class _Row:
     lr: str
 
     def terminal(self) -> list[Text]:
-        cells = [self.trial, compact(self.architecture), self.perplexity, *self.standing]
-        texts = [Text(cell) for cell in (cells if self.change is None else [*cells, self.change])]
-        texts += [Text.assemble(cost, " ", (f"{saving:>4}", "green")) for cost, saving in self.costs]
-        return [*texts, Text(self.lr)]
+        cells = [self.trial, compact(self.architecture), self.perplexity]
+        if self.standing:
+            cells += self.standing
+        elif self.change is not None:
+            cells.append(self.change)
+        costs = [Text.assemble(cost, " ", (f"{saving:>4}", "green")) for cost, saving in self.costs]
+        return [*map(Text, cells), *costs, *([] if self.standing else [Text(self.lr)])]
 
     def markdown(self) -> list[str]:
         cells = [self.trial, self.architecture.replace("|", "\\|"), self.perplexity, *self.standing]

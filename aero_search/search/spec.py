@@ -38,7 +38,7 @@ class RungsSpec:
 
     name: Literal["none", "asha", "dominance"] = "none"
     first: float = 1 / 3
-    chance: float = 0.02
+    chance: float = 0.05
     eta: float = 2.0
 
     def __post_init__(self) -> None:

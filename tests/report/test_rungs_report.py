@@ -54,6 +54,7 @@ def test_the_table_shows_intervals_and_probabilities(front: Front) -> None:
         assert f"{standing.low:.2f}-{standing.high:.2f}" in shown
         assert "on front" in shown
         assert "…" not in shown
+        assert "FLOPs (" in shown  # the last column has its room
     said = " ".join(text(front, 120).split())
     assert "2 stopped at a rung after 33% of their steps" in said
     assert "another seed moves one by" in said
