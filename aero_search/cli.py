@@ -21,6 +21,7 @@ COMMANDS = {
     "verify": "rebuild a bundle from its files alone, and compare its figures",
     "measure": "run real two-party private inference and compare it with the estimate",
     "calibrate": "fit a protocol and a network, and write them as files",
+    "sync": "tell a tracking server that was down what it has missed",
     "ui": "open the MLflow dashboard on the local store",
     "doctor": "say what works here, and how to mend the rest",
 }

@@ -39,6 +39,7 @@ def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     patch = pytest.MonkeyPatch()
     patch.setenv("AERO_SEARCH_CACHE", str(tmp_path_factory.mktemp("cache")))
     patch.setenv("AERO_SEARCH_CONFIG", str(tmp_path_factory.mktemp("config") / "none"))
+    patch.delenv("AERO_SEARCH_STORAGE", raising=False)
     yield
     patch.undo()
 

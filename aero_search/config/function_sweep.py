@@ -26,12 +26,13 @@ from aero_search.config.sweeps import swept_parameter
 from aero_search.errors import AeroSearchError, RequestError
 from aero_search.report.function_sweep import SweepView, print_best
 from aero_search.schema import from_mapping
+from aero_search.search.address import read_address
 from aero_search.search.conductor import keep_going
 from aero_search.search.files import write_yaml
-from aero_search.search.function_study import Call, Direction, FunctionPlan
-from aero_search.search.ledger import WorkerLock
+from aero_search.search.function_study import Call, Direction, FunctionPlan, FunctionStudy
+from aero_search.search.ledger import RETRIES
 from aero_search.search.parent import stop_with_parent
-from aero_search.search.spec import SamplerSpec
+from aero_search.search.spec import HEARTBEAT_SECONDS, SamplerSpec
 from aero_search.space import Parameter, Real, Space
 
 RESULTS_FILE = "optimization_results.yaml"
@@ -50,6 +51,7 @@ class FunctionSweepOptions:
         n_trials: calls in all, failed ones included; raise it to go on.
         workers: processes that call at the same time.
         n_startup: random calls before a model's (tpe, gp).
+        storage, heartbeat, retries: as search.storage and so on, see `SearchSpec`.
         params: what varies, by override; values in the grammar of the command line, such as interval(0, 1).
     """
 
@@ -61,12 +63,20 @@ class FunctionSweepOptions:
     sampler: _SAMPLERS = "tpe"
     n_startup: int = 10
     seed: int = 0
+    storage: str | None = None
+    heartbeat: float = HEARTBEAT_SECONDS
+    retries: int = RETRIES
     params: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for name in ("n_trials", "workers", "n_startup"):
             if getattr(self, name) < 1:
                 raise RequestError(f"hydra.sweeper.{name}={getattr(self, name)} must be at least 1")
+        if not self.heartbeat > 0 or self.retries < 0:
+            raise RequestError(
+                f"hydra.sweeper.heartbeat={self.heartbeat} and retries={self.retries} must be seconds above 0, and "
+                "0 or more"
+            )
         if not self.directions:
             raise RequestError("hydra.sweeper.directions needs one of minimize and maximize for each number")
         if self.study_name is not None and not re.fullmatch(r"\w[\w.+-]*", self.study_name):
@@ -91,16 +101,24 @@ class FunctionWorker:
         try:
             stop_with_parent(self.parent_process, self.parent_host)
             study = self.plan.open()
-            with WorkerLock(self.plan.study_folder / "workers") as lock:
-                while call := study.claim(lock):
-                    returned, problem = self._call(call)
-                    if problem is None:
-                        study.tell(call.number, returned)
-                    else:
-                        study.fail(call.number, f"{type(problem).__name__}: {problem}")
+            while not self._work(study):
+                pass
         except Exception as problem:
             return problem
         return None
+
+    def _work(self, study: FunctionStudy) -> bool:
+        """Call under one name. Returns False where others have taken that for dead: another is needed."""
+        with study.roster.enter() as worker:
+            while call := study.claim(worker):
+                returned, problem = self._call(call)
+                if problem is None:
+                    study.tell(call.number, returned)
+                else:
+                    study.fail(call.number, f"{type(problem).__name__}: {problem}")
+                if worker.lost:
+                    return False
+        return True
 
     def _call(self, call: Call) -> tuple[object, Exception | None]:
         """Run one Hydra job. Returns what the function returned, or what it raised."""
@@ -161,6 +179,9 @@ class FunctionSweep:
             seed=options.seed,
             space=space,
             fixed=fixed,
+            storage=read_address(options.storage),
+            heartbeat=options.heartbeat,
+            retries=options.retries,
         )
         study = plan.prepare()
         worker = FunctionWorker(

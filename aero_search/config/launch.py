@@ -11,6 +11,19 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 
 from aero_search.search.conductor import WorkerDiedError
 
+# What joblib, Ray and submitit raise when the process or the machine of a job is gone; named, not imported: any of
+# them may be missing here.
+_DEATHS = {
+    "TerminatedWorkerError",
+    "BrokenProcessPool",
+    "WorkerCrashedError",
+    "NodeDiedError",
+    "LocalRayletDiedError",
+    "ObjectLostError",
+    "OutOfMemoryError",
+    "UncompletedJobError",
+}
+
 
 def launch_workers(
     context: HydraContext, config: DictConfig, task: TaskFunction, overrides: Sequence[Sequence[str]]
@@ -32,7 +45,7 @@ def launch_workers(
     except KeyboardInterrupt:
         raise
     except Exception as problem:
-        if type(problem).__name__ in ("TerminatedWorkerError", "BrokenProcessPool"):
+        if any(kind.__name__ in _DEATHS for kind in type(problem).__mro__):
             raise WorkerDiedError(" ".join(str(problem).split())[:200]) from problem
         raise
     for job in returns:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, TypeVar
@@ -16,6 +16,7 @@ from aero_search.cost import Network, Protocol
 from aero_search.data.spec import CorpusSpec
 from aero_search.errors import RequestError
 from aero_search.schema import from_mapping, to_mapping
+from aero_search.search.address import read_address, without_password
 from aero_search.search.objective import Objective
 from aero_search.search.pricing import Pricing
 from aero_search.search.spec import SearchSpec
@@ -88,7 +89,8 @@ class Request:
     def portable(self) -> dict[str, Any]:
         """The configuration that trains this again from any folder: the user's own paths made absolute.
 
-        Results of such a training go to the folder it is started in, not to where this one's went.
+        Results of such a training go to the folder it is started in, not to where this one's went. No password is
+        in it.
         """
         data = dict(self.composed["data"])
         for name in ("path", "cache_dir"):
@@ -96,7 +98,11 @@ class Request:
                 data[name] = str(Path(data[name]).expanduser().resolve())
         whole = self.composed.get("architecture")
         said = {} if whole is None else {"architecture": to_mapping(self.architecture)}
-        return {**self.composed, **said, "data": data, "output_dir": "outputs"}
+        tracking, search = dict(self.composed["tracking"]), {**self.composed["search"], "storage": None}
+        if tracking.get("uri"):
+            tracking["uri"] = without_password(tracking["uri"])
+        shared = {"data": data, "tracking": tracking, "search": search}
+        return {**self.composed, **said, **shared, "output_dir": "outputs"}
 
     def load_space(self) -> Space:
         """The search space that `space=` names, with bounds such as n_layer taken from the model."""
@@ -151,7 +157,9 @@ class Request:
 
     @cached_property
     def search(self) -> SearchSpec:
-        return self._group(SearchSpec, "search")
+        """The budget; a password in its storage's address moves to the environment, and is not in it."""
+        spec = self._group(SearchSpec, "search")
+        return replace(spec, storage=read_address(spec.storage))
 
     @cached_property
     def tracking(self) -> TrackingSpec:

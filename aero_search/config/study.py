@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
 from typing import Any
 
@@ -14,11 +14,13 @@ from aero_search.config.paths import output_option, writable
 from aero_search.config.request import Request
 from aero_search.data import prepare
 from aero_search.errors import RequestError
-from aero_search.report.front import front_markdown, front_rows, print_front
+from aero_search.report.front import front_rows, print_front
 from aero_search.report.live import LiveView, Snapshot
 from aero_search.report.plot import plot_front
+from aero_search.report.study import COLOURS, study_markdown, verdicts
 from aero_search.schema import to_mapping
 from aero_search.search.conductor import Conductor
+from aero_search.search.files import write_yaml
 from aero_search.search.front import Front
 from aero_search.search.pareto import Reference
 from aero_search.search.record import Record
@@ -35,6 +37,7 @@ from aero_search.training.progress import read_progress
 TARGET_SIZES = ("model", *(f"model.{name}" for name in (
     "family", "n_layer", "n_head", "n_kv_head", "d_model", "seq_len", "vocab_size", "tied_embeddings"
 )))  # fmt: skip
+PROTOCOL_FILE = "protocol.yaml"
 # Groups whose fields every candidate of a study shares, but for what the space varies.
 _BASE_GROUPS = (*GROUPS, "recipe")
 
@@ -138,6 +141,7 @@ class Watching:
         self._tracker, self._parent_run = tracker, parent_run
         self._started = time.time()
         self._published = (-1, 0, 0)
+        self._judged: dict[int, str] = {}
         self._view = LiveView(self, console)
 
     def __enter__(self) -> Watching:
@@ -163,6 +167,7 @@ class Watching:
         over = (len(done), len(front.stopped), repeated)
         if over != self._published:
             publish(self._conductor, front, len(done), self._tracker, self._parent_run)
+            self._judge(verdicts(front, records))
             self._published = over
         return Snapshot(
             study=plan.name,
@@ -181,6 +186,14 @@ class Watching:
             repeats=(repeated, self._study.asked_repetitions()),
         )
 
+    def _judge(self, found: Mapping[int, str]) -> None:
+        """Tell the runs whose place has changed; a candidate leaves the front when a better one is found."""
+        runs = self._study.runs()
+        for number, verdict in found.items():
+            if self._judged.get(number) != verdict and number in runs:
+                self._tracker.judge(runs[number], verdict, COLOURS[verdict])
+                self._judged[number] = verdict
+
 
 def watch_study(
     conductor: Conductor, console: Console | None = None
@@ -197,13 +210,14 @@ def publish(conductor: Conductor, front: Front, done: int, tracker: Tracker, par
     """Write the front's files into the study's folder and to the parent run."""
     plan = conductor.plan
     pictures = plot_front(front, plan.folder)
+    protocol = write_yaml(plan.folder / PROTOCOL_FILE, to_mapping(plan.protocol), plan.protocol.title)
     tracker.update_study(
         parent_run,
         metrics=_front_metrics(front, done),
         step=done,
         front_document=front.document(),
         front_rows=front_rows(front),
-        pictures=list(pictures.values()),
+        pictures=[*pictures.values(), protocol],
         description=_description(conductor, front, done),
     )
 
@@ -229,6 +243,8 @@ def finish_study(conductor: Conductor, study: Study, front: Front) -> None:
         console.print(f"could not be built ({count}): {reason}", soft_wrap=True)
     for reason, count in over.most_common(3):
         console.print(f"not trained ({count}): {reason}", soft_wrap=True)
+    for label, reason in study.given_up():
+        console.print(f"given up: {label}: {reason}", soft_wrap=True)
     for record in front.diverged:
         console.print(f"diverged: {record.label}: {record.reason}", soft_wrap=True)
     missing = 0 if plan.only_queued else plan.search.n_trials - study.used()
@@ -261,13 +277,18 @@ def _front_metrics(front: Front, done: int) -> dict[str, float]:
 
 def _description(conductor: Conductor, front: Front, done: int) -> str:
     plan = conductor.plan
-    return "\n\n".join(
-        (
-            f"**{plan.name}**: {plan.space.description}",
+    where = output_option(plan.output_dir)
+    return study_markdown(
+        plan.space,
+        front,
+        [
             *([f"{front.sizes[0].upper()}{front.sizes[1:]}."] if front.sizes else []),
-            f"{done} candidates trained; protocol `{plan.protocol.name}`, network `{plan.network.name}`.",
-            front_markdown(front),
-            f"Repeat or resume: `{conductor.command}`",
-            f"Export: `aero-search export study={plan.name} pick=knee{output_option(plan.output_dir)}`",
-        )
+            f"{done} candidates trained; prices of protocol `{plan.protocol.name}` on network "
+            f"`{plan.network.name}`.",
+        ],
+        {
+            "repeat or resume": conductor.command,
+            "take the best balance home": f"aero-search export study={plan.name} pick=knee{where}",
+            "other prices, without training": f"aero-search front study={plan.name} network=wan{where}",
+        },
     )

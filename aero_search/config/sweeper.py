@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from hydra.core.config_loader import ConfigLoader
+from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from hydra.types import HydraContext
@@ -29,6 +30,7 @@ from aero_search.config.request import Request
 from aero_search.config.study import finish_study, make_conductor, watch_study
 from aero_search.config.sweeps import fixed_parameter, grid, swept_parameter
 from aero_search.errors import RequestError, nearest
+from aero_search.search.address import masked
 from aero_search.search.candidate import Candidate, make_candidate
 from aero_search.search.worker import Worker
 from aero_search.space import Categorical, Parameter, Space, space_base
@@ -76,7 +78,8 @@ class WorkerTask:
         """Returns what went wrong instead of raising it: Hydra would announce it with a job that means nothing."""
         assert self.worker is not None, "launched before the sweep has begun"
         try:
-            self.worker.run()
+            # The launcher's number of the job tells workers apart.
+            replace(self.worker, index=int(HydraConfig.get().job.num)).run()
         except Exception as problem:
             return problem
         return None
@@ -188,7 +191,7 @@ class StudySweep:
     def _command(self, arguments: Sequence[str]) -> str:
         command = {"grid": ["train", "--multirun"], "ladder": ["ablate"]}.get(self.strategy, ["search"])
         launcher = [o for o in self.config.hydra.overrides.hydra if "launcher" in o]
-        return shlex.join(["aero-search", *command, *arguments, *launcher])
+        return shlex.join(["aero-search", *command, *map(masked, arguments), *launcher])
 
     def _launch(self, worker: Worker, count: int) -> None:
         self.task.worker = worker

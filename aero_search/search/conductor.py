@@ -7,7 +7,7 @@ import socket
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from aero_search.errors import AeroSearchError
@@ -25,8 +25,11 @@ from aero_search.search.worker import Plan, Worker
 from aero_search.space import Assignment
 from aero_search.tracking.tracker import StudyStatus, Tracker
 
-# How often workers are placed again after one of them was killed, before the search gives up.
+# How often workers are placed again after one of them was killed with nothing finished in between, before the
+# search gives up.
 _RELAUNCHES = 5
+# Between two looks at what other machines still train.
+_LOOK_SECONDS = 2.0
 
 Launch = Callable[[Worker, int], None]
 
@@ -57,29 +60,35 @@ class Conductor:
             RequestError: a study of that name was made with other settings.
         """
         plan = self.plan
-        storage = open_storage(plan.output_dir)
+        storage = open_storage(plan.output_dir, plan.search.storage)
         created = create_study(storage, plan.name, plan.objective.metrics)
-        study = plan.study(created)
+        study = plan.study(created, storage)
+        # Another machine may start the same study at this moment.
+        with study.roster.turn():
+            self._describe(study)
+            study.enqueue(self.start)
+        return study
+
+    def _describe(self, study: Study) -> None:
+        plan = self.plan
         attrs = study.study.user_attrs
         if "settings" in attrs:
             check_settings(plan.name, attrs["settings"], self.settings)
-        else:
-            name_metrics(created, plan.objective.metrics)
-            study.set_attrs(
-                settings=dict(self.settings),
-                objective=plan.objective.settings(),
-                protocol=to_mapping(plan.protocol),
-                network=to_mapping(plan.network),
-                target=to_mapping(plan.target),
-                command=self.command,
-                created=time.time(),
-                reference={
-                    "unigram_perplexity": self.reference.unigram_perplexity,
-                    "costs": dict(self.reference.costs),
-                },
-            )
-        study.enqueue(self.start)
-        return study
+            return
+        name_metrics(study.study, plan.objective.metrics)
+        study.set_attrs(
+            settings=dict(self.settings),
+            objective=plan.objective.settings(),
+            protocol=to_mapping(plan.protocol),
+            network=to_mapping(plan.network),
+            target=to_mapping(plan.target),
+            command=self.command,
+            created=time.time(),
+            reference={
+                "unigram_perplexity": self.reference.unigram_perplexity,
+                "costs": dict(self.reference.costs),
+            },
+        )
 
     def run(
         self,
@@ -101,6 +110,9 @@ class Conductor:
         tracker = Tracker.open(self.plan.tracking, self.plan.output_dir)
         tracker.initialize()
         parent_run = self._parent_run(study, tracker)
+        varied = list(dict.fromkeys(p.override for p in self.plan.space.parameters))
+        always = list(dict.fromkeys(p.override for p in self.plan.space.parameters if not p.when))
+        tracker.present(self.plan.name, self.plan.objective.costs, varied, always)
         worker = Worker(self.plan, compose, parent_run, os.getpid(), socket.gethostname())
         status: StudyStatus = "FAILED"
         try:
@@ -122,11 +134,13 @@ class Conductor:
 
     def _keep_going(self, study: Study, worker: Worker, launch: Launch) -> None:
         spec, only_queued = self.plan.search, self.plan.only_queued
+        alone = replace(worker, plan=replace(self.plan, only_queued=True))
         keep_going(
             study,
             lambda: study.left(spec, only_queued) or self._follow_up(study) or self._confirm(study),
             spec.workers,
             lambda count: launch(worker, count),
+            lambda count: launch(replace(alone, limit=count), 1),
         )
 
     def _follow_up(self, study: Study) -> int:
@@ -151,36 +165,65 @@ class Conductor:
         run = tracker.start_study(
             self.plan.name,
             description_markdown=f"Study `{self.plan.name}`, started with\n\n    {self.command}",
-            params={k: v for k, v in self.settings.items() if not k.startswith("space.")},
+            # The space is in the description, and the protocol's hundreds of constants in a file.
+            params={k: v for k, v in self.settings.items() if _is_param(k)},
             tags={"study": self.plan.name},
         )
         study.set_attrs(run=run)
         return run
 
 
+def _is_param(name: str) -> bool:
+    return name == "protocol.name" or not name.startswith(("space.", "protocol."))
+
+
 class WorkerDiedError(AeroSearchError):
     """A worker's process ended without finishing its work."""
 
 
-def keep_going(ledger: Ledger, left: Callable[[], int], workers: int, launch: Callable[[int], None]) -> None:
+def keep_going(
+    ledger: Ledger,
+    left: Callable[[], int],
+    workers: int,
+    launch: Callable[[int], None],
+    launch_alone: Callable[[int], None] | None = None,
+) -> None:
     """Place workers until nothing is left to claim; those that were killed are replaced.
+
+    A launcher may end all workers when one dies. When several trials were lost at once, one worker takes them
+    alone: the next death tells which trial kills.
 
     Args:
         launch: places that many workers and waits for them.
+        launch_alone: places one that takes so many of the queued trials.
 
     Raises:
-        AeroSearchError: workers died again and again.
+        AeroSearchError: workers died again and again, and none finished anything in between.
     """
-    deaths = 0
+    deaths, finished, lost = 0, ledger.completed(), 0
     ledger.give_back_orphans()
-    while count := left():
+    while True:
+        count = left()
+        if not count:
+            if not ledger.training():
+                return
+            # On another machine; its last trials come to us if it dies.
+            time.sleep(_LOOK_SECONDS)
+            ledger.give_back_orphans()
+            continue
         try:
-            launch(min(workers, count))
+            if launch_alone is not None and lost > 1 and workers > 1:
+                launch_alone(lost)
+            else:
+                launch(min(workers, count))
+            lost = 0
         except WorkerDiedError as death:
-            deaths += 1
+            done = ledger.completed()
+            deaths, finished = (1 if done > finished else deaths + 1), done
             if deaths > _RELAUNCHES:
                 raise AeroSearchError(
-                    f"workers died {deaths} times, last: {death}; the same command goes on"
+                    f"workers died {deaths} times and finished nothing, last: {death}; the same command goes on"
                 ) from death
+            lost = ledger.training()
         # What a dead worker held counts as left again, also where it was the last of the budget.
         ledger.give_back_orphans()

@@ -9,15 +9,17 @@ from pathlib import Path
 from typing import Any, Literal
 
 import optuna
+from optuna.storages import RDBStorage
 from optuna.trial import FrozenTrial, TrialState
 
 from aero_search.errors import RequestError
 from aero_search.schema import to_mapping
-from aero_search.search.ledger import Ledger, WorkerLock
+from aero_search.search.ledger import RETRIES, Ledger, lost
+from aero_search.search.roster import Presence, Roster
 from aero_search.search.samplers import make_sampler
 from aero_search.search.settings import check_settings
-from aero_search.search.spec import SamplerSpec
-from aero_search.search.store import open_storage
+from aero_search.search.spec import HEARTBEAT_SECONDS, SamplerSpec
+from aero_search.search.store import open_roster, open_storage
 from aero_search.space import Space
 
 Direction = Literal["minimize", "maximize"]
@@ -33,6 +35,7 @@ class FunctionPlan:
         directions: one a number that the function returns.
         n_trials: calls in all, failed ones included.
         fixed: overrides that all calls share.
+        storage, heartbeat, retries: see `SearchSpec`.
     """
 
     name: str
@@ -44,6 +47,9 @@ class FunctionPlan:
     seed: int
     space: Space
     fixed: tuple[str, ...]
+    storage: str | None = None
+    heartbeat: float = HEARTBEAT_SECONDS
+    retries: int = RETRIES
 
     @property
     def study_folder(self) -> Path:
@@ -57,7 +63,7 @@ class FunctionPlan:
             RequestError: a study of that name was made with other parameters, directions or overrides.
         """
         settings = self._settings()
-        storage = open_storage(self.folder)
+        storage = open_storage(self.folder, self.storage)
         known = {summary.study_name: summary for summary in optuna.get_all_study_summaries(storage)}
         if self.name in known:
             old: Mapping[str, Any] | None = known[self.name].user_attrs.get("function_settings")
@@ -69,7 +75,7 @@ class FunctionPlan:
         created = optuna.create_study(
             study_name=self.name, storage=storage, directions=list(self.directions), load_if_exists=True
         )
-        study = FunctionStudy(created, self)
+        study = self._study(created, storage)
         if self.name not in known:
             study.set_attrs(function_settings=settings)
         study.give_back_orphans()
@@ -77,8 +83,11 @@ class FunctionPlan:
 
     def open(self) -> FunctionStudy:
         """The study, which the parent has created."""
-        loaded = optuna.load_study(study_name=self.name, storage=open_storage(self.folder))
-        return FunctionStudy(loaded, self)
+        storage = open_storage(self.folder, self.storage, wait=True)
+        return self._study(optuna.load_study(study_name=self.name, storage=storage), storage)
+
+    def _study(self, study: optuna.Study, storage: RDBStorage) -> FunctionStudy:
+        return FunctionStudy(study, self, open_roster(storage, self.name, self.study_folder, self.heartbeat))
 
     def _settings(self) -> dict[str, Any]:
         said = {"directions": list(self.directions), "overrides": list(self.fixed)}
@@ -96,22 +105,24 @@ class Call:
 class FunctionStudy(Ledger):
     """Claims, and tells, the calls of a plan."""
 
-    def __init__(self, study: optuna.Study, plan: FunctionPlan) -> None:
-        super().__init__(study, plan.study_folder)
+    def __init__(self, study: optuna.Study, plan: FunctionPlan, roster: Roster | None = None) -> None:
+        super().__init__(study, plan.study_folder, roster, plan.retries)
         self.plan = plan
 
-    def claim(self, worker: WorkerLock) -> Call | None:
+    def claim(self, worker: Presence) -> Call | None:
         """Take the next call; None when the budget is used."""
-        with self._claiming():
-            self._give_back_orphans()
-            if self.left() == 0:
-                return None
-            self.study.sampler = make_sampler(self.plan.sampler, self.plan.seed, self._turn())
-            trial = self.study.ask()
-            self._set(trial._trial_id, worker=worker.name)
-            overrides = tuple(self.plan.space.overrides(self.plan.space.suggest(trial)))
-            self._set(trial._trial_id, overrides=list(overrides))
-            return Call(trial.number, overrides)
+        return self._in_turn(lambda: self._claim(worker))
+
+    def _claim(self, worker: Presence) -> Call | None:
+        self._give_back_orphans()
+        if self.left() == 0:
+            return None
+        self.study.sampler = make_sampler(self.plan.sampler, self.plan.seed, self._turn())
+        trial = self._ask()
+        self._set(trial._trial_id, worker=worker.name)
+        overrides = tuple(self.plan.space.overrides(self.plan.space.suggest(trial)))
+        self._set(trial._trial_id, overrides=list(overrides))
+        return Call(trial.number, overrides)
 
     def tell(self, number: int, returned: object) -> None:
         """Record what the function returned; what is no number for each direction is a failure with its reason."""
@@ -119,11 +130,11 @@ class FunctionStudy(Ledger):
         if problem:
             self.fail(number, problem)
         else:
-            self.study.tell(number, values)
+            self._still_ours(number, lambda: self.study.tell(number, values))
 
     def fail(self, number: int, reason: str) -> None:
         """Record a call that raised, or returned nothing usable."""
-        self._fail(number, reason=reason)
+        self._still_ours(number, lambda: self._fail(number, reason=reason))
 
     def left(self) -> int:
         """How many calls are still to be claimed."""
@@ -165,8 +176,7 @@ def assignment(trial: FrozenTrial) -> dict[str, str]:
 
 def _counts(trial: FrozenTrial) -> bool:
     """Whether a trial uses budget: called or being called; what died with its worker is called again."""
-    lost = trial.state == TrialState.FAIL and "orphan" in trial.user_attrs
-    return trial.state != TrialState.WAITING and not lost
+    return trial.state != TrialState.WAITING and not lost(trial)
 
 
 def _numbers(returned: object, count: int) -> tuple[list[float], str]:

@@ -13,8 +13,9 @@ import optuna
 from optuna.trial import FrozenTrial, TrialState
 
 from aero_search.search.courses import candidates, courses
-from aero_search.search.ledger import CONFIRMS, RESUMES, SEED, Ledger
+from aero_search.search.ledger import CONFIRMS, RESUMES, RETRIES, SEED, Ledger, lost
 from aero_search.search.objective import Objective
+from aero_search.search.roster import Roster
 from aero_search.search.rungs import Decision, decide, reconsider
 from aero_search.search.spec import RungsSpec
 
@@ -26,10 +27,18 @@ class FurtherTurns(Ledger):
 
     Args:
         objective: its costs are what the rungs compare.
+        study, folder, roster, retries: see `Ledger`.
     """
 
-    def __init__(self, study: optuna.Study, folder: Path, objective: Objective) -> None:
-        super().__init__(study, folder)
+    def __init__(
+        self,
+        study: optuna.Study,
+        folder: Path,
+        objective: Objective,
+        roster: Roster | None = None,
+        retries: int = RETRIES,
+    ) -> None:
+        super().__init__(study, folder, roster, retries)
         self.objective = objective
 
     def report(self, number: int, curve: Sequence[tuple[int, float]]) -> None:
@@ -44,18 +53,20 @@ class FurtherTurns(Ledger):
 
     def confirm(self, numbers: Sequence[int], count: int) -> None:
         """Queue these candidates with `count` further seeds each, but for those that were queued before."""
-        with self._claiming():
-            trials = self._trials()
-            known = {
-                (t.user_attrs[CONFIRMS], t.user_attrs[SEED])
-                for t in trials
-                if CONFIRMS in t.user_attrs and not (t.state == TrialState.FAIL and "orphan" in t.user_attrs)
-            }
-            for number in numbers:
-                base = trials[number]
-                for seed in range(base.user_attrs["seed"] + 1, base.user_attrs["seed"] + count + 1):
-                    if (number, seed) not in known:
-                        self.study.enqueue_trial(base.params, user_attrs={CONFIRMS: number, SEED: seed})
+        self._in_turn(lambda: self._confirm(numbers, count))
+
+    def _confirm(self, numbers: Sequence[int], count: int) -> None:
+        trials = self._trials()
+        known = {
+            (t.user_attrs[CONFIRMS], t.user_attrs[SEED])
+            for t in trials
+            if CONFIRMS in t.user_attrs and not lost(t)
+        }
+        for number in numbers:
+            base = trials[number]
+            for seed in range(base.user_attrs["seed"] + 1, base.user_attrs["seed"] + count + 1):
+                if (number, seed) not in known:
+                    self.study.enqueue_trial(base.params, user_attrs={CONFIRMS: number, SEED: seed})
 
     def waiting(self) -> int:
         """How many queued trainings go on with a stopped candidate, or repeat one."""

@@ -8,6 +8,8 @@ from typing import Literal
 
 from aero_search.errors import RequestError
 
+HEARTBEAT_SECONDS = 10.0
+
 
 @dataclass(frozen=True)
 class SamplerSpec:
@@ -67,6 +69,9 @@ class SearchSpec:
         seed: of the sampler.
         rungs: when a candidate is stopped before its end.
         confirm: further seeds that the front and its near rivals are trained with once the budget is used.
+        storage: address of the PostgreSQL database that machines share; None is SQLite under output_dir.
+        heartbeat: seconds between two signs of life of a worker, where the database is shared.
+        retries: how often a candidate whose worker died is given to another one that gets no further.
     """
 
     sampler: SamplerSpec
@@ -76,6 +81,9 @@ class SearchSpec:
     seed: int
     rungs: RungsSpec = field(default_factory=RungsSpec)
     confirm: int = 0
+    storage: str | None = None
+    heartbeat: float = HEARTBEAT_SECONDS
+    retries: int = 1
 
     def __post_init__(self) -> None:
         problems = list(self._violations())
@@ -89,6 +97,10 @@ class SearchSpec:
         for name in ("seed", "confirm"):
             if getattr(self, name) < 0:
                 yield f"search.{name}={getattr(self, name)} must be 0 or above"
+        if not self.heartbeat > 0:
+            yield f"search.heartbeat={self.heartbeat} must be above 0 seconds"
+        if self.retries < 0:
+            yield f"search.retries={self.retries} must be 0 or above"
         if self.sampler.population_size < 2:
             yield f"search.sampler.population_size={self.sampler.population_size} must be at least 2"
         if self.sampler.n_startup < 1:

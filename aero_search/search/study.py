@@ -21,10 +21,11 @@ from aero_search.search.candidate import Candidate
 from aero_search.search.courses import candidates, curve
 from aero_search.search.further_turns import FurtherTurns, seeded
 from aero_search.search.known_cost.domain import Domain, make_domain
-from aero_search.search.ledger import CONFIRMS, RESUMES, SEED, WorkerLock
+from aero_search.search.ledger import CONFIRMS, RESUMES, RETRIES, SEED
 from aero_search.search.objective import PERPLEXITY, Objective
 from aero_search.search.record import Record, State
 from aero_search.search.repeats import repeated, repeats
+from aero_search.search.roster import Presence, Roster
 from aero_search.search.samplers import make_sampler
 from aero_search.search.spec import SearchSpec
 from aero_search.space import Space
@@ -37,6 +38,8 @@ _OVER_PER_TRIAL, _SPARE_OVER = 100, 400
 # After so many proposals in a row that need no training, the next are random: a model that sees nothing new
 # may ask for the same point for ever.
 _PATIENCE = 5
+# Of a training; `training.checkpoint` needs torch to say so.
+CHECKPOINTS = "checkpoint.*"
 
 
 @dataclass(frozen=True)
@@ -64,6 +67,7 @@ class Study(FurtherTurns):
         folder: holds candidates, workers' locks and the front's files.
         costs: every known metric of an architecture.
         costs_of_many: the same of many at once, where there is a faster way than one by one.
+        roster, retries: see `Ledger`.
     """
 
     def __init__(
@@ -73,8 +77,10 @@ class Study(FurtherTurns):
         folder: Path,
         costs: Callable[[Architecture], Mapping[str, float]],
         costs_of_many: Callable[[Sequence[Architecture]], Sequence[Mapping[str, float]]] | None = None,
+        roster: Roster | None = None,
+        retries: int = RETRIES,
     ) -> None:
-        super().__init__(study, folder, objective)
+        super().__init__(study, folder, objective, roster, retries)
         self.costs = costs
         self._costs_of_many = costs_of_many or (lambda many: [costs(a) for a in many])
         self._domain: Domain | None = None
@@ -82,7 +88,7 @@ class Study(FurtherTurns):
 
     def claim(
         self,
-        worker: WorkerLock,
+        worker: Presence,
         spec: SearchSpec,
         space: Space,
         compose: Callable[[Sequence[str]], Candidate],
@@ -94,36 +100,54 @@ class Study(FurtherTurns):
         With `only_queued` nothing is proposed beyond the queued points. Duplicates of a trained candidate are
         told its values; impossible architectures, and those above a limit of the objective, are told as failed.
         """
-        with self._claiming():
-            self._give_back_orphans()
-            wasted = 0
-            while self.left(spec, only_queued):
-                if not only_queued:
-                    self._queue_stopped(spec.rungs)
-                sampler = spec.sampler if wasted < _PATIENCE else replace(spec.sampler, name="random")
-                points = self._points(space, compose)
-                self.study.sampler = make_sampler(sampler, spec.seed, self._turn(), points)
-                wasted += 1
-                trial = self.study.ask()
-                overrides = seeded(space.overrides(space.suggest(trial)), trial.user_attrs.get(SEED))
-                try:
-                    candidate = compose(overrides)
-                    costs = self.costs(candidate.architecture)
-                except RequestError as problem:
-                    self._fail(trial.number, invalid=str(problem))
-                    continue
-                if over := self.objective.over(costs):
-                    self._fail(trial.number, over=over, notation=candidate.notation, costs=dict(costs))
-                    continue
-                twin = self._twin(candidate.identity, trial.user_attrs.get(RESUMES))
-                if twin is None:
-                    return self._claimed(trial, candidate, costs, worker)
+        return self._in_turn(lambda: self._claim(worker, spec, space, compose, only_queued))
+
+    def _claim(
+        self,
+        worker: Presence,
+        spec: SearchSpec,
+        space: Space,
+        compose: Callable[[Sequence[str]], Candidate],
+        only_queued: bool,
+    ) -> Claim | None:
+        self._give_back_orphans()
+        wasted = 0
+        while self.left(spec, only_queued):
+            if not only_queued:
+                self._queue_stopped(spec.rungs)
+            sampler = spec.sampler if wasted < _PATIENCE else replace(spec.sampler, name="random")
+            points = self._points(space, compose)
+            self.study.sampler = make_sampler(sampler, spec.seed, self._turn(), points)
+            wasted += 1
+            trial = self._ask()
+            overrides = seeded(space.overrides(space.suggest(trial)), trial.user_attrs.get(SEED))
+            try:
+                candidate = compose(overrides)
+                costs = self.costs(candidate.architecture)
+            except RequestError as problem:
+                self._fail(trial.number, invalid=str(problem))
+                continue
+            if over := self.objective.over(costs):
+                self._fail(trial.number, over=over, notation=candidate.notation, costs=dict(costs))
+                continue
+            twin = self._twin(candidate.identity, trial.user_attrs.get(RESUMES))
+            if twin is not None:
                 self._tell_duplicate(trial, twin)
+                continue
+            claim = self._claimed(trial, candidate, costs, worker)
+            # A worker that was taken for dead may have finished all the same.
+            if "again_of" not in trial.user_attrs or not self._settled(self._trial(trial.number)):
+                return claim
         return None
 
     def tell(self, number: int, result: Result) -> None:
-        """Record a finished training; a diverged one counts with the unigram perplexity, a stopped one has none."""
-        trial = self._trial(number)
+        """Record a finished training; a diverged one counts with the unigram perplexity, a stopped one has none.
+
+        What was given to another worker, because this one was silent for too long, is that one's to tell.
+        """
+        self._still_ours(number, lambda: self._tell(self._trial(number), result))
+
+    def _tell(self, trial: FrozenTrial, result: Result) -> None:
         stopped = result.verdict == "stopped"
         self._set(
             trial._trial_id,
@@ -134,16 +158,20 @@ class Study(FurtherTurns):
             curve=[[point.step, point.perplexity] for point in result.curve],
         )
         if stopped:
-            self.study.tell(number, state=TrialState.PRUNED)
+            self.study.tell(trial.number, state=TrialState.PRUNED)
             return
         perplexity = result.perplexity if result.perplexity is not None else result.unigram_perplexity
         costs: Mapping[str, float] = trial.user_attrs["costs"]
-        self.study.tell(number, [perplexity, *(costs[metric] for metric in self.objective.costs)])
+        self.study.tell(trial.number, [perplexity, *(costs[metric] for metric in self.objective.costs)])
 
     def orphaned_runs(self) -> list[str]:
         """The tracking runs that dead workers left open."""
         orphans = [trial for trial in self._trials() if "orphan" in trial.user_attrs]
         return [trial.user_attrs["run"] for trial in orphans if trial.user_attrs.get("run")]
+
+    def runs(self) -> dict[int, str]:
+        """The tracking runs of candidates, by trial number."""
+        return {t.number: t.user_attrs["run"] for t in self._trials() if t.user_attrs.get("run")}
 
     def invalid(self) -> Counter[str]:
         """Why proposals could not be built, and how many."""
@@ -153,12 +181,25 @@ class Study(FurtherTurns):
         """Which limits proposals were above, and how many; none of them was trained."""
         return Counter(t.user_attrs["over"] for t in self._trials() if "over" in t.user_attrs)
 
+    def given_up(self) -> list[tuple[str, str]]:
+        """The candidates whose workers died of them, by the label of their trial, with the reason."""
+        trials = self._trials()
+        return [
+            (f"{trials[number].user_attrs.get('notation', 'a candidate')}  #{number}", reason)
+            for number, reason in self.poison().items()
+        ]
+
     def _settled(self, trial: FrozenTrial) -> bool:
         folder = self.candidate_folder(trial.user_attrs.get("candidate", "none"))
         if "candidate" not in trial.user_attrs or not (folder / RESULT_FILE).is_file():
             return False
         self.tell(trial.number, read_result(folder))
         return True
+
+    def _gained(self, trial: FrozenTrial) -> float:
+        """When the candidate last left a checkpoint, in seconds of its file system's clock."""
+        folder = self.candidate_folder(trial.user_attrs.get("candidate", "none"))
+        return max((path.stat().st_mtime for path in folder.glob(CHECKPOINTS)), default=0.0)
 
     def used(self) -> int:
         """How much of the budget is trained or in training."""
@@ -222,8 +263,10 @@ class Study(FurtherTurns):
         return self._domain
 
     def _twin(self, identity: str, resumes: int | None) -> FrozenTrial | None:
-        for trial in candidates(self._trials()):
-            if trial.user_attrs["candidate"] == identity and trial.number != resumes:
+        trials = self._trials()
+        known = [*candidates(trials), *(t for t in trials if "poison" in t.user_attrs)]
+        for trial in known:
+            if trial.user_attrs.get("candidate") == identity and trial.number != resumes:
                 return trial
         return None
 
@@ -236,7 +279,7 @@ class Study(FurtherTurns):
             self.study.tell(trial, state=TrialState.PRUNED if stopped else TrialState.FAIL)
 
     def _claimed(
-        self, trial: optuna.Trial, candidate: Candidate, costs: Mapping[str, float], worker: WorkerLock
+        self, trial: optuna.Trial, candidate: Candidate, costs: Mapping[str, float], worker: Presence
     ) -> Claim:
         resumes, confirms = (trial.user_attrs.get(name) for name in (RESUMES, CONFIRMS))
         if resumes is not None:

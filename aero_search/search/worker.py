@@ -7,19 +7,21 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import optuna
+from optuna.storages import RDBStorage
 
 from aero_search.architecture import Architecture, ModelShape, notation
 from aero_search.cost import Network, Protocol
 from aero_search.data.corpus import Corpus
 from aero_search.search.candidate import Candidate
-from aero_search.search.ledger import WorkerLock
+from aero_search.search.devices import use_devices
 from aero_search.search.objective import Objective
 from aero_search.search.parent import stop_with_parent
 from aero_search.search.pricing import Pricing
+from aero_search.search.roster import ClaimLostError, Presence, StillMine
 from aero_search.search.run import train_candidate
 from aero_search.search.rung_reports import RungReports
 from aero_search.search.spec import SearchSpec
-from aero_search.search.store import load_study
+from aero_search.search.store import load_study, open_roster
 from aero_search.search.study import Claim, Study
 from aero_search.space import Space
 from aero_search.tracking.spec import TrackingSpec
@@ -74,12 +76,16 @@ class Plan:
         return self.pricing.many(architectures)
 
     def open_study(self) -> Study:
-        """The study, which the parent has created."""
-        return self.study(load_study(self.output_dir, self.name))
+        """The study, which the parent has created; where its database is down just now, we wait."""
+        return self.study(*load_study(self.output_dir, self.name, self.search.storage, wait=True))
 
-    def study(self, study: optuna.Study) -> Study:
-        """Optuna's study, already created, as workers and the parent see it."""
-        return Study(study, self.objective, self.folder, self.costs, self.costs_of_many)
+    def study(self, study: optuna.Study, storage: RDBStorage) -> Study:
+        """Optuna's study, already created in `storage`, as workers and the parent see it."""
+        search = self.search
+        roster = open_roster(storage, self.name, self.folder, search.heartbeat)
+        return Study(
+            study, self.objective, self.folder, self.costs, self.costs_of_many, roster, search.retries
+        )
 
 
 @dataclass(frozen=True)
@@ -90,6 +96,8 @@ class Worker:
         parent_run: the study's run in the tracking store; empty without tracking.
         parent_process, parent_host: the launching process; a worker on its host stops when it is gone, so that
             a killed search does not go on unseen.
+        index: of this worker among those launched with it, from 0.
+        limit: candidates it takes; None is no limit.
     """
 
     plan: Plan
@@ -97,27 +105,49 @@ class Worker:
     parent_run: str
     parent_process: int
     parent_host: str
+    index: int = 0
+    limit: int | None = None
 
     def run(self) -> None:
         """Train until the budget is used."""
         stop_with_parent(self.parent_process, self.parent_host)
+        use_devices(self.index, self.plan.compute)
         study = self.plan.open_study()
         tracker = Tracker.open(self.plan.tracking, self.plan.output_dir)
-        with WorkerLock(self.plan.folder / "workers") as lock:
-            while claim := study.claim(
-                lock, self.plan.search, self.plan.space, self.compose, self.plan.only_queued
-            ):
-                result = self._train(claim, study, tracker)
-                study.tell(claim.trial.number, result)
+        while not self._work(study, tracker):
+            pass
 
-    def _train(self, claim: Claim, study: Study, tracker: Tracker) -> Result:
+    def _work(self, study: Study, tracker: Tracker) -> bool:
+        """Train under one name. Returns False where others have taken that for dead: another is needed."""
+        plan = self.plan
+        taken = 0
+        with study.roster.enter() as worker:
+            while self.limit is None or taken < self.limit:
+                claim = study.claim(worker, plan.search, plan.space, self.compose, plan.only_queued)
+                if claim is None:
+                    break
+                taken += 1
+                try:
+                    result = self._train(claim, study, tracker, worker)
+                except ClaimLostError:
+                    return False
+                study.tell(claim.trial.number, result)
+                if worker.lost:
+                    return False
+        return True
+
+    def _train(self, claim: Claim, study: Study, tracker: Tracker, worker: Presence) -> Result:
         candidate = claim.candidate
         tracked = tracker.start_candidate(
             self.parent_run or None,
             _name(claim),
             params=_params(candidate),
-            costs=self.plan.costs(candidate.architecture),
+            costs={
+                **self.plan.costs(candidate.architecture),
+                **self.plan.pricing.by_part(candidate.architecture),
+            },
             tags={
+                "study": self.plan.name,
                 "trial": str(claim.trial.number),
                 "candidate": candidate.identity,
                 **_part(claim),
@@ -137,7 +167,7 @@ class Worker:
             corpus,
             claim.folder,
             tracked,
-            (progress, *reports),
+            (progress, StillMine(worker), *reports),
             self.plan.search.threads,
             self.plan.compute,
             *reports,
@@ -169,5 +199,4 @@ def _part(claim: Claim) -> dict[str, str]:
 def _params(candidate: Candidate) -> dict[str, object]:
     """What differs between candidates, named as on the command line."""
     varied = dict(override.split("=", 1) for override in candidate.overrides)
-    recipe = candidate.recipe
-    return {"notation": candidate.notation, "lr": recipe.lr, "seed": recipe.seed, **varied}
+    return {"notation": candidate.notation, **varied}

@@ -72,14 +72,16 @@ def initialize(spec: TrackingSpec, output_dir: Path) -> str:
         Exception: whatever MLflow raises where the store cannot be made.
     """
     uri = spec.resolved_uri(output_dir)
+    artifacts = (output_dir / "mlflow-artifacts").resolve()
     path = sqlite_path(uri)
     if path is None:
-        return _experiment(client(spec, output_dir), spec.experiment, None)
+        # A server keeps files itself; a database alone has no place for them.
+        alone = urlsplit(uri).scheme.partition("+")[0] == "postgresql"
+        return _experiment(client(spec, output_dir), spec.experiment, artifacts if alone else None)
     path.parent.mkdir(parents=True, exist_ok=True)
     # Two searches may start in one folder; MLflow's migrations do not bear that.
     with FileLock(f"{path}.lock", timeout=120):
         _write_ahead(path)
-        artifacts = (output_dir / "mlflow-artifacts").resolve()
         return _experiment(client(spec, output_dir), spec.experiment, artifacts)
 
 

@@ -32,6 +32,9 @@ class SweeperConfig:
     sampler: str = "tpe"
     n_startup: int = 10
     seed: int = 0
+    storage: str | None = None
+    heartbeat: float = 10.0
+    retries: int = 1
     params: dict[str, Any] = field(default_factory=dict)
 
 
@@ -45,6 +48,9 @@ class AeroSweeper(Sweeper):
         self.hydra_context, self.task_function, self.config = hydra_context, task_function, config
 
     def sweep(self, arguments: list[str]) -> Any:
+        from aero_search.config.secrets import put_away
+
+        self.config, arguments = put_away(self.config, arguments)
         if self.strategy == "function":
             from aero_search.config.function_sweep import FunctionSweep
 

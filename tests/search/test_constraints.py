@@ -10,11 +10,12 @@ from optuna.trial import TrialState
 
 from aero_search.errors import RequestError
 from aero_search.search.front import build_front
+from aero_search.search.ledger import WorkerLock
 from aero_search.search.objective import Constraint, Objective
 from aero_search.search.pareto import Reference
 from aero_search.search.settings import check_settings
 from aero_search.search.store import create_study, open_storage
-from aero_search.search.study import Study, WorkerLock
+from aero_search.search.study import Study
 from aero_search.space import Categorical
 from tests.search.fakes import OBJECTIVE, SPACE, compose, costs, open_study, spec, trained
 

@@ -1,0 +1,71 @@
+"""Where a study's database is, when it is not the SQLite file under the output folder: a PostgreSQL address.
+
+A password in it is moved to the environment at once, where PostgreSQL's own library looks for it: what is kept,
+sent to workers, printed or written into a result holds the address without it.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import re
+from urllib.parse import unquote, urlsplit
+
+from aero_search.errors import RequestError
+
+_SCHEMES = ("postgresql", "postgres", "postgresql+psycopg")
+_PASSWORD = re.compile(r"(://[^:/@\s]*):[^@\s]*@")
+_EXAMPLE = "postgresql://USER@HOST:5432/DATABASE"
+
+
+def masked(text: str) -> str:
+    """The text with every password of an address in it replaced by stars."""
+    return _PASSWORD.sub(r"\1:***@", text)
+
+
+def without_password(text: str) -> str:
+    """The text with the passwords of its addresses left out."""
+    return _PASSWORD.sub(r"\1@", text)
+
+
+def read_address(said: str | None) -> str | None:
+    """Check the address of a database; a password in it goes to this process's PGPASSWORD, for its children too.
+
+    Returns:
+        The address without its password; None for None.
+
+    Raises:
+        RequestError: it is no address of a PostgreSQL database.
+    """
+    if said is None:
+        return None
+    try:
+        parts = urlsplit(said)
+        password, host, database, _ = parts.password, parts.hostname, parts.path.strip("/"), parts.port
+    except ValueError as problem:
+        raise RequestError(f"search.storage={masked(said)} cannot be read: write {_EXAMPLE}") from problem
+    if parts.scheme not in _SCHEMES:
+        raise RequestError(
+            f"search.storage={masked(said)} is no address of a PostgreSQL database: write {_EXAMPLE}, or "
+            "search.storage=null for SQLite under output_dir"
+        )
+    if not database:
+        # A socket's folder may stand in for the host (?host=/run/postgresql), a name for the database may not.
+        raise RequestError(f"search.storage={masked(said)} names no database: write {_EXAMPLE}")
+    if password:
+        os.environ["PGPASSWORD"] = unquote(password)
+    if host is None and "host=" not in parts.query and "PGHOST" not in os.environ:
+        raise RequestError(f"search.storage={masked(said)} names no host: write {_EXAMPLE}")
+    return "postgresql" + without_password(said).removeprefix(parts.scheme)
+
+
+def check_driver(address: str) -> None:
+    """Refuse an address that nothing installed here can open.
+
+    Raises:
+        RequestError: psycopg is missing.
+    """
+    if importlib.util.find_spec("psycopg") is None:
+        raise RequestError(
+            f"search.storage={masked(address)} needs the package psycopg: pip install 'aero-search[postgres]'"
+        )

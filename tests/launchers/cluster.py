@@ -1,0 +1,28 @@
+"""A Ray cluster of two nodes on 127.0.0.1; kills its second node when told to.
+
+Run as `python -m tests.launchers.cluster`: prints the address and the second node's id, reads a line, kills the
+node, reads another and ends.
+"""
+
+from __future__ import annotations
+
+import sys
+
+from ray.cluster_utils import Cluster
+
+
+def main() -> None:
+    settings = {"num_cpus": 1, "object_store_memory": 80 * 2**20}
+    cluster = Cluster(initialize_head=True, head_node_args={**settings, "include_dashboard": False})
+    second = cluster.add_node(**settings)
+    cluster.wait_for_nodes()
+    print(cluster.address, second.node_id, flush=True)
+    sys.stdin.readline()
+    cluster.remove_node(second, allow_graceful=False)
+    print("killed", flush=True)
+    sys.stdin.readline()
+    cluster.shutdown()
+
+
+if __name__ == "__main__":
+    main()
