@@ -85,9 +85,9 @@ def report(
         ask = np.mean([run.ask for run in done])
         lines.append(f"{contender.label:22}{len(done):>6}{cells}{ask:>14.3f}")
     for title, unit in (
-        ("trainings", lambda run: run.trained),
-        ("training seconds of all workers", lambda run: run.spent),
-        ("simulated wall seconds", lambda run: run.wall),
+        ("trainings", "trained"),
+        ("training seconds of all workers", "spent"),
+        ("simulated wall seconds", "wall"),
     ):
         lines += ["", f"{title} until the hypervolume is reached; > is the most that the median search had"]
         lines.append(f"{'':28}" + "".join(f"{goal:>9.0%}" for goal in GOALS))
@@ -95,8 +95,8 @@ def report(
             done = runs[contender.name]
             cells = ""
             for goal in GOALS:
-                middle = np.median([needed(run, goal * best, unit(run)) for run in done])
-                most_had = np.median([unit(run)[-1] for run in done])
+                middle = np.median([needed(run, goal * best, getattr(run, unit)) for run in done])
+                most_had = np.median([getattr(run, unit)[-1] for run in done])
                 cells += f"{middle:>9.0f}" if np.isfinite(middle) else f"{f'>{most_had:.0f}':>9}"
             lines.append(f"{contender.label:28}{cells}")
     lines += ["", "a search, means", f"{'':22}{'lost':>8}{'stopped':>9}{'missed':>8}{'none missed':>13}"]
