@@ -78,8 +78,13 @@ class FurtherTurns(Ledger):
         known = candidates(trials)
         if not any(trial.state == TrialState.PRUNED for trial in known):
             return []
-        queued = {t.user_attrs.get(RESUMES) for t in trials if t.state == TrialState.WAITING}
-        return [n for n in reconsider(rungs, courses(known, self.objective.costs)) if n not in queued]
+        # Queued already, or given up when it went on, because its workers died of it.
+        taken = {
+            t.user_attrs.get(RESUMES)
+            for t in trials
+            if t.state == TrialState.WAITING or "poison" in t.user_attrs
+        }
+        return [n for n in reconsider(rungs, courses(known, self.objective.costs)) if n not in taken]
 
     def _queue_stopped(self, rungs: RungsSpec) -> None:
         """Queue the stopped candidate that is to go on next, where nothing else is queued."""

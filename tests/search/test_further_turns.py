@@ -121,20 +121,37 @@ def test_it_goes_on_at_the_end_of_the_budget_and_after_its_worker_s_death(tmp_pa
         assert study.left(asked) == 0
         study.tell(leader.trial.number, trained(leader.candidate, 40.0, "diverged", [(2, 40.0)]))
         assert study.left(asked) == 1
-    # Twice it is claimed by a worker that dies.
-    for _ in range(2):
-        with WorkerLock(study.folder / "workers") as dying:
-            assert claimed(study, dying, asked).resumes == 1
-            assert study.left(asked) == 0
-        study.give_back_orphans()
-        assert study.left(asked) == 1
-        assert study.used() == 2
+    with WorkerLock(study.folder / "workers") as dying:
+        assert claimed(study, dying, asked).resumes == 1
+        assert study.left(asked) == 0
+    study.give_back_orphans()
+    assert study.left(asked) == 1
+    assert study.used() == 2
     with WorkerLock(study.folder / "workers") as lock:
         last = claimed(study, lock, asked)
         assert last.resumes == 1
         assert train(study, last, [(2, 100.0), (4, 70.0)]) == "finished"
         assert study.claim(lock, asked, ONE_PRICE, compose) is None
     assert [r.state for r in study.records()] == ["diverged", "finished"]
+
+
+def test_one_that_kills_whoever_goes_on_with_it_stays_stopped(tmp_path: Path) -> None:
+    study, asked = open_study(tmp_path), rungs(2)
+    queue(study, 1e-3, 2e-3)
+    with WorkerLock(study.folder / "workers") as lock:
+        leader = claimed(study, lock, asked)
+        study.report(leader.trial.number, [(2, 40.0)])
+        assert train(study, claimed(study, lock, asked), [(2, 100.0)]) == "stopped"
+        study.tell(leader.trial.number, trained(leader.candidate, 40.0, "diverged", [(2, 40.0)]))
+    for _ in range(2):
+        with WorkerLock(study.folder / "workers") as dying:
+            assert claimed(study, dying, asked).resumes == 1
+        study.give_back_orphans()
+    assert len(study.poison()) == 1
+    assert study.left(asked) == 0
+    with WorkerLock(study.folder / "workers") as lock:
+        assert study.claim(lock, asked, ONE_PRICE, compose) is None
+    assert [r.state for r in study.records()] == ["diverged", "stopped"]
 
 
 def test_a_worker_that_dies_after_its_result_leaves_a_stopped_candidate(tmp_path: Path) -> None:
