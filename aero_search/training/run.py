@@ -274,6 +274,8 @@ def _quiet() -> None:
     warnings.filterwarnings("ignore", message=r".*isinstance\(treespec, LeafSpec\).*")
     # One in-process loader is the right number for memory-mapped windows and one core a worker.
     warnings.filterwarnings("ignore", message=".*does not have many workers.*")
+    # Where Slurm is installed; our workers are its jobs already (docs/scaling.md), and others do not ask for it.
+    warnings.filterwarnings("ignore", message="The `srun` command is available.*")
     # Ours is: it begins where the checkpoint says.
     warnings.filterwarnings("ignore", message=".*your dataloader is not resumable.*")
     warnings.filterwarnings("ignore", message=".*`IterableDataset` has `__len__` defined.*")

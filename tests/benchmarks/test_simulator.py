@@ -14,6 +14,7 @@ import pytest
 from aero_search.architecture import notation
 from aero_search.search import worker as real
 from aero_search.search.candidate import Candidate
+from aero_search.search.ledger import WorkerLock
 from aero_search.search.spec import RungsSpec, SamplerSpec, SearchSpec
 from aero_search.search.store import create_study, open_storage
 from aero_search.search.study import Study
@@ -100,7 +101,7 @@ def test_a_real_worker_makes_the_same_decisions(
 ) -> None:
     search = spec(sampler, rungs, 18, seed=2)
     simulated = open_study(TASK, tmp_path / "simulated")
-    with real.WorkerLock(simulated.folder / "workers") as lock:
+    with WorkerLock(simulated.folder / "workers") as lock:
         simulate(TASK, StudySearcher(simulated, search, TASK, lock), search.seed, 1)
     told = story(really(TASK, search, tmp_path / "real", monkeypatch))
     assert told == story(simulated)
