@@ -17,10 +17,12 @@ COMMANDS = {
     "ablate": "train the variants of a published table, each at its best learning rate, over seeds",
     "cost": "price an architecture without training it",
     "front": "print a study's front, or re-price it for another protocol or network",
+    "report": "write one HTML page of a study that works offline",
     "export": "write one architecture of a study as a bundle, or for transformers or ONNX",
     "verify": "rebuild a bundle from its files alone, and compare its figures",
     "measure": "run real two-party private inference and compare it with the estimate",
     "calibrate": "fit a protocol and a network, and write them as files",
+    "sync": "tell a tracking server that was down what it has missed",
     "ui": "open the MLflow dashboard on the local store",
     "doctor": "say what works here, and how to mend the rest",
 }

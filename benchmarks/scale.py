@@ -1,8 +1,9 @@
-"""One study of thousands of trials: what a claim, a tell and a look of the live view take.
+"""One study of thousands of trials: what a claim, a rung, a tell and a look of the live view take.
 
 The study lies in SQLite as a search's does; its trials are made up by the synthetic task, told in the same way and
 kept under outputs/benchmarks/scale/, so that they are made once. Each figure is the median of several; processor
-seconds of this one process, so that a busy machine does not enter, and the first claim of a fresh worker apart.
+seconds of this one process, so that a busy machine does not enter, and the first claim of a fresh worker apart. The
+rung is a validation reported and judged by `dominance`.
 
     OMP_NUM_THREADS=1 python -m benchmarks.scale [--trials 10000] [--sampler known_cost] [--output FILE]
 """
@@ -27,7 +28,7 @@ from aero_search.search.candidate import Candidate
 from aero_search.search.front import build_front
 from aero_search.search.known_cost.draws import distributions, draw
 from aero_search.search.ledger import WorkerLock
-from aero_search.search.spec import SamplerSpec, SearchSpec
+from aero_search.search.spec import RungsSpec, SamplerSpec, SearchSpec
 from aero_search.search.store import create_study, open_storage
 from aero_search.search.study import Study
 from benchmarks.tasks import OBJECTIVE, Synthetic, Task
@@ -61,6 +62,7 @@ def _made(task: Task, known: dict[str, BaseDistribution], number: int) -> optuna
     candidate = task.compose(task.space.overrides(assignment))
     outcome = task.train(candidate, 0)
     costs = dict(task.costs(candidate.architecture))
+    curve = [[step, value] for step, value, _ in outcome.curve]
     told = outcome.perplexity or task.reference.unigram_perplexity
     return create_trial(
         state=TrialState.COMPLETE,
@@ -74,6 +76,8 @@ def _made(task: Task, known: dict[str, BaseDistribution], number: int) -> optuna
             "overrides": list(candidate.overrides),
             "lr": candidate.recipe.lr,
             "seed": 0,
+            "steps": candidate.recipe.steps,
+            "curve": curve,
             "costs": costs,
             "candidate": candidate.identity,
             "verdict": outcome.verdict,
@@ -87,7 +91,8 @@ def _made(task: Task, known: dict[str, BaseDistribution], number: int) -> optuna
 def measure(task: Task, study: Study, sampler: SamplerSpec, trials: int) -> dict[str, float]:
     """Processor seconds of each thing a worker or the parent does with the study."""
     spec = SearchSpec(sampler, trials + 10_000, workers=1, threads=1, seed=0)
-    claims, tells, looks = [], [], []
+    rungs = RungsSpec("dominance")
+    claims, judged, tells, looks = [], [], [], []
     with WorkerLock(study.folder / "workers") as lock:
         for _ in range(_ROUNDS + 1):
             claim = None
@@ -99,8 +104,17 @@ def measure(task: Task, study: Study, sampler: SamplerSpec, trials: int) -> dict
             claims.append(_seconds(take))
             assert claim is not None
             candidate: Candidate = claim.candidate
-            result = task.result(candidate, task.train(candidate, 0))
+            outcome = task.train(candidate, 0)
+            result = task.result(candidate, outcome)
             number = claim.trial.number
+            first = [(step, value) for step, value, _ in outcome.curve[:2]]
+
+            def judge(n: int = number, curve: list[tuple[int, float]] = first) -> None:
+                study.report(n, curve)
+                study.judge(n, rungs)
+
+            if first:
+                judged.append(_seconds(judge))
             tells.append(_seconds(lambda n=number, r=result: study.tell(n, r)))
 
             def look() -> None:
@@ -113,6 +127,7 @@ def measure(task: Task, study: Study, sampler: SamplerSpec, trials: int) -> dict
     return {
         "first claim of a worker": claims[0],
         "claim": statistics.median(claims[1:]),
+        "rung": statistics.median(judged[1:] or judged),
         "tell": statistics.median(tells[1:]),
         "first look": looks[0],
         "look of the live view": statistics.median(looks[1:]),
@@ -132,9 +147,9 @@ def main() -> None:
     parser.add_argument("--output", type=Path, help="also write the table here")
     arguments = parser.parse_args()
     task = Synthetic()
-    lines = []
+    lines: list[str] = []
     for name in arguments.sampler.split(","):
-        # A study of its own for each process and sampler would be the same: only what is asked differs.
+        # One study for all of them: each adds the few trials of its measurement.
         study = filled(task, arguments.trials)
         there = len(study.study.get_trials(deepcopy=False))
         found = measure(task, study, SamplerSpec(name), there)

@@ -1,4 +1,4 @@
-"""Searches that cost no training: a synthetic one, and one that looks trainings up in a table of real ones.
+"""Searches that cost no training: what one needs, and a synthetic one; benchmarks/table.py has the real one.
 
 A task has everything that a study asks of the world: a space, what an assignment means, what it costs, and what
 training it gives. `aero_search.search.study.Study` runs on it unchanged.
@@ -6,29 +6,23 @@ training it gives. `aero_search.search.study.Study` runs on it unchanged.
 
 from __future__ import annotations
 
-import csv
-import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import numpy as np
 
-from aero_search.architecture import Architecture, Attention, Layer, Stabilizer, canonical, key, notation
-from aero_search.cost import Network, calibrate_published
-from aero_search.errors import RequestError
-from aero_search.schema import from_mapping
+from aero_search.architecture import Architecture, Attention, Layer, Stabilizer, key, notation
+from aero_search.cost import calibrate_published
 from aero_search.search.candidate import Candidate, make_candidate
 from aero_search.search.objective import Objective
 from aero_search.search.pareto import Reference
 from aero_search.search.pricing import Pricing
-from aero_search.space import Categorical, Real, Space, load_space
+from aero_search.space import Categorical, Real, Space
 from aero_search.training.recipe import Recipe
 from aero_search.training.result import CurvePoint, Result, Verdict
 
 OBJECTIVE = Objective(("perplexity", "latency_s", "flops"))
-NETWORK = Network("lan", bandwidth_mbps=3000.0, rtt_ms=0.8, source="the papers' LAN")
 RECIPE = Recipe(
     steps=1200,
     batch_size=16,
@@ -60,14 +54,14 @@ class Outcome:
         perplexity: as a training would report it, with its seed's noise; None when diverged.
         judged: the one that a search is judged by: without noise where that is known.
         seconds: of training.
-        curve: (step, perplexity) at each validation.
+        curve: (step, perplexity, seconds since the start) at each validation.
     """
 
     verdict: Verdict
     perplexity: float | None
     judged: float | None
     seconds: float
-    curve: tuple[tuple[int, float], ...] = ()
+    curve: tuple[tuple[int, float, float], ...] = ()
 
 
 class Task:
@@ -75,28 +69,29 @@ class Task:
 
     Attributes:
         name: for tables.
+        version: changes with what the task answers; results of different versions are not mixed.
         space: what varies.
+        pricing: as a default study's.
+        recipe: of every training, but for the learning rate.
         reference: of the hypervolume.
         best: the largest hypervolume there is; None where that is not known.
     """
 
     name: str
+    version: str
     space: Space
+    pricing: Pricing
+    recipe: Recipe = RECIPE
     reference: Reference
     best: float | None = None
 
-    def architecture(self, said: Mapping[str, str]) -> tuple[Architecture, float]:
-        """What an assignment, as texts, means: the network and the learning rate."""
+    def compose(self, overrides: Sequence[str]) -> Candidate:
+        """From overrides to a candidate, as Hydra would."""
         raise NotImplementedError
 
     def train(self, candidate: Candidate, seed: int) -> Outcome:
         """What training gives; noise depends on candidate and seed alone."""
         raise NotImplementedError
-
-    def compose(self, overrides: Sequence[str]) -> Candidate:
-        """From overrides to a candidate, as Hydra would."""
-        architecture, lr = self.architecture(dict(o.split("=", 1) for o in overrides))
-        return make_candidate(architecture, replace(RECIPE, lr=lr), self.name, tuple(overrides))
 
     def costs(self, architecture: Architecture) -> Mapping[str, float]:
         """Every known metric."""
@@ -104,7 +99,12 @@ class Task:
 
     def costs_of_many(self, architectures: Sequence[Architecture]) -> Sequence[Mapping[str, float]]:
         """The same of many at once."""
-        return _PRICING.many(architectures)
+        return self.pricing.many(architectures)
+
+    def row(self, candidate: Candidate, perplexity: float) -> list[float]:
+        """The objective's metrics."""
+        costs = self.costs(candidate.architecture)
+        return [perplexity, *(costs[metric] for metric in OBJECTIVE.costs)]
 
     def result(self, candidate: Candidate, outcome: Outcome) -> Result:
         """An outcome as a worker reports it."""
@@ -115,12 +115,12 @@ class Task:
             reason="" if outcome.verdict == "finished" else outcome.verdict,
             perplexity=outcome.perplexity,
             validation_loss=None if outcome.perplexity is None else math.log(outcome.perplexity),
-            curve=tuple(CurvePoint(s, None, math.log(p), p, 0.0) for s, p in outcome.curve),
+            curve=tuple(CurvePoint(s, None, math.log(p), p, t) for s, p, t in outcome.curve),
             entropy=(),
             parameters=0,
             seconds=outcome.seconds,
             tokens=0,
-            steps=RECIPE.steps,
+            steps=outcome.curve[-1][0] if outcome.curve else 0,
             lr=candidate.recipe.lr,
             seed=0,
             data_seed=0,
@@ -129,7 +129,7 @@ class Task:
         )
 
 
-_PRICING = Pricing(calibrate_published().protocol, NETWORK)
+_PUBLISHED = calibrate_published()
 
 
 class Synthetic(Task):
@@ -142,6 +142,7 @@ class Synthetic(Task):
     """
 
     name = "synthetic"
+    version = "3"
 
     def __init__(self) -> None:
         pairs = [
@@ -166,9 +167,15 @@ class Synthetic(Task):
         )
         whole = Architecture(n_head=4, d_model=64, seq_len=128, vocab_size=1024, layers=(Layer(),) * 6)
         self._whole = whole
-        self.reference = Reference(UNIGRAM, _PRICING.baseline(whole, OBJECTIVE))
+        self.pricing = Pricing(_PUBLISHED.protocol, _PUBLISHED.network)
+        self.reference = Reference(UNIGRAM, self.pricing.baseline(whole, OBJECTIVE))
 
-    def architecture(self, said: Mapping[str, str]) -> tuple[Architecture, float]:
+    def compose(self, overrides: Sequence[str]) -> Candidate:
+        said = dict(o.split("=", 1) for o in overrides)
+        recipe = replace(RECIPE, lr=float(said["lr"]))
+        return make_candidate(self._architecture(said), recipe, self.name, tuple(overrides))
+
+    def _architecture(self, said: Mapping[str, str]) -> Architecture:
         layers = [
             Layer(said[f"norm{pair}"], said.get(f"act{pair}", "identity"), said[f"ffn{pair}"])  # type: ignore[arg-type]
             for pair in range(3)
@@ -182,7 +189,7 @@ class Synthetic(Task):
                 temperature="learned" if learned else "none", temperature_init=float(said.get("init", 0.1))
             ),
             stabilizer=Stabilizer(said["stabilizer"]),  # type: ignore[arg-type]
-        ), float(said["lr"])
+        )
 
     def train(self, candidate: Candidate, seed: int) -> Outcome:
         a = candidate.architecture
@@ -196,7 +203,9 @@ class Synthetic(Task):
         if danger > 2.2:
             return Outcome("diverged", None, None, 0.2 * seconds)
         if danger > 1.8:
-            return Outcome("plateau", 0.97 * UNIGRAM, 0.97 * UNIGRAM, 0.5 * seconds)
+            stuck = 0.97 * UNIGRAM
+            curve = tuple((step, stuck, seconds * step / RECIPE.steps) for step in (200, 400, 600))
+            return Outcome("plateau", stuck, stuck, 0.5 * seconds, curve)
         log_perplexity = math.log(61.0) + sum(
             weight * _pair_loss(layer) for weight, layer in zip((0.26, 0.42, 0.32), pairs, strict=True)
         )
@@ -208,9 +217,11 @@ class Synthetic(Task):
         ] * bare
         # Models with norms like it hotter.
         log_perplexity += 0.06 * (heat - 0.9 * (1 - bare)) ** 2
-        noise = np.random.default_rng([seed, int(candidate.identity, 16)]).normal(0.0, 0.008)
-        judged = math.exp(log_perplexity)
-        return Outcome("finished", judged * math.exp(noise), judged, seconds)
+        rng = np.random.default_rng([seed, int(candidate.identity, 16)])
+        end = log_perplexity + rng.normal(0.0, 0.008)
+        return Outcome(
+            "finished", math.exp(end), math.exp(log_perplexity), seconds, _curve(end, seconds, rng)
+        )
 
 
 def _pair_loss(layer: Layer) -> float:
@@ -226,68 +237,18 @@ def _pair_loss(layer: Layer) -> float:
     )
 
 
-class Table(Task):
-    """Trainings that were really done, from a CSV.
+def _curve(end: float, seconds: float, rng: np.random.Generator) -> tuple[tuple[int, float, float], ...]:
+    """Validations on the way to a log perplexity.
 
-    Columns: `choice.NAME` for every parameter of the space (empty where it does not count), `architecture`
-    (JSON), `lr`, `seed`, `verdict`, `perplexity` (empty when diverged), `seconds`, `curve` (JSON:
-    [[step, perplexity], ...]), and the objective's costs. Of several seeds the lowest is the one a search meets.
-    What is not in the table cannot be built.
-
-    Args:
-        path: of the CSV.
-        space: the file that the table was made from; lists and whole numbers alone.
-        unigram: perplexity of its corpus.
+    What is still to be gained after a share r of the steps, and its spread between networks, follow the proxy's
+    curves: 0.7 at a quarter of the steps, spread 0.35 exp(-4.1 r) (aero_search/search/rungs/margins.py).
     """
-
-    def __init__(self, path: Path, space: str, unigram: float) -> None:
-        self.name = path.stem
-        with path.open(newline="") as file:
-            rows = sorted(csv.DictReader(file), key=lambda row: int(row["seed"]), reverse=True)
-        if not rows:
-            raise RequestError(f"table={path} has no rows: build it first")
-        self._rows = {_choices(row): row for row in rows}
-        architectures = {c: json.loads(row["architecture"]) for c, row in self._rows.items()}
-        self._networks = {c: canonical(from_mapping(Architecture, data)) for c, data in architectures.items()}
-        self._costs = {
-            self._networks[c]: {metric: float(row[metric]) for metric in OBJECTIVE.costs}
-            for c, row in self._rows.items()
-        }
-        first = next(iter(self._networks.values()))
-        self.space = load_space(space, Path(), {"n_layer": first.n_layer})
-        self.reference = Reference(unigram, _PRICING.baseline(first, OBJECTIVE))
-        trained = [row for row in self._rows.values() if row["perplexity"]]
-        self.best = self.reference.hypervolume(
-            [[float(row["perplexity"]), *(float(row[m]) for m in OBJECTIVE.costs)] for row in trained]
-        )
-        self._by_identity: dict[str, Mapping[str, str]] = {}
-
-    def architecture(self, said: Mapping[str, str]) -> tuple[Architecture, float]:
-        choices = frozenset(said.items())
-        if choices not in self._rows:
-            raise RequestError(f"the table has no row with {dict(said)}")
-        return self._networks[choices], float(self._rows[choices]["lr"])
-
-    def compose(self, overrides: Sequence[str]) -> Candidate:
-        candidate = super().compose(overrides)
-        said = dict(o.split("=", 1) for o in overrides)
-        self._by_identity[candidate.identity] = self._rows[frozenset(said.items())]
-        return candidate
-
-    def costs_of_many(self, architectures: Sequence[Architecture]) -> Sequence[Mapping[str, float]]:
-        return [self._costs[a] for a in architectures]
-
-    def train(self, candidate: Candidate, seed: int) -> Outcome:
-        row = self._by_identity[candidate.identity]
-        perplexity = float(row["perplexity"]) if row["perplexity"] else None
-        verdict: Verdict = row["verdict"]  # type: ignore[assignment]
-        curve = tuple((int(step), float(value)) for step, value in json.loads(row["curve"] or "[]"))
-        return Outcome(verdict, perplexity, perplexity, float(row["seconds"]), curve)
-
-
-def _choices(row: Mapping[str, str]) -> frozenset[tuple[str, str]]:
-    return frozenset(
-        (name.removeprefix("choice."), value)
-        for name, value in row.items()
-        if name.startswith("choice.") and value
-    )
+    own = rng.normal()
+    points = []
+    for step in range(RECIPE.validate_every, RECIPE.steps + 1, RECIPE.validate_every):
+        r = step / RECIPE.steps
+        gain = 1.64 * (math.exp(-2.9 * r) - math.exp(-2.9))
+        spread = 0.35 * math.exp(-4.1 * r) if r < 1 else 0.0
+        height = end + gain + spread * (0.9 * own + 0.44 * rng.normal())
+        points.append((step, min(math.exp(height), UNIGRAM), seconds * r))
+    return tuple(points)

@@ -18,8 +18,9 @@ def _own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_the_commands_are_frozen() -> None:
     assert list(COMMANDS) == [
-        "search", "plan", "train", "ablate", "cost", "front", "export", "verify", "measure", "calibrate", "ui",
-        "doctor",
+        "search", "plan", "train", "ablate", "cost", "front", "report", "export", "verify", "measure", "calibrate",
+        "sync",
+        "ui", "doctor",
     ]  # fmt: skip
 
 
@@ -70,7 +71,11 @@ BAD = {
     "train --multirun model.d_model=32,64 objective.target=gpt2_small": r"sets model.d_model, which",
     "export study=does_not_exist pick=knee": r"study=does_not_exist does not exist",
     "front": r"there is no study under output_dir=outputs",
+    "front max_latency_s=fast": r"max_latency_s=fast must be a number",
+    "front max_latency=2": r"max_latency is not a setting: .*max_latency_s",
+    "report study=none": r"study=none does not exist",
     "ui": r"output_dir",
+    "sync tracking=none": r"tracking=none has no store",
     "search study.name=../x": r"study.name=../x must be letters",
     "search output_dir=/proc/nowhere": r"output_dir=/proc/nowhere cannot be written to",
     "search recipe.lr=tag(log,interval(0,1))": r"parameter recipe.lr has log: true, so low=0.0 must be above 0",

@@ -83,13 +83,20 @@ def test_an_exported_architecture_trains_by_path_to_the_same_digit(
     assert json.loads(result.read_text())["perplexity"] == told["perplexity"]
 
 
-def test_the_issue_s_words_for_hf_and_onnx(studied: Path) -> None:
+def test_format_may_name_the_kind(studied: Path) -> None:
     assert "transformers loads it as GPT2LMHeadModel" in aero(
         studied, "export", "study=home", "pick=trial:0", "format=hf"
     )
     assert (studied / "outputs/exports/home-trial-0-hf/model.safetensors").is_file()
     assert "onnxruntime runs it" in aero(studied, "export", "study=home", "pick=trial:0", "format=onnx")
     assert (studied / "outputs/exports/home-trial-0-onnx/model.onnx").is_file()
+    told = json.loads(aero(studied, "export", "study=home", "pick=trial:0", "kind=hf", "format=json"))
+    assert (told["study"], told["trial"], told["kind"]) == ("home", 0, "hf")
+    assert (studied / told["folder"] / "model.safetensors").is_file()
+    assert told["difference"] <= 1e-5
+    assert told["costs"]["latency_s"] > 0
+    told = json.loads(aero(studied, "export", "study=home", "model.n_layer=4", "format=json"))
+    assert told["command"].startswith("aero-search train")
     aero(studied, "export", "study=home", "format=pdf", code=2)
     aero(studied, "export", "study=home", "format=hf", "model=gpt2_small", code=2)
 

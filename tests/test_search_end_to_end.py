@@ -114,6 +114,38 @@ def test_repricing_trains_nothing_and_says_what_moves(studied: Path) -> None:
     assert all(a["latency_s"] != b["latency_s"] for a, b in pairs)
 
 
+def test_a_budget_chooses_and_the_steps_beside_the_choice_are_told(studied: Path) -> None:
+    told = front(studied, "one")
+    assert told["choice"]["trial"] == told["knee"]
+    points = told["front"]
+    cheapest = min(points, key=lambda entry: entry["latency_s"])
+    limit = f"max_latency_s={cheapest['latency_s'] * 1.0000001}"
+    chosen = front(studied, "one", limit)["choice"]
+    assert chosen["trial"] == cheapest["trial"]
+    assert all(step["direction"] == "better" for step in chosen["steps"] if "latency_s" in step["by"])
+    assert aero(studied, "front", "study=one", limit).count("pick=trial:") == 1
+    aero(studied, "front", "study=one", limit, "max_perplexity=1.01", code=2)
+
+
+def test_a_report_is_one_page_with_the_front_s_own_data(studied: Path, tmp_path: Path) -> None:
+    out = aero(studied, "report", "study=one")
+    page = studied / "outputs" / "studies" / "one" / "report.html"
+    assert f"written to {page.relative_to(studied)}" in out
+    assert page.stat().st_size > 4_000_000
+    logged = list((studied / "outputs" / "mlflow-artifacts").rglob("report.html"))
+    assert [path.read_bytes() for path in logged] == [page.read_bytes()]
+    document = json.loads(aero(studied, "report", "study=one", "format=json"))
+    assert document["front"] == {k: v for k, v in front(studied, "one").items() if k != "choice"}
+    assert {entry["name"] for entry in document["networks"]} >= {"lan", "wan", "paper"}
+    assert {entry["name"] for entry in document["protocols"]} >= {"aero_paper", "spu_semi2k"}
+    assert all(entry["entropy"] and entry["curve"] for entry in document["candidates"])
+    aero(
+        studied, "report", "study=one", f"to={tmp_path / 'deep' / 'page.html'}", "objective.target=gpt2_small"
+    )
+    assert "gpt2_small (12 layers" in (tmp_path / "deep" / "page.html").read_text()
+    aero(studied, "report", "study=one", f"to={tmp_path}", code=2)
+
+
 def test_what_was_trained_small_is_priced_at_the_size_that_will_be_deployed(
     studied: Path, tmp_path: Path
 ) -> None:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import json
+import sys
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from aero_search.config.command import Command
 from aero_search.config.past import PastStudy, open_past_study
 from aero_search.config.request import Request
 from aero_search.errors import RequestError
+from aero_search.search.budget import Budget
 
 if TYPE_CHECKING:
     from aero_search.data.corpus import Corpus
@@ -17,28 +20,32 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class ExportOptions:
+class ExportOptions(Budget):
     """conf/export.yaml"""
 
     kind: Literal["bundle", "hf", "onnx"]
     pick: str
     to: str | None
-    max_latency_s: float | None
-    max_comm_gb: float | None
-    max_flops: float | None
-    max_perplexity: float | None
     register: bool
     register_as: str | None
 
-    def limits(self) -> dict[str, float]:
-        """The budget by metric name; empty where none was given."""
-        given = {
-            "latency_s": self.max_latency_s,
-            "communication_bytes": None if self.max_comm_gb is None else self.max_comm_gb * 1e9,
-            "flops": self.max_flops,
-            "perplexity": self.max_perplexity,
-        }
-        return {metric: limit for metric, limit in given.items() if limit is not None}
+
+@dataclass
+class _Told:
+    """What was done: lines for people at once, or one document for programs at the end."""
+
+    as_json: bool
+    document: dict[str, Any] = field(default_factory=dict)
+
+    def say(self, line: str, **fields: Any) -> None:
+        self.document |= fields
+        if not self.as_json and line:
+            print(line)
+
+    def end(self) -> None:
+        if self.as_json:
+            json.dump(self.document, sys.stdout, indent=1, allow_nan=False)
+            print()
 
 
 def run(request: Request) -> None:
@@ -57,46 +64,62 @@ def run(request: Request) -> None:
     limits = options.limits()
     record = past.front.within(limits) if limits else past.front.pick(options.pick)
     picked_by = ", ".join(f"{m} <= {v:g}" for m, v in limits.items()) or options.pick
-    choice = Choice(past.name, record, past.front, past.pricing, picked_by, str(past.attrs["command"]))
+    choice = Choice(
+        past.name, record, past.front, past.pricing, picked_by, str(past.attrs.get("command", ""))
+    )
     name = f"{past.name}-{'budget' if limits else options.pick.replace(':', '-')}"
     folder = Path(options.to) if options.to else request.output_dir / "exports" / name
-    print(f"{record.label}: perplexity {record.perplexity:.2f}, {record.costs['latency_s']:.3g} s")
-    if past.front.sizes:
-        print(past.front.sizes)
+    told = _Told(request.format == "json")
+    told.say(
+        f"{record.label}: perplexity {record.perplexity:.2f}, {record.costs['latency_s']:.3g} s",
+        study=past.name,
+        trial=record.number,
+        notation=record.notation,
+        key=record.candidate,
+        picked_by=picked_by,
+        perplexity=record.perplexity,
+        costs=dict(record.costs),
+        target=None if past.pricing.target is None else past.pricing.target.name,
+    )
+    told.say(past.front.sizes)
     if resized:
-        _resized(request, choice, folder if options.to else None, name)
-        return
-    if options.to is None and options.kind != "bundle":
-        folder = folder.with_name(f"{name}-{options.kind}")
-    _written(choice, options.kind, folder)
+        _resized(request, choice, folder if options.to else None, name, told)
+    else:
+        if options.to is None and options.kind != "bundle":
+            folder = folder.with_name(f"{name}-{options.kind}")
+        _written(choice, options.kind, folder, told)
     if options.register:
-        _registered(request, past, choice, folder, options.register_as)
+        _registered(request, past, choice, folder, options.register_as, told)
+    told.end()
 
 
-def _written(choice: Choice, kind: str, folder: Path) -> None:
+def _written(choice: Choice, kind: str, folder: Path, told: _Told) -> None:
     corpus = _corpus(choice)
     if kind == "hf":
         from aero_search.export.huggingface import write_huggingface
 
         written = write_huggingface(choice, corpus, folder)
-        print(
-            f"transformers loads it as {written.loaded_as}; logits differ by {written.difference:.1e} at most"
+        told.say(
+            f"transformers loads it as {written.loaded_as}; logits differ by {written.difference:.1e} at most",
+            loaded_as=written.loaded_as,
+            custom_code=written.custom_code,
+            difference=written.difference,
         )
         flag = ", trust_remote_code=True" if written.custom_code else ""
-        print(f'try: AutoModelForCausalLM.from_pretrained("{folder}"{flag})')
+        told.say(f'try: AutoModelForCausalLM.from_pretrained("{folder}"{flag})')
     elif kind == "onnx":
         from aero_search.export.onnx import write_onnx
 
         difference = write_onnx(choice, corpus, folder)
-        print(f"onnxruntime runs it; logits differ by {difference:.1e} at most")
+        told.say(f"onnxruntime runs it; logits differ by {difference:.1e} at most", difference=difference)
     else:
         from aero_search.export.bundle import write_bundle
 
         write_bundle(choice, corpus, folder)
-        print(f"check it: aero-search verify {folder}")
+        told.say(f"check it: aero-search verify {folder}")
     if corpus is None:
-        print("without a tokenizer: the corpus it was trained on is no longer on this machine")
-    print(f"written to {folder}")
+        told.say("without a tokenizer: the corpus it was trained on is no longer on this machine")
+    told.say(f"written to {folder}", kind=kind, folder=str(folder), tokenizer=corpus is not None)
 
 
 def _corpus(choice: Choice) -> Corpus | None:
@@ -114,7 +137,7 @@ def _corpus(choice: Choice) -> Corpus | None:
     return find_corpus(spec, read_result(choice.record.folder).fingerprint)
 
 
-def _resized(request: Request, choice: Choice, folder: Path | None, name: str) -> None:
+def _resized(request: Request, choice: Choice, folder: Path | None, name: str, told: _Told) -> None:
     from aero_search.config.resize import asked_shape, resized_config
     from aero_search.export.resized import write_resized
 
@@ -123,13 +146,13 @@ def _resized(request: Request, choice: Choice, folder: Path | None, name: str) -
     architecture, command = write_resized(
         choice, shape, lambda config, a: resized_config(request, config, a), folder
     )
-    print(f"{architecture} at the size of {shape.text}, without weights")
-    print(f"train it: {command}")
-    print(f"written to {folder}")
+    told.say(f"{architecture} at the size of {shape.text}, without weights", notation=str(architecture))
+    told.say(f"train it: {command}", command=command, size=shape.name)
+    told.say(f"written to {folder}", kind="description", folder=str(folder))
 
 
 def _registered(
-    request: Request, past: PastStudy, choice: Choice, folder: Path, register_as: str | None
+    request: Request, past: PastStudy, choice: Choice, folder: Path, register_as: str | None, told: _Told
 ) -> None:
     from aero_search.export.registry import register_bundle
 
@@ -141,9 +164,9 @@ def _registered(
         tracking.experiment,
         choice,
     )
-    print(f"registered as {uri}")
-    print(f"serve it: MLFLOW_TRACKING_URI={tracking.resolved_uri(request.output_dir)} \\")
-    print(f"  mlflow models serve --model-uri {uri} --env-manager local --port 5001")
+    told.say(f"registered as {uri}", registered=uri)
+    told.say(f"serve it: MLFLOW_TRACKING_URI={tracking.resolved_uri(request.output_dir)} \\")
+    told.say(f"  mlflow models serve --model-uri {uri} --env-manager local --port 5001")
 
 
 # `format` says text or json everywhere; here people also write it for the kind of export.

@@ -9,29 +9,41 @@ from aero_search.config.command import Command
 from aero_search.config.past import open_past_study
 from aero_search.config.paths import output_option
 from aero_search.config.request import Request
+from aero_search.search.budget import Budget
+from aero_search.search.choosing import next_steps
 
 
 def run(request: Request) -> None:
     """Print the front; with protocol= or network= first re-price every candidate, without training."""
     from rich.console import Console
 
+    from aero_search.report.choosing import budget_words, choice_lines
     from aero_search.report.front import print_front
 
+    limits = request.options(Budget).limits()
     past = open_past_study(request)
+    front = past.front
+    chosen = front.within(limits) if limits else front.knee() if front.points else None
+    steps = next_steps(front, chosen) if chosen else ()
     if request.format == "json":
-        json.dump(past.document(), sys.stdout, indent=1, allow_nan=False)
+        choice = None
+        if chosen:
+            choice = {"trial": chosen.number, "budget": limits, "steps": [step.document() for step in steps]}
+        json.dump({**past.document(), "choice": choice}, sys.stdout, indent=1, allow_nan=False)
         print()
         return
     console = Console()
     target = f", target {past.pricing.target.name}" if past.pricing.target else ""
     console.print(f"study {past.name}, protocol {past.protocol.name}, network {past.network.name}{target}")
-    print_front(past.front, console)
+    print_front(front, console)
     for line in past.moves():
-        console.print(line)
-    if past.front.points:
-        knee = past.front.knee()
+        console.print(line, markup=False)
+    if chosen:
+        how = f"best with {budget_words(limits)}" if limits else "best balance"
+        for line in choice_lines(front, chosen, steps, how):
+            console.print(line, markup=False, highlight=False, soft_wrap=True)
         console.print(
-            f"take one home: aero-search export study={past.name} pick=trial:{knee.number}"
+            f"take one home: aero-search export study={past.name} pick=trial:{chosen.number}"
             + output_option(request.output_dir),
             soft_wrap=True,
         )

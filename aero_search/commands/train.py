@@ -35,7 +35,11 @@ def run(request: Request) -> Result:
         tracker = Tracker.open(request.tracking, output_dir)
         tracker.initialize()
         tracked = tracker.start_candidate(
-            None, candidate.notation, params=dict(override_params(request)), costs=costs, tags={}
+            None,
+            candidate.notation,
+            params=dict(override_params(request)),
+            costs={**costs, **request.pricing.by_part(architecture)},
+            tags={},
         )
         with views.TrainingView(candidate.notation, recipe.steps, console) as view:
             result = train_candidate(

@@ -26,6 +26,8 @@ def run(request: Request) -> None:
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.default_int_handler)
     server = dashboard(request.tracking, request.output_dir, options.port)
+    for line in _links(request, url(options.port)):
+        print(line)
     print(f"MLflow: {url(options.port)}  (Ctrl-C stops it)", flush=True)
     try:
         code = server.wait()
@@ -34,6 +36,23 @@ def run(request: Request) -> None:
     finally:
         stop(server)
     raise AeroSearchError(f"the dashboard ended by itself, exit code {code}")
+
+
+def _links(request: Request, base: str) -> list[str]:
+    """Where each study's table and charts are, in the words of MLflow's own pages."""
+    from aero_search.tracking import store
+    from aero_search.tracking.views import links, studies_of
+
+    found = store.client(request.tracking, request.output_dir).get_experiment_by_name(
+        request.tracking.experiment
+    )
+    if found is None:
+        return []
+    return [
+        f"study {study}, {what}: {link}"
+        for study in studies_of(found.tags)
+        for what, link in links(base, found.experiment_id, study).items()
+    ]
 
 
 COMMAND = Command("ui", run)

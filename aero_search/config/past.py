@@ -13,7 +13,7 @@ from aero_search.config.request import Request
 from aero_search.config.target import load_shape
 from aero_search.cost import Network, Protocol
 from aero_search.errors import RequestError
-from aero_search.schema import from_mapping
+from aero_search.schema import SchemaError, from_mapping
 from aero_search.search.front import Front, build_front
 from aero_search.search.objective import Objective
 from aero_search.search.pareto import Reference
@@ -33,6 +33,7 @@ class PastStudy:
         records: every candidate, at the prices of `pricing`.
         told: the same at the prices the study was run with; `records` itself where those are asked for.
         told_front: the front that the study itself has shown.
+        study: the record that all this was read from.
     """
 
     name: str
@@ -42,6 +43,7 @@ class PastStudy:
     told: tuple[Record, ...]
     told_front: Front
     attrs: Mapping[str, Any]
+    study: Study
 
     @cached_property
     def front(self) -> Front:
@@ -103,12 +105,7 @@ def open_past_study(request: Request) -> PastStudy:
     attrs = study.user_attrs
     if "reference" not in attrs:
         raise RequestError(f"study={name} holds no search yet: run aero-search search study.name={name}")
-    objective = from_mapping(Objective, attrs["objective"], "objective")
-    told_pricing = Pricing(
-        from_mapping(Protocol, attrs["protocol"], "protocol"),
-        from_mapping(Network, attrs["network"], "network"),
-        from_mapping(ModelShape, attrs["target"], "target") if attrs["target"] else None,
-    )
+    objective, told_pricing = read_told(name, attrs)
     pricing = _asked_pricing(request, told_pricing)
     opened = Study(study, objective, request.output_dir / "studies" / name, pricing)
     told = tuple(opened.records())
@@ -121,7 +118,30 @@ def open_past_study(request: Request) -> PastStudy:
         told=told,
         told_front=build_front(told, objective, reference, told_pricing.target),
         attrs=attrs,
+        study=opened,
     )
+
+
+def read_told(name: str, attrs: Mapping[str, Any]) -> tuple[Objective, Pricing]:
+    """What a study was run with; one of an earlier version has neither target nor limits.
+
+    Raises:
+        RequestError: this version cannot read it.
+    """
+    try:
+        target = attrs.get("target")
+        pricing = Pricing(
+            from_mapping(Protocol, attrs["protocol"], "protocol"),
+            from_mapping(Network, attrs["network"], "network"),
+            from_mapping(ModelShape, target, "target") if target else None,
+        )
+        return from_mapping(Objective, attrs["objective"], "objective"), pricing
+    except (KeyError, SchemaError) as problem:
+        said = f"it has no {problem}" if isinstance(problem, KeyError) else str(problem)
+        raise RequestError(
+            f"study={name} was made by an earlier version and cannot be read ({said}): its candidates lie under "
+            f"studies/{name}; search again under another study.name"
+        ) from problem
 
 
 def _asked_pricing(request: Request, told: Pricing) -> Pricing:

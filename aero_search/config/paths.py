@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-import shlex
 from pathlib import Path
 
 from aero_search.errors import RequestError
+from aero_search.errors import output_option as output_option
 from aero_search.report.checkup import can_write
 
 _PACKAGE = Path(__file__).resolve().parent.parent
@@ -15,12 +15,6 @@ _PACKAGE = Path(__file__).resolve().parent.parent
 def _shipped(name: str) -> Path:
     inside = _PACKAGE / name
     return inside if inside.is_dir() else _PACKAGE.parent / name
-
-
-def output_option(output_dir: Path) -> str:
-    """What a further command needs so that it looks into the same folder; empty for the default one."""
-    same = output_dir.resolve() == Path("outputs").resolve()
-    return "" if same else f" output_dir={shlex.quote(str(output_dir))}"
 
 
 def writable(output_dir: Path) -> Path:

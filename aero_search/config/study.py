@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
 from typing import Any
 
@@ -14,15 +14,18 @@ from aero_search.config.paths import output_option, writable
 from aero_search.config.request import Request
 from aero_search.data import prepare
 from aero_search.errors import RequestError
-from aero_search.report.front import front_markdown, front_rows, print_front
+from aero_search.report.front import front_rows, print_front
 from aero_search.report.live import LiveView, Snapshot
 from aero_search.report.plot import plot_front
+from aero_search.report.study import COLOURS, study_markdown, verdicts
 from aero_search.schema import to_mapping
 from aero_search.search.conductor import Conductor
+from aero_search.search.files import write_yaml
 from aero_search.search.front import Front
 from aero_search.search.pareto import Reference
 from aero_search.search.record import Record
 from aero_search.search.settings import study_settings
+from aero_search.search.spec import SearchSpec
 from aero_search.search.study import Study
 from aero_search.search.worker import Plan
 from aero_search.space import Assignment, Categorical, Space
@@ -34,6 +37,7 @@ from aero_search.training.progress import read_progress
 TARGET_SIZES = ("model", *(f"model.{name}" for name in (
     "family", "n_layer", "n_head", "n_kv_head", "d_model", "seq_len", "vocab_size", "tied_embeddings"
 )))  # fmt: skip
+PROTOCOL_FILE = "protocol.yaml"
 # Groups whose fields every candidate of a study shares, but for what the space varies.
 _BASE_GROUPS = (*GROUPS, "recipe")
 
@@ -63,6 +67,8 @@ def make_conductor(
     compute.check(request.recipe)
     objective, protocol, network = request.objective, request.protocol, request.network
     search, tracking, target = request.search, request.tracking, request.target
+    if only_queued:
+        _check_all_train(search)
     if target is not None:
         check_sizes_stay(space, target.name)
     output_dir = writable(request.output_dir.resolve())
@@ -104,6 +110,16 @@ def _check_groups_stay(space: Space) -> None:
             )
 
 
+def _check_all_train(search: SearchSpec) -> None:
+    """A sweep and a ladder compare all that they were given, over their whole length."""
+    for name, wrong in (("search/rungs", search.rungs.name), ("search.confirm", search.confirm)):
+        if wrong not in ("none", 0):
+            raise RequestError(
+                f"{name}={wrong} belongs to aero-search search: here every candidate is trained to its end, and "
+                "seeds are swept with recipe.seed=0,1"
+            )
+
+
 def check_sizes_stay(space: Space, target: str) -> None:
     """A size that varies would be priced as the target's, whatever was chosen."""
     for parameter in space.parameters:
@@ -124,7 +140,8 @@ class Watching:
         self._conductor, self._study = conductor, study
         self._tracker, self._parent_run = tracker, parent_run
         self._started = time.time()
-        self._published = -1
+        self._published = (-1, 0, 0)
+        self._judged: dict[int, str] = {}
         self._view = LiveView(self, console)
 
     def __enter__(self) -> Watching:
@@ -140,19 +157,23 @@ class Watching:
 
     def __call__(self) -> Snapshot:
         plan = self._conductor.plan
-        records = self._study.records()
+        records, repetitions = self._study.records(), self._study.repetitions()
         front = self._conductor.front(records)
         done = [record for record in records if record.state != "running"]
-        running = [read_progress(record.folder) for record in records if record.state == "running"]
-        budget = len(records) + self._study.left(plan.search, plan.only_queued)
-        if len(done) != self._published:
+        training = [record for record in (*records, *repetitions) if record.state == "running"]
+        running = [read_progress(record.folder) for record in training]
+        budget = len(records) + self._study.new(plan.search, plan.only_queued)
+        repeated = sum(record.state != "running" for record in repetitions)
+        over = (len(done), len(front.stopped), repeated)
+        if over != self._published:
             publish(self._conductor, front, len(done), self._tracker, self._parent_run)
-            self._published = len(done)
+            self._judge(verdicts(front, records))
+            self._published = over
         return Snapshot(
             study=plan.name,
             budget=budget,
             done=len(done),
-            stopped=sum(record.state == "plateau" for record in done),
+            stopped=sum(record.state in ("plateau", "stopped") for record in done),
             diverged=len(front.diverged),
             duplicates=self._study.duplicates(),
             running=tuple(progress for progress in running if progress is not None),
@@ -162,7 +183,16 @@ class Watching:
             workers=plan.search.workers,
             invalid=self._study.invalid().total(),
             over=self._study.over().total(),
+            repeats=(repeated, self._study.asked_repetitions()),
         )
+
+    def _judge(self, found: Mapping[int, str]) -> None:
+        """Tell the runs whose place has changed; a candidate leaves the front when a better one is found."""
+        runs = self._study.runs()
+        for number, verdict in found.items():
+            if self._judged.get(number) != verdict and number in runs:
+                self._tracker.judge(runs[number], verdict, COLOURS[verdict])
+                self._judged[number] = verdict
 
 
 def watch_study(
@@ -180,13 +210,14 @@ def publish(conductor: Conductor, front: Front, done: int, tracker: Tracker, par
     """Write the front's files into the study's folder and to the parent run."""
     plan = conductor.plan
     pictures = plot_front(front, plan.folder)
+    protocol = write_yaml(plan.folder / PROTOCOL_FILE, to_mapping(plan.protocol), plan.protocol.title)
     tracker.update_study(
         parent_run,
         metrics=_front_metrics(front, done),
         step=done,
         front_document=front.document(),
         front_rows=front_rows(front),
-        pictures=list(pictures.values()),
+        pictures=[*pictures.values(), protocol],
         description=_description(conductor, front, done),
     )
 
@@ -237,6 +268,7 @@ def _front_metrics(front: Front, done: int) -> dict[str, float]:
         "front_points": len(front.points),
         "trained": done,
         "diverged": len(front.diverged),
+        "stopped": len(front.stopped),
     }
     if front.points:
         metrics["best_perplexity"] = front.best().perplexity
@@ -245,13 +277,18 @@ def _front_metrics(front: Front, done: int) -> dict[str, float]:
 
 def _description(conductor: Conductor, front: Front, done: int) -> str:
     plan = conductor.plan
-    return "\n\n".join(
-        (
-            f"**{plan.name}**: {plan.space.description}",
+    where = output_option(plan.output_dir)
+    return study_markdown(
+        plan.space,
+        front,
+        [
             *([f"{front.sizes[0].upper()}{front.sizes[1:]}."] if front.sizes else []),
-            f"{done} candidates trained; protocol `{plan.protocol.name}`, network `{plan.network.name}`.",
-            front_markdown(front),
-            f"Repeat or resume: `{conductor.command}`",
-            f"Export: `aero-search export study={plan.name} pick=knee{output_option(plan.output_dir)}`",
-        )
+            f"{done} candidates trained; prices of protocol `{plan.protocol.name}` on network "
+            f"`{plan.network.name}`.",
+        ],
+        {
+            "repeat or resume": conductor.command,
+            "take the best balance home": f"aero-search export study={plan.name} pick=knee{where}",
+            "other prices, without training": f"aero-search front study={plan.name} network=wan{where}",
+        },
     )

@@ -40,7 +40,7 @@ def charge(operation: Operation, protocol: Protocol) -> Charge:
     each_round = 0.0 if protocol.round_seconds is None else protocol.round_seconds.value
     for use in uses(operation, protocol):
         primitive = protocol.primitives[use.primitive]
-        rounds = use.depth * primitive.rounds.value
+        rounds = use.depth * call_rounds(primitive, use.elements)
         total = total.plus(
             Charge(
                 bytes=use.calls * call_bytes(primitive, use.elements),
@@ -74,6 +74,14 @@ def call_bytes(primitive: Primitive, elements: int) -> float:
     if small is not None and elements < small.below:
         return min(small.bytes.value * elements, primitive.bytes.value * _padded(primitive, small.below))
     return primitive.bytes.value * _padded(primitive, elements)
+
+
+def call_rounds(primitive: Primitive, elements: int) -> float:
+    """Round trips of one call: fewer where it finds a pool filled, in the mean over many calls."""
+    small, whole = primitive.small, primitive.rounds.value
+    if small is None or small.rounds is None or elements >= small.pool:
+        return whole
+    return small.rounds.value + (whole - small.rounds.value) * elements / small.pool
 
 
 def packed_blocks(shape: tuple[int, ...], block: int) -> int:

@@ -55,10 +55,18 @@ class Constant:
 
 @dataclass(frozen=True, slots=True)
 class SmallCalls:
-    """The price of calls on fewer than `below` elements, per element, up to the price of one of `below`."""
+    """The price of calls on fewer than `below` elements, per element, up to the price of one of `below`.
+
+    Attributes:
+        pool: elements of one refill, where such calls draw from a pool; 0: there is none.
+        rounds: round trips of a call that finds the pool filled. One on n < `pool` elements refills it in a share
+            n / `pool` of the cases, and takes the primitive's own `rounds` there.
+    """
 
     below: int
     bytes: Constant
+    pool: int = 0
+    rounds: Constant | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +75,7 @@ class Primitive:
 
     Attributes:
         bytes: sent in both directions, an element.
-        rounds: round trips on the critical path, a call of any size.
+        rounds: round trips on the critical path, a call of any size (but see `small`).
         seconds: compute on the protocol's `machine`, an element.
         block: calls are padded to a multiple of it (ciphertext slots).
         lanes: a call of more than one block is divided into so many, each padded by itself.
@@ -183,6 +191,8 @@ class Protocol:
             yield f"{where}.seconds", primitive.seconds, "s/element"
             if primitive.small is not None:
                 yield f"{where}.small.bytes", primitive.small.bytes, "B/element"
+                if primitive.small.rounds is not None:
+                    yield f"{where}.small.rounds", primitive.small.rounds, "round trips/call"
 
     def _check_lowerings(self) -> None:
         for name, terms in self.lowerings.items():

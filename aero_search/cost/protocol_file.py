@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import MISSING, fields
 from typing import Any
 
-from aero_search.cost.protocol import Primitive, Protocol, Term
+from aero_search.cost.protocol import Primitive, Protocol, SmallCalls, Term
 from aero_search.schema import to_mapping
 
 
@@ -15,6 +15,8 @@ def protocol_mapping(protocol: Protocol) -> dict[str, Any]:
     _drop_defaults(Protocol, mapping)
     for primitive in mapping["primitives"].values():
         _drop_defaults(Primitive, primitive)
+        if "small" in primitive:
+            _drop_defaults(SmallCalls, primitive["small"])
     for terms in mapping["lowerings"].values():
         for term in terms:
             _drop_defaults(Term, term)

@@ -8,6 +8,7 @@ from decimal import ROUND_HALF_UP, Decimal
 from functools import cache
 from importlib.resources import files
 from itertools import pairwise
+from math import isnan
 from typing import Literal
 
 from aero_search.architecture import Architecture, Attention, Layer, Regularizer, Stabilizer
@@ -27,6 +28,7 @@ class PublishedRow:
     Attributes:
         variant: the paper's name; `SOTA:` rows are He & Hofmann's simplified blocks (arXiv 2311.01906).
         ffn_layers: the first so many layers keep their feed-forward.
+        perplexity: on the dataset, after the longest training given; None where the training diverged.
         ffn_gflop, attn_gflop: 1e9 FLOPs by the paper's convention, one decimal.
         comm_gb: 1e9 bytes in both directions.
         latency_min: minutes.
@@ -39,6 +41,7 @@ class PublishedRow:
     vocab: int
     variant: str
     ffn_layers: int
+    perplexity: float | None
     ffn_gflop: float
     attn_gflop: float
     comm_gb: float
@@ -118,6 +121,7 @@ def published_rows() -> tuple[PublishedRow, ...]:
             vocab=int(row["vocab"]),
             variant=row["variant"],
             ffn_layers=int(row["ffn_layers"]),
+            perplexity=_last_perplexity(row["ppl"]),
             ffn_gflop=float(row["ffn_gflop"]),
             attn_gflop=float(row["attn_gflop"]),
             comm_gb=float(row["comm_gb"]),
@@ -126,6 +130,12 @@ def published_rows() -> tuple[PublishedRow, ...]:
         )
         for row in reader
     )
+
+
+def _last_perplexity(said: str) -> float | None:
+    """Of `25.71/23.32/21.29`, after more and more tokens, the last; `NaN` is a diverged training."""
+    value = float(said.rpartition("/")[2])
+    return None if isnan(value) else value
 
 
 def published_architecture(row: PublishedRow) -> Architecture:

@@ -183,6 +183,6 @@ was written. {code}
 
     from transformers import AutoModelForCausalLM, AutoTokenizer
     model = AutoModelForCausalLM.from_pretrained("."{flag})
-    tokenizer = AutoTokenizer.from_pretrained(".")
+    tokenizer = AutoTokenizer.from_pretrained("."{flag})
     print(tokenizer.decode(model.generate(**tokenizer("def ", return_tensors="pt"), max_new_tokens=32)[0]))
 """

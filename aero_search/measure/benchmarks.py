@@ -47,6 +47,7 @@ class Benchmark:
         sizes: that it is read at.
         terms: what it uses, where the protocol has no lowering that is just this.
         fits: constants are fitted from it; else it is only compared.
+        fits_rounds: round trips are fitted from it in any case, because it has calls of a few elements.
         secret_weights: factors and weights are shared instead of the server's own.
         timed_rounds: rounds are read at this size, None if they are not.
     """
@@ -58,6 +59,11 @@ class Benchmark:
     fits: bool = False
     secret_weights: bool = False
     timed_rounds: Size | None = None
+    fits_rounds: bool = False
+
+    def used(self, quantity: str) -> bool:
+        """Whether the constants of this quantity are fitted to it."""
+        return self.fits or (quantity == "rounds" and self.fits_rounds)
 
     def price(self, size: Size, protocol: Protocol) -> Charge:
         """What the protocol says it costs."""
@@ -136,7 +142,8 @@ def _all() -> Iterator[Benchmark]:
     for name in ("softmax_broadcast", "softmax_bumblebee", "softmax_divide"):
         smaller = tuple(Size((n, n), 4) for n in (32, 48, 64))
         sizes = smaller if name == "softmax_divide" else _HEADS
-        yield Benchmark(name, "one", sizes, timed_rounds=sizes[0] if name != "softmax_divide" else None)
+        timed = sizes[0] if name != "softmax_divide" else None
+        yield Benchmark(name, "one", sizes, timed_rounds=timed, fits_rounds=timed is not None)
     for name in ("gelu_tanh", "gelu_segments", "gelu_puma"):
         yield Benchmark(name, "one", _DEAR, timed_rounds=_DEAR[0])
     for name in ("silu", "quadratic", "squared_relu", "leaky_relu"):
@@ -146,7 +153,8 @@ def _all() -> Iterator[Benchmark]:
         yield Benchmark(f"leaky_relu_learned{ending}", "slope", _DEAR, secret_weights=secret)
         for norm in ("layernorm", "rmsnorm"):
             timed = _ROWS[0] if norm == "layernorm" and not secret else None
-            yield Benchmark(f"{norm}{ending}", "norm", _ROWS, secret_weights=secret, timed_rounds=timed)
+            fits = timed is not None
+            yield Benchmark(f"{norm}{ending}", "norm", _ROWS, None, False, secret, timed, fits)
 
 
 @dataclass(frozen=True, slots=True)

@@ -100,7 +100,7 @@ def fit_protocol(template: Protocol, store: ReadingStore, name: str, machine: st
     checks: list[Check] = []
     for quantity in QUANTITIES:
         samples = _samples(template, store, quantity)
-        used = [sample for sample in samples if sample.benchmark.fits]
+        used = [sample for sample in samples if sample.benchmark.used(quantity)]
         protocol = _sourced(_fitted(protocol, used, quantity), quantity, samples, date)
         checks += [_check(sample, protocol, quantity) for sample in samples]
     return Fit(protocol, tuple(checks))
@@ -200,8 +200,8 @@ def _part(price: Charge, quantity: Quantity) -> float:
     return float(getattr(price, quantity))
 
 
-_Name = tuple[str, Literal["bytes", "seconds", "rounds", "small"]]
-"""A primitive and one of its constants; `small` is the bytes of small calls."""
+_Name = tuple[str, Literal["bytes", "seconds", "rounds", "small", "filled"]]
+"""A primitive and one of its constants; `small` is the bytes of small calls, `filled` their round trips."""
 _ROUND: _Name = ("", "seconds")
 """The seconds of each round trip, which belong to no primitive."""
 
@@ -213,6 +213,8 @@ def _constants(protocol: Protocol, quantity: Quantity) -> Iterator[_Name]:
             yield name, quantity
         if quantity == "bytes" and primitive.small is not None:
             yield name, "small"
+        if quantity == "rounds" and primitive.small is not None and primitive.small.rounds is not None:
+            yield name, "filled"
     if quantity == "seconds" and protocol.round_seconds is not None and protocol.round_seconds.value > 0:
         yield _ROUND
 
@@ -234,6 +236,12 @@ def _changed(protocol: Protocol, name: _Name, change: Callable[[Constant], Const
             primitive = replace(
                 primitive, small=replace(primitive.small, bytes=change(primitive.small.bytes))
             )
+        case "filled":
+            assert primitive.small is not None
+            assert primitive.small.rounds is not None
+            primitive = replace(
+                primitive, small=replace(primitive.small, rounds=change(primitive.small.rounds))
+            )
     return replace(protocol, primitives={**protocol.primitives, name[0]: primitive})
 
 
@@ -244,13 +252,13 @@ def _scaled(protocol: Protocol, name: _Name, factor: float) -> Protocol:
 def _check(sample: _Sample, protocol: Protocol, quantity: Quantity) -> Check:
     benchmark = sample.benchmark
     fitted = _part(benchmark.price(sample.size, protocol), quantity)
-    return Check(benchmark.name, sample.size, quantity, sample.read, fitted, benchmark.fits)
+    return Check(benchmark.name, sample.size, quantity, sample.read, fitted, benchmark.used(quantity))
 
 
 def _sourced(protocol: Protocol, quantity: Quantity, samples: Sequence[_Sample], date: str) -> Protocol:
     """Say of each fitted constant which benchmarks it comes from, and how far off they are with it."""
     for name in _constants(protocol, quantity):
-        here = [s for s in samples if s.benchmark.fits and _depends(s, protocol, name, quantity)]
+        here = [s for s in samples if s.benchmark.used(quantity) and _depends(s, protocol, name, quantity)]
         worst = max((abs(_check(s, protocol, quantity).error) for s in here), default=0.0)
         seen = ", ".join(dict.fromkeys(s.benchmark.name for s in here))
         source = f"least squares over {len(here)} readings ({seen}), largest error {100 * worst:.2g} %"

@@ -1,35 +1,46 @@
 """What the picture of a front shows, free of any drawing library: panels, marks, ranges, ticks.
 
-Perplexity (y) is drawn against each cost (x). Candidates without a sound perplexity (diverged, or still
+Perplexity (y) is drawn against each cost (x). Candidates without a sound perplexity (diverged, stopped, or still
 on the unigram plateau) lie in a band above the panel: their cost is known, and a height would only squash the
 rest.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from aero_search.architecture import BASELINE
+from aero_search.report.axis import BAND, Axis, axis_around
+from aero_search.report.published import PublishedMark, published_marks
 from aero_search.report.units import Scale, compact, scale
 
 if TYPE_CHECKING:
     from aero_search.search.front import Front
     from aero_search.search.record import Record
+    from aero_search.search.standing import Standing
 
-Kind = Literal["front", "dominated", "plateau", "diverged"]
-# From this ratio of largest to smallest on, equal distances are equal factors.
-LOG_FROM = 8.0
-# Share of an axis left free on each side of the marks, and the band's share on top of the panel.
-MARGIN, BAND = 0.09, 0.11
+Kind = Literal["front", "dominated", "plateau", "stopped", "diverged"]
+# Where in the band, as shares of its height from above, and which states lie there.
+_OUTSIDE: Mapping[str, tuple[Kind, float]] = {
+    "diverged": ("diverged", 0.25),
+    "stopped": ("stopped", 0.5),
+    "plateau": ("plateau", 0.75),
+}
+# What people compare first; drawn whether or not a study keeps them small.
+_ALWAYS = ("latency_s", "communication_bytes", "flops")
 # Fronts crowd where costs are low; labels find their room to the left of the cheapest.
 LEFT = 0.2
 
 
 @dataclass(frozen=True)
 class Mark:
-    """One candidate in one panel; x in the axis' unit, y a perplexity or a height in the band."""
+    """One candidate in one panel; x in the axis' unit, y a perplexity or a height in the band.
+
+    Attributes:
+        seeds: perplexity over the seeds it was trained with; None with one seed alone, and in the band.
+    """
 
     record: Record
     kind: Kind
@@ -37,6 +48,7 @@ class Mark:
     y: float
     on_front: bool
     knee: bool = False
+    seeds: Standing | None = None
 
     @property
     def label(self) -> str:
@@ -49,39 +61,16 @@ class Mark:
 
 
 @dataclass(frozen=True)
-class Axis:
-    """A range with its ticks; `log` axes hold values, not their logarithms."""
-
-    low: float
-    high: float
-    log: bool
-    ticks: tuple[float, ...]
-
-    def share(self, value: float) -> float:
-        """Where a value lies on the axis, 0 to 1."""
-        low, high, at = (
-            (math.log(self.low), math.log(self.high), math.log(value))
-            if self.log
-            else (self.low, self.high, value)
-        )
-        return (at - low) / (high - low)
-
-    def at(self, share: float) -> float:
-        """The value at a share of the axis."""
-        if self.log:
-            return math.exp(math.log(self.low) + share * (math.log(self.high) - math.log(self.low)))
-        return self.low + share * (self.high - self.low)
-
-
-@dataclass(frozen=True)
 class Panel:
     """Perplexity against one cost.
 
     Attributes:
         marks: faint ones first, so that the front is drawn on top.
         step: corners of the line through the points that are non-dominated in this pair, left to right.
-        baseline: cost of SM + LN + G, and its perplexity where one is trained.
+        baseline: cost of SM + LN + G where it is known, and its perplexity where one is trained.
         band: where the band begins on y; None where every candidate has a sound perplexity.
+        x_name, y_name: headings of the axes; they say whose figures these are where that differs.
+        published: rows of AERO's tables at the size that is priced; empty at other sizes.
     """
 
     metric: str
@@ -90,46 +79,67 @@ class Panel:
     y: Axis
     marks: tuple[Mark, ...]
     step: tuple[tuple[float, float], ...]
-    baseline: tuple[float, float | None]
+    baseline: tuple[float | None, float | None]
     band: float | None
+    x_name: str
+    y_name: str
+    published: tuple[PublishedMark, ...] = ()
 
 
 def panels(front: Front) -> tuple[Panel, ...]:
-    """One panel a cost of the objective, in its order; an empty study has empty panels."""
-    return tuple(_panel(front, metric) for metric in front.objective.costs)
+    """One panel a cost: the objective's in its order, then latency, bytes and FLOPs where it lacks them.
+
+    An empty study has empty panels, one a cost of the objective.
+    """
+    known = {metric for record in _drawn(front) for metric in record.costs}
+    more = [m for m in _ALWAYS if m not in front.objective.costs and m in known]
+    return tuple(_panel(front, metric) for metric in (*front.objective.costs, *more))
+
+
+def _drawn(front: Front) -> list[Record]:
+    return [*front.points, *front.dominated, *front.stopped, *front.diverged]
 
 
 def _panel(front: Front, metric: str) -> Panel:
-    trained = [*front.points, *front.dominated]
-    sound = [record for record in trained if record.state != "plateau"] or trained
-    outside = [r for r in (*trained, *front.diverged) if not any(r is other for other in sound)]
-    baseline = front.baseline[metric]
-    unit = scale(metric, [baseline, *(record.costs[metric] for record in (*trained, *front.diverged))])
-    xs = [unit.value(v) for v in (baseline, *(r.costs[metric] for r in (*trained, *front.diverged)))]
+    drawn = _drawn(front)
+    trained = [r for r in drawn if r.perplexity is not None]
+    sound = [record for record in trained if record.state not in _OUTSIDE] or trained
+    outside = [r for r in drawn if not any(r is other for other in sound)]
+    baseline = _baseline(front, metric)
+    costs = [*([baseline] if baseline is not None else []), *(r.costs[metric] for r in drawn)]
+    unit = scale(metric, costs)
+    bars = {number: front.standings[number] for number in {r.number for r in sound} & front.standings.keys()}
     heights = [_perplexity(record) for record in sound]
+    heights += [edge for spread in bars.values() for edge in (spread.low, spread.high)]
     if front.baseline_perplexity is not None:
         heights.append(front.baseline_perplexity)
-    x = _axis(xs, left=LEFT)
-    y = _axis(
+    x = axis_around([unit.value(v) for v in costs], left=LEFT)
+    y = axis_around(
         heights or [front.reference.unigram_perplexity / 10, front.reference.unigram_perplexity],
         band=bool(outside),
     )
     band = y.at(1 - BAND) if outside else None
     knee = front.knee() if front.points else None
     marks = []
-    for record in sorted([*trained, *front.diverged], key=lambda r: r in front.points):
+    for record in sorted(drawn, key=lambda r: r in front.points):
         kind: Kind = "front" if record in front.points else "dominated"
-        height = record.perplexity
-        if any(record is other for other in outside):
-            kind = "diverged" if record.state == "diverged" else "plateau"
-            height = y.at(1 - BAND * (0.34 if kind == "diverged" else 0.68))
-        assert height is not None, "only a diverged candidate has no perplexity"
-        on_front = record in front.points
+        height, beyond = record.perplexity, any(record is other for other in outside)
+        if beyond:
+            kind, depth = _OUTSIDE[record.state]
+            height = y.at(1 - BAND * depth)
+        assert height is not None, "only a candidate in the band has no perplexity"
         marks.append(
             Mark(
-                record, kind, unit.value(record.costs[metric]), height, on_front, on_front and record is knee
+                record,
+                kind,
+                unit.value(record.costs[metric]),
+                height,
+                on_front=record in front.points,
+                knee=record is knee,
+                seeds=None if beyond else bars.get(record.number),
             )
         )
+    whose = "" if front.target is None else f" of {front.target.name}"
     return Panel(
         metric=metric,
         scale=unit,
@@ -137,9 +147,19 @@ def _panel(front: Front, metric: str) -> Panel:
         y=y,
         marks=tuple(marks),
         step=_step([(unit.value(r.costs[metric]), _perplexity(r)) for r in sound], x, band or y.high),
-        baseline=(unit.value(baseline), front.baseline_perplexity),
+        baseline=(None if baseline is None else unit.value(baseline), front.baseline_perplexity),
         band=band,
+        x_name=unit.heading.replace(unit.name, f"{unit.name}{whose}", 1),
+        y_name="perplexity" if front.target is None else "perplexity of the proxy",
+        published=published_marks(front, metric, unit, x, y, band or y.high),
     )
+
+
+def _baseline(front: Front, metric: str) -> float | None:
+    """The baseline's cost: the reference's, or that of a trained one; None where neither tells it."""
+    if metric in front.baseline:
+        return front.baseline[metric]
+    return next((r.costs[metric] for r in _drawn(front) if r.notation == BASELINE), None)
 
 
 def _step(points: Iterable[tuple[float, float]], x: Axis, top: float) -> tuple[tuple[float, float], ...]:
@@ -154,36 +174,6 @@ def _step(points: Iterable[tuple[float, float]], x: Axis, top: float) -> tuple[t
     for (cost, height), (following, _) in zip(best, [*best[1:], (x.high, 0.0)], strict=True):
         corners += [(cost, height), (following, height)]
     return tuple(corners)
-
-
-def _axis(values: Sequence[float], band: bool = False, left: float = MARGIN) -> Axis:
-    """An axis around positive values, with a margin, and room for the band above them."""
-    low, high = min(values), max(values)
-    log = low > 0 and high / low > LOG_FROM
-    start, end = (math.log(low), math.log(high)) if log else (low, high)
-    room = end - start or abs(end) or 1.0
-    start, end = start - room * left, end + room * MARGIN
-    ticks = _log_ticks(math.exp(start), math.exp(end)) if log else round_ticks(start, end)
-    if band:
-        end += (end - start) * BAND / (1 - BAND)
-    return Axis(math.exp(start), math.exp(end), True, ticks) if log else Axis(start, end, False, ticks)
-
-
-def round_ticks(low: float, high: float, about: int = 6) -> tuple[float, ...]:
-    """Round numbers within [low, high], about as many as asked for."""
-    raw = (high - low) / about
-    power = 10.0 ** math.floor(math.log10(raw))
-    width = next(power * factor for factor in (1, 2, 2.5, 5, 10) if power * factor >= raw)
-    first = math.ceil(low / width)
-    return tuple(round(i * width, 10) for i in range(first, math.floor(high / width) + 1))
-
-
-def _log_ticks(low: float, high: float) -> tuple[float, ...]:
-    powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
-    ticks = [factor * 10.0**power for power in powers for factor in (1, 2, 5)]
-    if high / low > 500:
-        ticks = [10.0**power for power in powers]
-    return tuple(tick for tick in ticks if low <= tick <= high)
 
 
 def _perplexity(record: Record) -> float:

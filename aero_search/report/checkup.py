@@ -12,6 +12,9 @@ from dataclasses import dataclass
 from importlib import metadata, util
 from pathlib import Path
 
+from aero_search.errors import output_option
+from aero_search.tracking.journal import journals
+
 _REQUIRED = (
     "torch",
     "lightning",
@@ -82,6 +85,14 @@ def _folders(output_dir: Path, cache_dir: Path) -> Iterator[Check]:
             yield Check(name, ok, f"{path.stat().st_size / 1e6:.1f} MB", f"move {path} away", essential=True)
         else:
             yield Check(name, True, "not there yet: the first search makes it")
+    missed = journals(output_dir)
+    yield Check(
+        "tracking",
+        not missed,
+        "; ".join(f"{journal.count()} operations wait for {journal.destination[0]}" for journal in missed)
+        or "every store was told everything",
+        f"aero-search sync{output_option(output_dir)}",
+    )
 
 
 def _devices() -> Iterator[Check]:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from aero_search.report import palette
-from aero_search.report.chart import Axis, round_ticks
+from aero_search.report.axis import Axis, round_ticks
 from aero_search.report.lines import Frame, Line, draw_lines, grid_columns, longest_by_row, name_lines
 from aero_search.report.picture import FONT, heading, new_figure, write_picture
 from aero_search.training.entropy_health import Entropy, layer_mean, quarter_shares

@@ -23,6 +23,8 @@ KNEE = "◆"
 def front_table(front: Front, title: str | None = None) -> Table:
     """The front from cheapest to most expensive, one row a candidate, and the baseline's row below.
 
+    Where places are known from several seeds, interval and probability take the room of change and learning rate.
+
     Costs have the unit of their heading and, after it, how many times less than the baseline they are.
     """
     scales = _scales(front)
@@ -37,13 +39,17 @@ def front_table(front: Front, title: str | None = None) -> Table:
     table.add_column("trial", justify="right", no_wrap=True)
     table.add_column("architecture", min_width=16, overflow="fold")
     table.add_column("ppl" if front.target is None else "proxy ppl", justify="right", no_wrap=True)
-    if front.baseline_perplexity is not None:
+    if front.standings:
+        table.add_column("95 %", justify="right", no_wrap=True)
+        table.add_column("on front", justify="right", no_wrap=True)
+    elif front.baseline_perplexity is not None:
         table.add_column("change", justify="right", no_wrap=True)
     for metric_scale in scales.values():
         table.add_column(
             metric_scale.heading.replace("communication", "comm."), justify="right", no_wrap=True
         )
-    table.add_column("lr", justify="right", no_wrap=True)
+    if not front.standings:
+        table.add_column("lr", justify="right", no_wrap=True)
     knee = front.knee() if front.points else None
     for record in front.points:
         row = _row(front, scales, record)
@@ -60,6 +66,10 @@ def front_table(front: Front, title: str | None = None) -> Table:
 def front_summary(front: Front) -> str:
     """The front in two or three sentences: counts, hypervolume, and the box in which that is measured."""
     parts = [f"{_trained(front)} trained: {len(front.points)} on the front, {len(front.dominated)} dominated"]
+    if front.stopped:
+        parts.append(
+            f"{len(front.stopped)} stopped at a rung after {_trained_share(front):.0%} of their steps"
+        )
     if front.diverged:
         parts.append(f"{len(front.diverged)} diverged")
     if plateau := _plateau(front):
@@ -72,7 +82,7 @@ def front_summary(front: Front) -> str:
         f"{', '.join(parts)}. Hypervolume {front.hypervolume:.4f}: the share of the box that the front "
         f"dominates, from perplexity 1 (by its logarithm) and no cost up to the reference point, perplexity "
         f"{significant(front.reference.unigram_perplexity)} (token frequencies alone) and {costs} "
-        f"(1.1 times {BASELINE} at the same size).{sizes}"
+        f"(1.1 times {BASELINE} at the same size).{sizes}{_confirmed(front)}"
     )
 
 
@@ -95,6 +105,7 @@ def front_markdown(front: Front) -> str:
         "trial",
         "architecture",
         "perplexity" if front.target is None else "proxy's perplexity",
+        *(["95 % interval", "on the front"] if front.standings else []),
         *(["change"] if known else []),
     ]
     for metric_scale in scales.values():
@@ -127,6 +138,7 @@ def front_rows(front: Front) -> list[dict[str, object]]:
             "architecture": record.notation,
             **({} if front.target is None else {f"at {front.target.name}": front.deployed(record)}),
             "perplexity": perplexity,
+            **_standing_row(front, record),
             "change_percent": 100 * (perplexity / known - 1) if known and perplexity else None,
         }
         for metric in front.objective.costs:
@@ -138,23 +150,31 @@ def front_rows(front: Front) -> list[dict[str, object]]:
 
 @dataclass
 class _Row:
-    """One line of a table as text; `change` is None where no baseline is trained."""
+    """One line of a table as text; `change` is None where no baseline is trained.
+
+    Attributes:
+        standing: interval and probability; empty where the study has none.
+    """
 
     trial: str
     architecture: str
     perplexity: str
+    standing: list[str]
     change: str | None
     costs: list[tuple[str, str]]
     lr: str
 
     def terminal(self) -> list[Text]:
         cells = [self.trial, compact(self.architecture), self.perplexity]
-        texts = [Text(cell) for cell in (cells if self.change is None else [*cells, self.change])]
-        texts += [Text.assemble(cost, " ", (f"{saving:>4}", "green")) for cost, saving in self.costs]
-        return [*texts, Text(self.lr)]
+        if self.standing:
+            cells += self.standing
+        elif self.change is not None:
+            cells.append(self.change)
+        costs = [Text.assemble(cost, " ", (f"{saving:>4}", "green")) for cost, saving in self.costs]
+        return [*map(Text, cells), *costs, *([] if self.standing else [Text(self.lr)])]
 
     def markdown(self) -> list[str]:
-        cells = [self.trial, self.architecture.replace("|", "\\|"), self.perplexity]
+        cells = [self.trial, self.architecture.replace("|", "\\|"), self.perplexity, *self.standing]
         cells += [] if self.change is None else [self.change]
         return [*cells, *(cell for pair in self.costs for cell in pair), self.lr]
 
@@ -168,12 +188,52 @@ def _row(front: Front, scales: dict[str, Scale], record: Record | None = None) -
         trial=f"#{record.number}" if record else "",
         architecture=record.notation if record else f"{BASELINE} (baseline)",
         perplexity="-" if perplexity is None else f"{perplexity:.2f}",
+        standing=_standing(front, record),
         change=None if known is None or perplexity is None else _change(perplexity / known - 1),
         costs=[
             (metric_scale.text(costs[metric]), _saving(front.baseline[metric], costs[metric]))
             for metric, metric_scale in scales.items()
         ],
         lr=f"{record.lr:.3g}" if record else "",
+    )
+
+
+def _standing(front: Front, record: Record | None) -> list[str]:
+    if not front.standings:
+        return []
+    standing = front.standings.get(record.number) if record else None
+    if standing is None:
+        return ["", ""]
+    return [f"{standing.low:.2f}-{standing.high:.2f}", f"{standing.probability:.0%}"]
+
+
+def _standing_row(front: Front, record: Record) -> dict[str, object]:
+    if not front.standings:
+        return {}
+    standing = front.standings.get(record.number)
+    names = {
+        "low": "perplexity_low",
+        "high": "perplexity_high",
+        "seeds": "seeds",
+        "probability": "probability",
+    }
+    return {column: getattr(standing, name, None) for name, column in names.items()}
+
+
+def _confirmed(front: Front) -> str:
+    """What further seeds have shown, in a sentence with a space before it; empty where there are none."""
+    if not front.standings:
+        return ""
+    spread = next(iter(front.standings.values())).spread
+    near = [
+        f"#{record.number} {front.standings[record.number].probability:.0%}"
+        for record in front.dominated
+        if record.number in front.standings
+    ]
+    rivals = f" Near rivals, with their chance to belong to it: {', '.join(near)}." if near else ""
+    return (
+        f" Perplexities of candidates with several seeds are geometric means; another seed moves one by "
+        f"{100 * spread:.2g} % (standard deviation).{rivals}"
     )
 
 
@@ -206,7 +266,14 @@ def _plateau(front: Front) -> int:
 
 
 def _trained(front: Front) -> int:
-    return len(front.points) + len(front.dominated) + len(front.diverged) + len(front.over)
+    kinds = (front.points, front.dominated, front.diverged, front.over, front.stopped)
+    return sum(map(len, kinds))
+
+
+def _trained_share(front: Front) -> float:
+    """Of their steps that the stopped candidates have done."""
+    done = sum(record.curve[-1][0] for record in front.stopped)
+    return done / sum(record.steps for record in front.stopped)
 
 
 def _in_words(metric: str) -> str:

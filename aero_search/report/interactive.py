@@ -11,6 +11,7 @@ from typing import Any
 from aero_search.report import palette
 from aero_search.report.chart import Mark, Panel
 from aero_search.report.labels import Box, place
+from aero_search.report.published import PublishedMark
 from aero_search.report.static import baseline_lines, significant_tick
 from aero_search.report.units import readable
 
@@ -21,6 +22,7 @@ _CHARACTER, _LINE = 6.4, 14.0
 _STYLES: dict[str, tuple[str, int, str, float, str]] = {
     "dominated": ("circle", 8, palette.DOMINATED, 0.5, "dominated"),
     "plateau": ("triangle-up", 10, palette.PLATEAU, 1.0, "stuck at the unigram plateau"),
+    "stopped": ("triangle-down", 9, palette.DOMINATED, 0.8, "stopped at a rung"),
     "diverged": ("x-thin", 9, palette.DIVERGED, 1.0, "diverged"),
     "front": ("circle", 11, palette.FRONT, 1.0, "front"),
 }
@@ -44,10 +46,10 @@ def page(panels: Sequence[Panel], title: str, subtitle: str) -> str:
         left, top = column * (_WIDTH + _LEFT + _RIGHT) + _LEFT, _TOP + row * cell
         suffix = str(i + 1) if i else ""
         layout[f"xaxis{suffix}"] = _axis(
-            panel.x, panel.scale.heading, left / width, (left + _WIDTH) / width, "y" + suffix
+            panel.x, panel.x_name, left / width, (left + _WIDTH) / width, "y" + suffix
         )
         layout[f"yaxis{suffix}"] = _axis(
-            panel.y, "perplexity", 1 - (top + _HEIGHT) / height, 1 - top / height, "x" + suffix
+            panel.y, panel.y_name, 1 - (top + _HEIGHT) / height, 1 - top / height, "x" + suffix
         )
         axes = {"xaxis": f"x{suffix}", "yaxis": f"y{suffix}"}
         for trace in _traces(panel, first=i == 0):
@@ -92,11 +94,22 @@ def _traces(panel: Panel, first: bool) -> list[dict[str, Any]]:
             "hoverinfo": "skip", "showlegend": False,
         })  # fmt: skip
     cost, perplexity = panel.baseline
-    if perplexity is not None:
+    if cost is not None and perplexity is not None:
         traces.append({
             "x": [cost], "y": [perplexity], "mode": "markers", "name": "baseline SM + LN + G",
             "legendgroup": "baseline", "showlegend": first, "hoverinfo": "skip",
             "marker": {"symbol": "star", "size": 24, "color": palette.BASELINE},
+        })  # fmt: skip
+    if panel.published:
+        traces.append({
+            "x": [mark.x for mark in panel.published], "mode": "markers", "name": "published by AERO",
+            "y": [panel.y.low if mark.y is None else mark.y for mark in panel.published],
+            "legendgroup": "published", "showlegend": first, "cliponaxis": False,
+            "hovertemplate": "%{text}<extra></extra>", "text": [_published(mark) for mark in panel.published],
+            "marker": {
+                "symbol": ["triangle-up-open" if mark.y is None else "diamond-open" for mark in panel.published],
+                "size": 9, "color": palette.PUBLISHED, "line": {"width": 1.5},
+            },
         })  # fmt: skip
     for kind, (symbol, size, color, opacity, name) in _STYLES.items():
         marks = [mark for mark in panel.marks if mark.kind == kind]
@@ -108,6 +121,7 @@ def _traces(panel: Panel, first: bool) -> list[dict[str, Any]]:
             "legendgroup": kind, "showlegend": first, "opacity": opacity,
             "hovertemplate": "%{text}<extra></extra>",
             "text": [_hover(mark, panel) for mark in marks],
+            **_bars(marks),
             "marker": {
                 "symbol": symbol, "size": size,
                 "color": [palette.FRONT if mark.on_front else color for mark in marks],
@@ -123,6 +137,23 @@ def _traces(panel: Panel, first: bool) -> list[dict[str, Any]]:
     return traces
 
 
+def _bars(marks: Sequence[Mark]) -> dict[str, Any]:
+    """One standard deviation over seeds around their mean, where there are several."""
+    if not any(mark.seeds for mark in marks):
+        return {}
+    up = [mark.seeds.high - mark.y if mark.seeds else 0.0 for mark in marks]
+    down = [mark.y - mark.seeds.low if mark.seeds else 0.0 for mark in marks]
+    return {"error_y": {"type": "data", "array": up, "arrayminus": down, "thickness": 1.2, "width": 4}}
+
+
+def _published(mark: PublishedMark) -> str:
+    row = mark.row
+    said = "diverged" if row.perplexity is None else f"perplexity {row.perplexity:g}"
+    return escape(
+        f"{row.label}, AERO's tables: {said} on {row.dataset}, {row.comm_gb:g} GB, {row.latency_min:g} min"
+    )
+
+
 def _hover(mark: Mark, panel: Panel) -> str:
     record = mark.record
     costs = [
@@ -132,10 +163,15 @@ def _hover(mark: Mark, panel: Panel) -> str:
     ]
     lines = [f"<b>{escape(record.notation)}</b>  #{record.number}"]
     lines.append(
-        escape(record.reason or "diverged")
+        escape(record.reason or record.state)
         if record.perplexity is None
         else f"perplexity {record.perplexity:.2f}"
     )
+    if mark.seeds is not None:
+        lines.append(
+            f"{mark.seeds.low:.2f} to {mark.seeds.high:.2f} (95 %, {mark.seeds.seeds} seeds), "
+            f"on the front with probability {mark.seeds.probability:.2f}"
+        )
     if record.state == "plateau":
         lines.append("never left the unigram plateau")
     if record.costs.get("rounds"):

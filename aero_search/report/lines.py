@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from aero_search.report import palette
-from aero_search.report.chart import Axis
+from aero_search.report.axis import Axis
 from aero_search.report.picture import FONT, heading, new_figure, style_axes
 from aero_search.report.static import significant_tick
 from aero_search.report.units import compact

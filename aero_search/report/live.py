@@ -37,6 +37,7 @@ class Snapshot:
         budget: candidates to train in all.
         done: candidates whose training has ended, whatever the verdict; they use up the budget.
         stopped: those of `done` that ended before their last step without diverging.
+        repeats: trainings of candidates with further seeds that are over, and how many are asked for.
         diverged: those of `done` whose loss was no number.
         duplicates: proposals that were trained already and were not trained again.
         invalid: proposals that no network can be built from.
@@ -61,6 +62,7 @@ class Snapshot:
     workers: int = 1
     invalid: int = 0
     over: int = 0
+    repeats: tuple[int, int] = (0, 0)
 
 
 def time_left(snapshot: Snapshot, now: float) -> float | None:
@@ -163,7 +165,9 @@ class LiveView:
 
     def _tell(self, snapshot: Snapshot) -> None:
         front = snapshot.front
-        records = [] if front is None else [*front.points, *front.dominated, *front.over, *front.diverged]
+        records = []
+        if front is not None:
+            records = [*front.points, *front.dominated, *front.over, *front.stopped, *front.diverged]
         if self._told is None:
             # What a resumed study had before is no news.
             self._told = {record.number for record in records}
@@ -177,7 +181,7 @@ class LiveView:
 def outcome(record: Record) -> str:
     """One line on a candidate whose training has ended."""
     if record.perplexity is None:
-        return f"{record.label}  {record.reason or 'diverged'}"
+        return f"{record.label}  {record.reason or record.state}"
     cost = next(iter(record.costs), None)
     parts = [f"perplexity {record.perplexity:.2f}"]
     parts += [readable(cost, record.costs[cost])] if cost else []
@@ -207,6 +211,7 @@ def _budget(snapshot: Snapshot) -> RenderableType:
         (snapshot.duplicates, duplicates),
         (snapshot.invalid, "impossible"),
         (snapshot.over, "above a limit"),
+        (snapshot.repeats[1], f"with other seeds ({snapshot.repeats[0]} done)"),
     )
     counts += [f"{number} {name}" for number, name in others if number]
     bar = ProgressBar(

@@ -42,7 +42,8 @@ def plot_front(front: Front, folder: Path, title: str = TITLE, page: bool = True
 
 
 def _subtitle(front: Front) -> str:
-    trained = len(front.points) + len(front.dominated) + len(front.diverged) + len(front.over)
+    kinds = (front.points, front.dominated, front.diverged, front.over, front.stopped)
+    trained = sum(map(len, kinds))
     counted = f"{trained} candidate{'' if trained == 1 else 's'} trained, {len(front.points)} on the front"
     priced = f" · costs of {front.target.name}, perplexity of the proxy" if front.target else ""
     return f"{counted} · hypervolume {front.hypervolume:.4f}{priced}"

@@ -16,32 +16,34 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-# Inches of one panel, and what title and legend take.
-_WIDTH, _HEIGHT, _HEAD, _FOOT = 7.0, 4.9, 0.72, 0.62
+# Inches of one panel (narrower where three stand side by side), and what title and legend take.
+_WIDTH, _THIRD, _HEIGHT, _HEAD, _FOOT = 7.0, 5.8, 4.9, 0.72, 0.62
 _LABEL_SIZE = 8.3
 # kind: marker, area in points squared, colour, opacity, what the legend says
 _STYLES: dict[str, tuple[str, float, str, float, str]] = {
     "front": ("o", 58, palette.FRONT, 1.0, "front"),
     "dominated": ("o", 34, palette.DOMINATED, 0.45, "dominated"),
     "plateau": ("^", 46, palette.PLATEAU, 1.0, "stuck at the unigram plateau"),
+    "stopped": ("v", 40, palette.DOMINATED, 0.8, "stopped at a rung"),
     "diverged": ("x", 42, palette.DIVERGED, 1.0, "diverged"),
 }
 
 
 def draw(panels: Sequence[Panel], title: str, subtitle: str) -> Figure:
-    """Draw every panel on one figure, two beside each other."""
-    columns = min(2, len(panels))
+    """Draw every panel on one figure, two beside each other; three in one row."""
+    columns = 3 if len(panels) == 3 else min(2, len(panels))
     rows = -(-len(panels) // columns)
-    width, height = _WIDTH * columns, _HEIGHT * rows + _HEAD + _FOOT
+    across = _THIRD if columns == 3 else _WIDTH
+    width, height = across * columns, _HEIGHT * rows + _HEAD + _FOOT
     figure = new_figure(width, height)
     canvas: Any = figure.canvas
     axes = []
     for i, panel in enumerate(panels):
         row, column = divmod(i, columns)
         box = (
-            (column * _WIDTH + 0.78) / width,
+            (column * across + 0.78) / width,
             (_FOOT + (rows - 1 - row) * _HEIGHT + 0.6) / height,
-            (_WIDTH - 1.05) / width,
+            (across - 1.05) / width,
             (_HEIGHT - 0.75) / height,
         )
         axis = figure.add_axes(box)
@@ -66,8 +68,8 @@ def _draw_panel(axis: Axes, panel: Panel) -> None:
     axis.set_xticks(panel.x.ticks, [significant_tick(tick) for tick in panel.x.ticks])
     axis.set_yticks(panel.y.ticks, [significant_tick(tick) for tick in panel.y.ticks])
     style_axes(axis)
-    axis.set_xlabel(panel.scale.heading, color=palette.INK, size=10, labelpad=6)
-    axis.set_ylabel("perplexity", color=palette.INK, size=10, labelpad=6)
+    axis.set_xlabel(panel.x_name, color=palette.INK, size=10, labelpad=6)
+    axis.set_ylabel(panel.y_name, color=palette.INK, size=10, labelpad=6)
     if panel.band is not None:
         axis.axhspan(panel.band, panel.y.high, color=palette.BAND, linewidth=0, zorder=0.6)
     if panel.step:
@@ -75,6 +77,7 @@ def _draw_panel(axis: Axes, panel: Panel) -> None:
         axis.plot(xs, ys, color=palette.FRONT, linewidth=1.6, alpha=0.75, zorder=2, solid_joinstyle="miter")
         axis.fill_between(xs, ys, panel.band or panel.y.high, color=palette.FRONT, alpha=0.05, linewidth=0)
     _draw_baseline(axis, panel)
+    _draw_published(axis, panel)
     for mark in panel.marks:
         _draw_mark(axis, mark)
 
@@ -89,11 +92,28 @@ def _draw_baseline(axis: Axes, panel: Panel) -> None:
     for (x0, y0), (x1, y1) in baseline_lines(panel):
         axis.plot([x0, x1], [y0, y1], **style)
     cost, perplexity = panel.baseline
-    if perplexity is not None:
+    if cost is not None and perplexity is not None:
         axis.scatter([cost], [perplexity], marker="*", s=400, color=palette.BASELINE, zorder=3, linewidths=0)
 
 
+def _draw_published(axis: Axes, panel: Panel) -> None:
+    """Diamonds where a row's perplexity compares, else its cost alone, as a tick on the lower edge."""
+    style: dict[str, Any] = {"edgecolors": palette.PUBLISHED, "facecolors": "none", "linewidths": 1.3}
+    for mark in panel.published:
+        at_edge = mark.y is None
+        axis.scatter(
+            [mark.x], [panel.y.low if mark.y is None else mark.y], marker="^" if at_edge else "D",
+            s=40 if at_edge else 36, clip_on=False, zorder=2.2, **style,
+        )  # fmt: skip
+
+
 def _draw_mark(axis: Axes, mark: Mark) -> None:
+    if mark.seeds is not None:
+        axis.errorbar(
+            [mark.x], [mark.y], yerr=[[mark.y - mark.seeds.low], [mark.seeds.high - mark.y]], fmt="none",
+            capsize=3, elinewidth=1.2,
+            ecolor=palette.FRONT if mark.on_front else palette.DOMINATED, zorder=3.5,
+        )  # fmt: skip
     marker, size, color, alpha, _ = _STYLES[mark.kind]
     if mark.kind == "diverged":
         axis.scatter([mark.x], [mark.y], marker=marker, s=size, color=color, linewidths=1.9, zorder=4)
@@ -129,12 +149,16 @@ def _label(axis: Axes, panel: Panel, renderer: Any) -> None:
         _around(_pair(to_pixels((mark.x, mark.y))), radius * (1.5 if mark.knee else 1.0))
         for mark in panel.marks
     ]
-    if panel.baseline[1] is not None:
-        obstacles.append(_around(_pair(to_pixels((panel.baseline[0], panel.baseline[1]))), 1.6 * radius))
+    cost, perplexity = panel.baseline
+    if cost is not None and perplexity is not None:
+        obstacles.append(_around(_pair(to_pixels((cost, perplexity))), 1.6 * radius))
+    published = [(p.x, panel.y.low if p.y is None else p.y) for p in panel.published]
+    obstacles += [_around(_pair(to_pixels(at)), radius) for at in published]
     frame = axis.get_window_extent(renderer)
     corners = [_pair(to_pixels(corner)) for corner in panel.step]
     lines = list(pairwise(corners))
-    lines += [(_pair(to_pixels(a)), _pair(to_pixels(b))) for a, b in baseline_lines(panel)]
+    bars = [((m.x, m.seeds.low), (m.x, m.seeds.high)) for m in panel.marks if m.seeds is not None]
+    lines += [(_pair(to_pixels(a)), _pair(to_pixels(b))) for a, b in (*baseline_lines(panel), *bars)]
     placed = place(
         anchors,
         sizes,
@@ -182,6 +206,23 @@ def _legend(figure: Figure, panels: Sequence[Panel]) -> None:
             Line2D([], [], marker="o", markerfacecolor="none", markeredgecolor=palette.KNEE, linestyle="none",
                    markersize=10, markeredgewidth=1.9, label="best balance")
         )  # fmt: skip
+    if any(mark.seeds for panel in panels for mark in panel.marks):
+        handles.append(
+            Line2D(
+                [],
+                [],
+                color=palette.FRONT,
+                marker="|",
+                linestyle="none",
+                markersize=12,
+                label="95 % interval over seeds",
+            )
+        )
+    if any(panel.published for panel in panels):
+        handles.append(
+            Line2D([], [], marker="D", markerfacecolor="none", markeredgecolor=palette.PUBLISHED, linestyle="none",
+                   markersize=6, markeredgewidth=1.3, label="published by AERO (at the edge: cost alone)")
+        )  # fmt: skip
     trained = any(panel.baseline[1] is not None for panel in panels)
     handles.append(
         Line2D([], [], color=palette.BASELINE, marker="*" if trained else "None", markersize=13,
@@ -197,7 +238,9 @@ def _legend(figure: Figure, panels: Sequence[Panel]) -> None:
 def baseline_lines(panel: Panel) -> list[tuple[tuple[float, float], tuple[float, float]]]:
     """Ends of the baseline's lines: its cost, and its perplexity where one is trained."""
     cost, perplexity = panel.baseline
-    lines = [((cost, panel.y.low), (cost, panel.band or panel.y.high))]
+    lines = []
+    if cost is not None:
+        lines.append(((cost, panel.y.low), (cost, panel.band or panel.y.high)))
     if perplexity is not None:
         lines.append(((panel.x.low, perplexity), (panel.x.high, perplexity)))
     return lines

@@ -17,6 +17,7 @@ from aero_search.search.front import Front, build_front
 from aero_search.search.ledger import Ledger
 from aero_search.search.pareto import Reference
 from aero_search.search.record import Record
+from aero_search.search.repeats import to_confirm
 from aero_search.search.settings import check_settings
 from aero_search.search.store import create_study, name_metrics, open_storage
 from aero_search.search.study import Study
@@ -109,6 +110,9 @@ class Conductor:
         tracker = Tracker.open(self.plan.tracking, self.plan.output_dir)
         tracker.initialize()
         parent_run = self._parent_run(study, tracker)
+        varied = list(dict.fromkeys(p.override for p in self.plan.space.parameters))
+        always = list(dict.fromkeys(p.override for p in self.plan.space.parameters if not p.when))
+        tracker.present(self.plan.name, self.plan.objective.costs, varied, always)
         worker = Worker(self.plan, compose, parent_run, os.getpid(), socket.gethostname())
         status: StudyStatus = "FAILED"
         try:
@@ -133,7 +137,7 @@ class Conductor:
         alone = replace(worker, plan=replace(self.plan, only_queued=True))
         keep_going(
             study,
-            lambda: study.left(spec, only_queued) or self._follow_up(study),
+            lambda: study.left(spec, only_queued) or self._follow_up(study) or self._confirm(study),
             spec.workers,
             lambda count: launch(worker, count),
             lambda count: launch(replace(alone, limit=count), 1),
@@ -146,6 +150,14 @@ class Conductor:
         study.enqueue(self.follow_up(study.records()))
         return study.left(self.plan.search, self.plan.only_queued)
 
+    def _confirm(self, study: Study) -> int:
+        """Queue the front and its near rivals with further seeds; returns how many are now to be claimed."""
+        spec = self.plan.search
+        if not spec.confirm or self.plan.only_queued:
+            return 0
+        study.confirm(to_confirm(study.records(), self.plan.objective, self.reference), spec.confirm)
+        return study.left(spec)
+
     def _parent_run(self, study: Study, tracker: Tracker) -> str:
         known: str = study.study.user_attrs.get("run", "")
         if known and tracker.resume_study(known):
@@ -153,11 +165,16 @@ class Conductor:
         run = tracker.start_study(
             self.plan.name,
             description_markdown=f"Study `{self.plan.name}`, started with\n\n    {self.command}",
-            params={k: v for k, v in self.settings.items() if not k.startswith("space.")},
+            # The space is in the description, and the protocol's hundreds of constants in a file.
+            params={k: v for k, v in self.settings.items() if _is_param(k)},
             tags={"study": self.plan.name},
         )
         study.set_attrs(run=run)
         return run
+
+
+def _is_param(name: str) -> bool:
+    return name == "protocol.name" or not name.startswith(("space.", "protocol."))
 
 
 class WorkerDiedError(AeroSearchError):

@@ -5,14 +5,17 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from aero_search.architecture import BASELINE, ModelShape, notation, retarget
 from aero_search.errors import RequestError, nearest
+from aero_search.quantity import UNITS
 from aero_search.schema import to_mapping
 from aero_search.search.objective import PERPLEXITY, Objective
 from aero_search.search.pareto import Reference, knee, nondominated
 from aero_search.search.record import Record
+from aero_search.search.standing import Standing, standings
 
 
 @dataclass(frozen=True)
@@ -27,6 +30,7 @@ class Front:
         baseline_perplexity: of the best trained SM + LN + G in the study; None if it has none.
         target: the shape that costs belong to; None: the one that was trained.
         over: trained candidates above a limit of the objective; other prices than the study's put them there.
+        stopped: at a rung, so that what they would have reached is not known.
     """
 
     objective: Objective
@@ -37,6 +41,13 @@ class Front:
     baseline_perplexity: float | None
     over: tuple[Record, ...] = ()
     target: ModelShape | None = None
+    stopped: tuple[Record, ...] = ()
+
+    @cached_property
+    def standings(self) -> Mapping[int, Standing]:
+        """How sure each place is, by trial number; empty where no candidate was trained with several seeds."""
+        records = [record for record in (*self.points, *self.dominated) if record.state == "finished"]
+        return standings(records, self.objective.costs, [record.number for record in self.points])
 
     @property
     def baseline(self) -> Mapping[str, float]:
@@ -47,7 +58,7 @@ class Front:
         """What costs and perplexity belong to, in words; empty where both belong to what was trained."""
         if self.target is None:
             return ""
-        records = (*self.points, *self.dominated, *self.diverged, *self.over)
+        records = (*self.points, *self.dominated, *self.diverged, *self.over, *self.stopped)
         a = records[0].architecture if records else None
         proxy = "" if a is None else f" ({a.n_layer} layers, d_model {a.d_model}, {a.seq_len} tokens)"
         return (
@@ -112,6 +123,9 @@ class Front:
             RequestError: there is none, with the numbers there are.
         """
         trained = {record.number: record for record in (*self.points, *self.dominated, *self.over)}
+        for record in self.stopped:
+            if record.number == number:
+                raise RequestError(f"pick=trial:{number} has no weights: it was {record.reason}")
         if number not in trained:
             numbers = ", ".join(map(str, sorted(trained))) or "none yet"
             raise RequestError(f"pick=trial:{number} names no trained candidate (choices: {numbers})")
@@ -135,7 +149,9 @@ class Front:
         fitting = [r for r in trained if all(_metric(r, m) <= limit for m, limit in limits.items())]
         if not fitting:
             nearest = min(trained, key=lambda r: max(_metric(r, m) / v for m, v in limits.items()))
-            has = ", ".join(f"{m}={_metric(nearest, m):.4g} (limit {v:.4g})" for m, v in limits.items())
+            has = ", ".join(
+                f"{m} {_said(m, _metric(nearest, m))} (limit {_said(m, v)})" for m, v in limits.items()
+            )
             raise RequestError(f"no candidate keeps these limits; the nearest, {nearest.label}, has {has}")
         by = self.objective.metrics[1] if set(limits) == {PERPLEXITY} else PERPLEXITY
         return min(fitting, key=lambda record: _metric(record, by))
@@ -155,6 +171,7 @@ class Front:
             "baseline_perplexity": self.baseline_perplexity,
             "front": [self._entry(record) for record in self.points],
             "dominated": [self._entry(record) for record in self.dominated],
+            "stopped": [self._entry(record) for record in self.stopped],
             "diverged": [self._entry(record) for record in self.diverged],
             "above_limits": [self._entry(record) for record in self.over],
         }
@@ -174,6 +191,16 @@ class Front:
             "overrides": list(record.overrides),
             "folder": str(record.folder),
         }
+        if record.state == "stopped":
+            step, perplexity = record.curve[-1]
+            entry["rung"] = {"step": step, "steps": record.steps, "perplexity": perplexity}
+        if (standing := self.standings.get(record.number)) is not None:
+            pairs = record.repeats or ((record.seed, record.perplexity),)
+            entry["seeds"] = {
+                "seed": [seed for seed, _ in pairs],
+                "perplexity": [perplexity for _, perplexity in pairs],
+                **to_mapping(standing),
+            }
         return entry if self.target is None else {**entry, "target_notation": self.deployed(record)}
 
     def _require_points(self) -> None:
@@ -204,10 +231,18 @@ def build_front(
         points=tuple(sorted(points, key=lambda record: _row(objective, record)[1])),
         dominated=tuple(record for record, on in zip(fitting, on_front, strict=True) if not on),
         diverged=tuple(record for record in records if record.state == "diverged"),
+        stopped=tuple(record for record in records if record.state == "stopped"),
         over=tuple(record for record in trained if objective.over(record.costs)),
         target=target,
         baseline_perplexity=min(baselines, default=None),
     )
+
+
+def _said(metric: str, value: float) -> str:
+    """A value with the largest unit that is not above it."""
+    units = UNITS.get(metric, ((1.0, ""),))
+    size, unit = next((u for u in reversed(units) if value >= u[0]), units[0])
+    return f"{value / size:.4g} {unit}".rstrip()
 
 
 def _row(objective: Objective, record: Record) -> list[float]:

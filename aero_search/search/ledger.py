@@ -22,6 +22,10 @@ __all__ = ["Ledger", "WorkerLock"]
 T = TypeVar("T")
 # How often the trial of a dead worker is given to another, which gets no further with it, before it is given up.
 RETRIES = 1
+# What a queued trial is told beside its parameters, and what the trial that takes its place is told again: the
+# stopped trial that it goes on with; the trial that it repeats, and with which seed.
+RESUMES, CONFIRMS, SEED = "resumes", "confirms", "confirm_seed"
+_PASSED_ON = (RESUMES, CONFIRMS, SEED)
 
 
 class Ledger(ABC):
@@ -143,9 +147,8 @@ class Ledger(ABC):
         queued = any(t.user_attrs.get("again_of") == trial.number for t in self._trials())
         if params and not queued:
             # Before the trial is closed: whoever dies in between leaves it to be looked at again.
-            self.study.enqueue_trial(
-                params, user_attrs={"again_of": trial.number, "deaths": deaths, "gained": gained}
-            )
+            told = {**_passed_on(trial), "again_of": trial.number, "deaths": deaths, "gained": gained}
+            self.study.enqueue_trial(params, user_attrs=told)
         self._fail(trial.number)
 
     def _turn(self) -> int:
@@ -193,6 +196,11 @@ def _point(trial: FrozenTrial) -> dict[str, Any]:
     """What a trial was asked for: what it was queued with, or else what it has drawn."""
     queued: dict[str, Any] = trial.system_attrs.get("fixed_params", {})
     return dict(queued or trial.params)
+
+
+def _passed_on(trial: FrozenTrial) -> dict[str, Any]:
+    """What the trial that takes this one's place is told beside its parameters."""
+    return {name: trial.user_attrs[name] for name in _PASSED_ON if name in trial.user_attrs}
 
 
 def _had_its_turn(trial: FrozenTrial) -> bool:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from aero_search.architecture import BASELINE, Architecture, ModelShape, parse_notation, retarget
-from aero_search.cost import Network, Protocol
+from aero_search.cost import Network, Protocol, estimate
 from aero_search.search.objective import Objective, known_costs, known_costs_of_many
 
 
@@ -33,6 +33,15 @@ class Pricing:
     def __call__(self, architecture: Architecture) -> dict[str, float]:
         """Every cost metric of a candidate: seconds, bytes, FLOPs (2 x MACs), round trips."""
         return known_costs(self.priced(architecture), self.protocol, self.network)
+
+    def by_part(self, architecture: Architecture) -> dict[str, float]:
+        """Seconds and bytes of each part of the model, by names such as `seconds_by_part/softmax`."""
+        cost = estimate(self.priced(architecture), self.protocol, self.network)
+        seconds, bytes_ = cost.latency_seconds.by_op, cost.communication_bytes.by_op
+        return {
+            **{f"seconds_by_part/{part}": float(value) for part, value in seconds.items()},
+            **{f"bytes_by_part/{part}": float(value) for part, value in bytes_.items()},
+        }
 
     def many(self, architectures: Sequence[Architecture]) -> list[dict[str, float]]:
         """The same of many at once, for a sampler that looks at thousands."""

@@ -9,7 +9,7 @@ from typing import Literal
 
 from aero_search.architecture import Architecture
 
-State = Literal["running", "finished", "plateau", "diverged"]
+State = Literal["running", "finished", "plateau", "stopped", "diverged"]
 
 
 @dataclass(frozen=True)
@@ -22,13 +22,18 @@ class Record:
         notation: the architecture in the paper's notation.
         state: `running`, or the verdict of the finished training.
         reason: the verdict in words; empty where all went well.
-        perplexity: on the held-out split; None while running and when diverged.
+        perplexity: on the held-out split after the last step, where the candidate was trained with several seeds
+            their geometric mean; None while running, when stopped at a rung and when diverged.
         costs: every known metric: latency_s, communication_bytes, flops, rounds.
         overrides: the Hydra overrides that make this candidate from the study's request.
         lr: peak learning rate of its recipe.
         seed: of its weights.
         seconds: wall time of its training; None while running.
         folder: holds config, result and weights.
+        steps: of its whole training; 0 in studies of earlier versions.
+        curve: (step, perplexity) of the validations; of a running one those that are reported.
+        repeats: (seed, perplexity) of every seed it was trained with, its own first, None where one diverged;
+            empty where there is only its own.
     """
 
     number: int
@@ -44,6 +49,9 @@ class Record:
     seed: int
     seconds: float | None
     folder: Path
+    steps: int = 0
+    curve: tuple[tuple[int, float], ...] = ()
+    repeats: tuple[tuple[int, float | None], ...] = ()
 
     @property
     def label(self) -> str:

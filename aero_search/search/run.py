@@ -10,7 +10,7 @@ from aero_search.search.candidate import Candidate
 from aero_search.search.files import write_candidate
 from aero_search.tracking.tracker import CandidateRun
 from aero_search.training.compute import Compute
-from aero_search.training.progress import Listener
+from aero_search.training.progress import Halt, Listener
 from aero_search.training.result import RESULT_FILE, WEIGHTS_FILE, Result
 
 # Written by `training.run.train` into the candidate's folder.
@@ -25,6 +25,7 @@ def train_candidate(
     listeners: Sequence[Listener] = (),
     threads: int | None = None,
     compute: Compute | None = None,
+    halt: Halt | None = None,
 ) -> Result:
     """Train a candidate; its folder then holds config, architecture, weights and result.
 
@@ -33,6 +34,7 @@ def train_candidate(
         listeners: hear about the training beside the tracking run.
         threads: cores a process uses.
         compute: the devices; None is one, the best there is.
+        halt: may stop the training at a validation; the same call goes on from there.
     """
     try:
         # torch and lightning take seconds to import: only where something is trained, once a process.
@@ -40,7 +42,14 @@ def train_candidate(
 
         files = write_candidate(candidate, folder)
         result = train(
-            candidate.architecture, candidate.recipe, corpus, folder, (*listeners, tracked), threads, compute
+            candidate.architecture,
+            candidate.recipe,
+            corpus,
+            folder,
+            (*listeners, tracked),
+            threads,
+            compute,
+            halt,
         )
     except KeyboardInterrupt:
         tracked.abandon()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from aero_search.errors import RequestError
@@ -28,14 +28,47 @@ class SamplerSpec:
 
 
 @dataclass(frozen=True)
+class RungsSpec:
+    """When a training is stopped before its end: the group `search/rungs`; see docs/rungs.md.
+
+    Attributes:
+        name: `none` trains every candidate to its end.
+        first: share of a training's steps before which the rule stops nothing.
+        chance: of `dominance`: the chance to end below a rival, under which a candidate stops.
+        eta: of `asha`: one in so many goes on at a rung, and rungs lie this factor apart.
+    """
+
+    name: Literal["none", "asha", "dominance"] = "none"
+    first: float = 1 / 3
+    chance: float = 0.05
+    eta: float = 2.0
+
+    def __post_init__(self) -> None:
+        problems = list(self._violations())
+        if problems:
+            raise RequestError("; ".join(problems))
+
+    def _violations(self) -> Iterator[str]:
+        if not 0 < self.first < 1:
+            yield f"search.rungs.first={self.first:g} must lie above 0 and below 1: a share of the steps"
+        if not 0 < self.chance < 0.5:
+            yield f"search.rungs.chance={self.chance:g} must lie above 0 and below 0.5"
+        if not self.eta > 1:
+            yield f"search.rungs.eta={self.eta:g} must be above 1"
+
+
+@dataclass(frozen=True)
 class SearchSpec:
     """The budget of a search.
 
     Attributes:
-        n_trials: candidates to train; duplicates and impossible architectures do not count.
+        n_trials: candidates to train; duplicates and impossible architectures do not count, one that is stopped
+            at a rung does, once, whether or not it goes on later.
         workers: processes that train at the same time.
         threads: cores each worker uses.
         seed: of the sampler.
+        rungs: when a candidate is stopped before its end.
+        confirm: further seeds that the front and its near rivals are trained with once the budget is used.
         storage: address of the PostgreSQL database that machines share; None is SQLite under output_dir.
         heartbeat: seconds between two signs of life of a worker, where the database is shared.
         retries: how often a candidate whose worker died is given to another one that gets no further.
@@ -46,6 +79,8 @@ class SearchSpec:
     workers: int
     threads: int
     seed: int
+    rungs: RungsSpec = field(default_factory=RungsSpec)
+    confirm: int = 0
     storage: str | None = None
     heartbeat: float = HEARTBEAT_SECONDS
     retries: int = 1
@@ -59,12 +94,13 @@ class SearchSpec:
         for name in ("n_trials", "workers", "threads"):
             if getattr(self, name) < 1:
                 yield f"search.{name}={getattr(self, name)} must be at least 1"
+        for name in ("seed", "confirm"):
+            if getattr(self, name) < 0:
+                yield f"search.{name}={getattr(self, name)} must be 0 or above"
         if not self.heartbeat > 0:
             yield f"search.heartbeat={self.heartbeat} must be above 0 seconds"
         if self.retries < 0:
             yield f"search.retries={self.retries} must be 0 or above"
-        if self.seed < 0:
-            yield f"search.seed={self.seed} must be 0 or above"
         if self.sampler.population_size < 2:
             yield f"search.sampler.population_size={self.sampler.population_size} must be at least 2"
         if self.sampler.n_startup < 1:

@@ -18,10 +18,13 @@ from aero_search.architecture import Architecture
 from aero_search.errors import RequestError
 from aero_search.schema import from_mapping, to_mapping
 from aero_search.search.candidate import Candidate
+from aero_search.search.courses import candidates, curve
+from aero_search.search.further_turns import FurtherTurns, seeded
 from aero_search.search.known_cost.domain import Domain, make_domain
-from aero_search.search.ledger import RETRIES, Ledger
+from aero_search.search.ledger import CONFIRMS, RESUMES, RETRIES, SEED
 from aero_search.search.objective import PERPLEXITY, Objective
 from aero_search.search.record import Record, State
+from aero_search.search.repeats import repeated, repeats
 from aero_search.search.roster import Presence, Roster
 from aero_search.search.samplers import make_sampler
 from aero_search.search.spec import SearchSpec
@@ -41,14 +44,21 @@ CHECKPOINTS = "checkpoint.*"
 
 @dataclass(frozen=True)
 class Claim:
-    """A trial that this worker is to train."""
+    """A trial that this worker is to train.
+
+    Attributes:
+        resumes: the stopped trial that it goes on with.
+        confirms: the trial that it repeats with another seed.
+    """
 
     trial: optuna.Trial
     candidate: Candidate
     folder: Path
+    resumes: int | None = None
+    confirms: int | None = None
 
 
-class Study(Ledger):
+class Study(FurtherTurns):
     """One study as workers and the parent see it.
 
     Args:
@@ -70,8 +80,7 @@ class Study(Ledger):
         roster: Roster | None = None,
         retries: int = RETRIES,
     ) -> None:
-        super().__init__(study, folder, roster, retries)
-        self.objective = objective
+        super().__init__(study, folder, objective, roster, retries)
         self.costs = costs
         self._costs_of_many = costs_of_many or (lambda many: [costs(a) for a in many])
         self._domain: Domain | None = None
@@ -87,6 +96,7 @@ class Study(Ledger):
     ) -> Claim | None:
         """Take the next candidate to train; None when the budget is used or the space is used up.
 
+        A stopped candidate that the rungs would not stop now goes on before anything new is proposed.
         With `only_queued` nothing is proposed beyond the queued points. Duplicates of a trained candidate are
         told its values; impossible architectures, and those above a limit of the objective, are told as failed.
         """
@@ -103,12 +113,14 @@ class Study(Ledger):
         self._give_back_orphans()
         wasted = 0
         while self.left(spec, only_queued):
+            if not only_queued:
+                self._queue_stopped(spec.rungs)
             sampler = spec.sampler if wasted < _PATIENCE else replace(spec.sampler, name="random")
             points = self._points(space, compose)
             self.study.sampler = make_sampler(sampler, spec.seed, self._turn(), points)
             wasted += 1
             trial = self._ask()
-            overrides = space.overrides(space.suggest(trial))
+            overrides = seeded(space.overrides(space.suggest(trial)), trial.user_attrs.get(SEED))
             try:
                 candidate = compose(overrides)
                 costs = self.costs(candidate.architecture)
@@ -118,7 +130,7 @@ class Study(Ledger):
             if over := self.objective.over(costs):
                 self._fail(trial.number, over=over, notation=candidate.notation, costs=dict(costs))
                 continue
-            twin = self._twin(candidate.identity)
+            twin = self._twin(candidate.identity, trial.user_attrs.get(RESUMES))
             if twin is not None:
                 self._tell_duplicate(trial, twin)
                 continue
@@ -129,21 +141,26 @@ class Study(Ledger):
         return None
 
     def tell(self, number: int, result: Result) -> None:
-        """Record a finished training; a diverged one counts with the unigram perplexity.
+        """Record a finished training; a diverged one counts with the unigram perplexity, a stopped one has none.
 
         What was given to another worker, because this one was silent for too long, is that one's to tell.
         """
         self._still_ours(number, lambda: self._tell(self._trial(number), result))
 
     def _tell(self, trial: FrozenTrial, result: Result) -> None:
-        perplexity = result.perplexity if result.perplexity is not None else result.unigram_perplexity
+        stopped = result.verdict == "stopped"
         self._set(
             trial._trial_id,
             verdict=result.verdict,
             reason=result.reason,
-            perplexity=result.perplexity,
+            perplexity=None if stopped else result.perplexity,
             seconds=result.seconds,
+            curve=[[point.step, point.perplexity] for point in result.curve],
         )
+        if stopped:
+            self.study.tell(trial.number, state=TrialState.PRUNED)
+            return
+        perplexity = result.perplexity if result.perplexity is not None else result.unigram_perplexity
         costs: Mapping[str, float] = trial.user_attrs["costs"]
         self.study.tell(trial.number, [perplexity, *(costs[metric] for metric in self.objective.costs)])
 
@@ -151,6 +168,10 @@ class Study(Ledger):
         """The tracking runs that dead workers left open."""
         orphans = [trial for trial in self._trials() if "orphan" in trial.user_attrs]
         return [trial.user_attrs["run"] for trial in orphans if trial.user_attrs.get("run")]
+
+    def runs(self) -> dict[int, str]:
+        """The tracking runs of candidates, by trial number."""
+        return {t.number: t.user_attrs["run"] for t in self._trials() if t.user_attrs.get("run")}
 
     def invalid(self) -> Counter[str]:
         """Why proposals could not be built, and how many."""
@@ -182,11 +203,28 @@ class Study(Ledger):
 
     def used(self) -> int:
         """How much of the budget is trained or in training."""
-        return sum(_counts(trial) for trial in self._trials())
+        return len(candidates(self._trials()))
 
     def records(self) -> list[Record]:
-        """Every candidate trained or in training, by trial number."""
-        return [self._record(trial) for trial in self._trials() if _counts(trial)]
+        """Every candidate trained, stopped or in training, by trial number."""
+        trials = self._trials()
+        again = repeats(trials)
+        return [repeated(self._record(trial), again.get(trial.number, ())) for trial in candidates(trials)]
+
+    def repetitions(self) -> list[Record]:
+        """The trainings of `confirm`, those that wait for their turn left out."""
+        return [
+            self._record(trial)
+            for trial in self._trials()
+            if CONFIRMS in trial.user_attrs
+            and "candidate" in trial.user_attrs
+            and trial.state in (TrialState.RUNNING, TrialState.COMPLETE)
+        ]
+
+    def asked_repetitions(self) -> int:
+        """How many trainings `confirm` has asked for in all."""
+        asked = (t for t in self._trials() if CONFIRMS in t.user_attrs)
+        return sum(t.state != TrialState.FAIL for t in asked)
 
     def duplicates(self) -> int:
         """How many trials asked for a candidate that was already known."""
@@ -201,7 +239,13 @@ class Study(Ledger):
         self._set(self._trial(number)._trial_id, run=run_id)
 
     def left(self, spec: SearchSpec, only_queued: bool = False) -> int:
-        """How many candidates are still to be claimed."""
+        """How many trainings are still to be claimed: new ones, then stopped ones that may go on, and repeats."""
+        if (new := self.new(spec, only_queued)) or only_queued:
+            return new
+        return self.waiting() + len(self._resumable(spec.rungs))
+
+    def new(self, spec: SearchSpec, only_queued: bool = False) -> int:
+        """How many candidates of the budget are still to be claimed."""
         trials = self._trials()
         if only_queued:
             return sum(trial.state == TrialState.WAITING for trial in trials)
@@ -210,7 +254,7 @@ class Study(Ledger):
             return 0
         if over >= _OVER_PER_TRIAL * spec.n_trials + _SPARE_OVER:
             return 0
-        return max(spec.n_trials - sum(map(_counts, trials)), 0)
+        return max(spec.n_trials - len(candidates(trials)), 0)
 
     def _points(self, space: Space, compose: Callable[[Sequence[str]], Candidate]) -> Domain:
         """What a sampler can know of the space; kept between claims, for it remembers what it has decoded."""
@@ -218,10 +262,11 @@ class Study(Ledger):
             self._domain = make_domain(space, compose, self.objective, self._costs_of_many)
         return self._domain
 
-    def _twin(self, identity: str) -> FrozenTrial | None:
-        for trial in self._trials():
-            known = _counts(trial) or "poison" in trial.user_attrs
-            if known and trial.user_attrs.get("candidate") == identity:
+    def _twin(self, identity: str, resumes: int | None) -> FrozenTrial | None:
+        trials = self._trials()
+        known = [*candidates(trials), *(t for t in trials if "poison" in t.user_attrs)]
+        for trial in known:
+            if trial.user_attrs.get("candidate") == identity and trial.number != resumes:
                 return trial
         return None
 
@@ -230,11 +275,15 @@ class Study(Ledger):
         if twin.state == TrialState.COMPLETE:
             self.study.tell(trial, twin.values)
         else:
-            self.study.tell(trial, state=TrialState.FAIL)
+            stopped = twin.state == TrialState.PRUNED
+            self.study.tell(trial, state=TrialState.PRUNED if stopped else TrialState.FAIL)
 
     def _claimed(
         self, trial: optuna.Trial, candidate: Candidate, costs: Mapping[str, float], worker: Presence
     ) -> Claim:
+        resumes, confirms = (trial.user_attrs.get(name) for name in (RESUMES, CONFIRMS))
+        if resumes is not None:
+            self._set(trial._trial_id, curve=curve(self._trial(resumes)))
         self._set(
             trial._trial_id,
             worker=worker.name,
@@ -243,18 +292,23 @@ class Study(Ledger):
             overrides=list(candidate.overrides),
             lr=candidate.recipe.lr,
             seed=candidate.recipe.seed,
+            steps=candidate.recipe.steps,
             costs=dict(costs),
             # Last: a trial that has it has everything.
             candidate=candidate.identity,
         )
-        return Claim(trial, candidate, self.candidate_folder(candidate.identity))
+        folder = self.candidate_folder(candidate.identity)
+        if resumes is not None:
+            # It says where the candidate was stopped; the checkpoint beside it is what goes on.
+            (folder / RESULT_FILE).unlink(missing_ok=True)
+        return Claim(trial, candidate, folder, resumes, confirms)
 
     def _record(self, trial: FrozenTrial) -> Record:
         known = self._records.get(trial.number)
         if known is not None:
             return known
         attrs = trial.user_attrs
-        state: State = attrs["verdict"] if trial.state == TrialState.COMPLETE else "running"
+        state: State = attrs["verdict"] if trial.state.is_finished() else "running"
         record = Record(
             number=trial.number,
             candidate=attrs["candidate"],
@@ -269,17 +323,10 @@ class Study(Ledger):
             seed=attrs["seed"],
             seconds=attrs.get("seconds"),
             folder=self.candidate_folder(attrs["candidate"]),
+            steps=attrs.get("steps", 0),
+            curve=curve(trial),
         )
-        if trial.state == TrialState.COMPLETE:
+        if trial.state.is_finished():
             # It cannot change any more, and thousands take seconds to read.
             self._records[trial.number] = record
         return record
-
-
-def _counts(trial: FrozenTrial) -> bool:
-    """Whether a trial is a candidate of the budget: in training or trained, and no duplicate."""
-    return (
-        trial.state in (TrialState.RUNNING, TrialState.COMPLETE)
-        and "duplicate_of" not in trial.user_attrs
-        and "candidate" in trial.user_attrs
-    )

@@ -19,6 +19,7 @@ from aero_search.search.parent import stop_with_parent
 from aero_search.search.pricing import Pricing
 from aero_search.search.roster import ClaimLostError, Presence, StillMine
 from aero_search.search.run import train_candidate
+from aero_search.search.rung_reports import RungReports
 from aero_search.search.spec import SearchSpec
 from aero_search.search.store import load_study, open_roster
 from aero_search.search.study import Claim, Study
@@ -139,12 +140,17 @@ class Worker:
         candidate = claim.candidate
         tracked = tracker.start_candidate(
             self.parent_run or None,
-            f"{candidate.notation} #{claim.trial.number}",
+            _name(claim),
             params=_params(candidate),
-            costs=self.plan.costs(candidate.architecture),
+            costs={
+                **self.plan.costs(candidate.architecture),
+                **self.plan.pricing.by_part(candidate.architecture),
+            },
             tags={
+                "study": self.plan.name,
                 "trial": str(claim.trial.number),
                 "candidate": candidate.identity,
+                **_part(claim),
                 **self._priced(candidate),
             },
         )
@@ -152,14 +158,19 @@ class Worker:
         claim.folder.mkdir(parents=True, exist_ok=True)
         progress = ProgressFile(claim.folder, candidate.notation, candidate.recipe.steps)
         corpus = Corpus.open(self.plan.corpus_folder)
+        # A sweep compares all that it was given, and a repetition is worth its whole length.
+        rungs = self.plan.search.rungs
+        judged = rungs.name != "none" and claim.confirms is None and not self.plan.only_queued
+        reports = (RungReports(study, claim.trial.number, rungs),) if judged else ()
         return train_candidate(
             candidate,
             corpus,
             claim.folder,
             tracked,
-            (progress, StillMine(worker)),
+            (progress, StillMine(worker), *reports),
             self.plan.search.threads,
             self.plan.compute,
+            *reports,
         )
 
     def _priced(self, candidate: Candidate) -> dict[str, str]:
@@ -173,8 +184,19 @@ class Worker:
         }
 
 
+def _name(claim: Claim) -> str:
+    if claim.confirms is not None:
+        return f"{claim.candidate.notation} #{claim.confirms} seed {claim.candidate.recipe.seed}"
+    return f"{claim.candidate.notation} #{claim.trial.number}"
+
+
+def _part(claim: Claim) -> dict[str, str]:
+    """Tags of a training that goes on with, or repeats, another trial's."""
+    said = {"resumes": claim.resumes, "confirms": claim.confirms}
+    return {name: str(number) for name, number in said.items() if number is not None}
+
+
 def _params(candidate: Candidate) -> dict[str, object]:
-    """What differs between candidates, named as on the command line."""
+    """What differs between candidates, named as on the command line; the seed is one that repetitions change."""
     varied = dict(override.split("=", 1) for override in candidate.overrides)
-    recipe = candidate.recipe
-    return {"notation": candidate.notation, "lr": recipe.lr, "seed": recipe.seed, **varied}
+    return {"notation": candidate.notation, "recipe.seed": candidate.recipe.seed, **varied}

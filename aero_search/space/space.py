@@ -30,7 +30,8 @@ class _Range:
 class _ParameterFile:
     """One entry of `parameters:`; exactly one of choices, int and real."""
 
-    choices: tuple[bool | int | float | str | None, ...] | None = None
+    # By its name from outside: in here `int` is the field below.
+    choices: tuple[Value, ...] | None = None
     int: _Range | None = None
     real: _Range | None = None
     when: Mapping[str, Any] | None = None

@@ -5,21 +5,35 @@ from __future__ import annotations
 import getpass
 import json
 import math
-import time
-import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from aero_search.tracking.operations import Batch, Create, End, File, Point, Status, Text, batches
-from aero_search.tracking.sender import UNSENT, Sender
+from aero_search.tracking.operations import (
+    Batch,
+    Create,
+    End,
+    File,
+    Point,
+    Status,
+    Text,
+    Views,
+    batches,
+    new_run,
+    now_ms,
+)
+from aero_search.tracking.sender import Sender
 from aero_search.tracking.spec import TrackingSpec
 from aero_search.tracking.tracker import CandidateRun, StudyStatus, Tracker
+from aero_search.tracking.views import KIND as EXPERIMENT_KIND
+from aero_search.tracking.views import PRIMARY, VERDICT_TAG, view_tags
 from aero_search.training.result import CurvePoint, Result
 
-PARENT, DESCRIPTION, TABLES = "mlflow.parentRunId", "mlflow.note.content", "mlflow.loggedArtifacts"
+DESCRIPTION, TABLES = "mlflow.note.content", "mlflow.loggedArtifacts"
 # `aero.kind` tells parents from children in MLflow's search box: tags."aero.kind" = "study".
-KIND, VERDICT, REASON = "aero.kind", "aero.verdict", "aero.reason"
+KIND, VERDICT, REASON = "aero.kind", VERDICT_TAG, "aero.reason"
+# Read by MLflow's charts and its run table.
+COLOUR = "mlflow.runColor"
 HEALTH, HEALTH_REASON = "aero.health", "aero.health_reason"
 FRONT_FILE, TABLE_FILE = "front.json", "front_table.json"
 # Training loss is logged every so many steps; its curve is no clearer with all of them.
@@ -44,10 +58,17 @@ class MlflowTracker(Tracker):
         params: Mapping[str, object],
         tags: Mapping[str, str] | None = None,
     ) -> str:
-        run = _new_run()
+        run = new_run()
         about = {**_source(), KIND: "study", DESCRIPTION: description_markdown, **(tags or {})}
         self._sender.send(Create(run, name, about), *batches(run, params=params))
         return self._sender.run_id(run)
+
+    def present(self, study: str, costs: Sequence[str], params: Sequence[str], always: Sequence[str]) -> None:
+        keep = (*EXPERIMENT_KIND, *PRIMARY)
+        self._sender.send(Views(view_tags(study, costs, params, always), keep))
+
+    def judge(self, run_id: str, verdict: str, colour: str) -> None:
+        self._sender.send(*batches(run_id, tags={VERDICT: verdict, COLOUR: colour}))
 
     def resume_study(self, parent_run_id: str) -> bool:
         known = self._sender.exists(parent_run_id)
@@ -69,6 +90,8 @@ class MlflowTracker(Tracker):
         tags = {TABLES: json.dumps([{"path": TABLE_FILE, "type": "table"}])}
         if description is not None:
             tags[DESCRIPTION] = description
+        # Not where a candidate trains: sending what an hour without the server has left takes its time.
+        self._sender.flush()
         self._sender.send(
             *batches(parent_run_id, _points(metrics, step), tags=tags),
             Text(parent_run_id, json.dumps(front_document, indent=1, default=str) + "\n", FRONT_FILE),
@@ -78,6 +101,7 @@ class MlflowTracker(Tracker):
 
     def finish_study(self, parent_run_id: str, status: StudyStatus = "FINISHED") -> None:
         self._sender.send(End(parent_run_id, status))
+        self._sender.flush(at_once=True)
 
     def start_candidate(
         self,
@@ -87,10 +111,10 @@ class MlflowTracker(Tracker):
         costs: Mapping[str, float],
         tags: Mapping[str, str] | None = None,
     ) -> CandidateRun:
-        run = _new_run()
-        about = {**_child(parent_run_id), KIND: "candidate", **(tags or {})}
-        self._sender.send(Create(run, name, about), *batches(run, _points(costs, 0), params))
-        return MlflowCandidate(self._sender, run)
+        run = new_run()
+        about = {**_source(), KIND: "candidate", **(tags or {})}
+        self._sender.send(Create(run, name, about, parent_run_id), *batches(run, _points(costs, 0), params))
+        return MlflowCandidate(self._sender, run, alone=parent_run_id is None)
 
     def record(
         self,
@@ -102,13 +126,14 @@ class MlflowTracker(Tracker):
         metrics: Mapping[str, float],
         artifacts: Sequence[Path] = (),
     ) -> None:
-        run = _new_run()
+        run = new_run()
         self._sender.send(
-            Create(run, name, _child(parent_run_id) | {KIND: kind}),
+            Create(run, name, {**_source(), KIND: kind}, parent_run_id or None),
             *batches(run, _points(metrics, 0), params),
             *_files(run, artifacts),
             End(run, "FINISHED"),
         )
+        self._sender.flush(at_once=True)
 
     def abandon(self, run_id: str) -> None:
         self._sender.send(End(run_id, "KILLED"))
@@ -117,8 +142,8 @@ class MlflowTracker(Tracker):
 class MlflowCandidate(CandidateRun):
     """Keeps a candidate's values and sends them at each validation."""
 
-    def __init__(self, sender: Sender, run: str) -> None:
-        self._sender, self._run = sender, run
+    def __init__(self, sender: Sender, run: str, alone: bool) -> None:
+        self._sender, self._run, self._alone = sender, run, alone
         self._waiting: list[Point] = []
         self._validated = 0
 
@@ -152,6 +177,7 @@ class MlflowCandidate(CandidateRun):
             tags |= {HEALTH: result.health.verdict, HEALTH_REASON: result.health.reason}
         self._send({name: text for name, text in tags.items() if text})
         self._sender.send(*_files(self._run, artifacts), End(self._run, "FINISHED"))
+        self._over()
 
     def fail(self, reason: str) -> None:
         self._end("FAILED", {VERDICT: "failed", REASON: reason})
@@ -162,6 +188,12 @@ class MlflowCandidate(CandidateRun):
     def _end(self, status: Status, tags: Mapping[str, str]) -> None:
         self._send(tags)
         self._sender.send(End(self._run, status))
+        self._over()
+
+    def _over(self) -> None:
+        if self._alone:
+            # No study will do it.
+            self._sender.flush()
 
     def _send(self, tags: Mapping[str, str] | None = None) -> None:
         values, self._waiting = tuple(self._waiting), []
@@ -169,16 +201,21 @@ class MlflowCandidate(CandidateRun):
         self._sender.send(*cut)
 
 
-def _new_run() -> str:
-    return UNSENT + uuid.uuid4().hex
-
-
 def _points(metrics: Mapping[str, float], step: int) -> tuple[Point, ...]:
     """One point a finite value; a loss that is no number is said by the verdict, not drawn."""
-    now = time.time_ns() // 1_000_000
+    now = now_ms()
     return tuple(
-        Point(name, float(value), step, now) for name, value in metrics.items() if math.isfinite(value)
+        Point(name, _short(float(value)), step, now)
+        for name, value in metrics.items()
+        if math.isfinite(value)
     )
+
+
+def _short(value: float) -> float:
+    """Six digits, or all before the point: more do not fit MLflow's columns, and result.json has them."""
+    if value == 0 or value.is_integer():
+        return value
+    return round(value, max(0, 5 - math.floor(math.log10(abs(value)))))
 
 
 def _validation(point: CurvePoint, entropy: Sequence[Sequence[float]]) -> tuple[Point, ...]:
@@ -203,7 +240,7 @@ def _entropies(entropy: Sequence[Sequence[float]]) -> dict[str, float]:
 
 
 def _files(run: str, paths: Sequence[Path]) -> Iterator[File]:
-    return (File(run, path) for path in paths if path.is_file())
+    return (File(run, str(path.resolve())) for path in paths if path.is_file())
 
 
 def _table(rows: Sequence[Mapping[str, Any]]) -> str:
@@ -214,12 +251,6 @@ def _table(rows: Sequence[Mapping[str, Any]]) -> str:
     columns = list(rows[0]) if rows else []
     data = [[row.get(column) for column in columns] for row in rows]
     return json.dumps({"columns": columns, "data": data}, default=str)
-
-
-def _child(parent_run_id: str | None) -> dict[str, str]:
-    """The tags of a run below a parent, where there is one that the store knows."""
-    known = parent_run_id and not parent_run_id.startswith(UNSENT)
-    return {**_source(), **({PARENT: parent_run_id} if known and parent_run_id else {})}
 
 
 def _source() -> dict[str, str]:

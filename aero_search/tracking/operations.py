@@ -1,21 +1,37 @@
 """What is told to a tracking store, as data: runs, batches, files, ends.
 
 A run is named before the store knows it: `Create.run` is ours, and stays so if the store cannot be reached.
-An operation that could not be sent holds all that a later attempt needs.
+An operation that could not be sent holds all that a later attempt needs, its time among it.
 """
 
 from __future__ import annotations
 
+import json
+import time
+import uuid
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Literal
+
+from aero_search.schema import SchemaError, from_mapping, to_mapping
 
 Status = Literal["RUNNING", "FINISHED", "FAILED", "KILLED"]
 
 # MLflow's limits on one log_batch.
 MAX_METRICS, MAX_PARAMS, MAX_TAGS, MAX_VALUES = 1000, 100, 100, 1000
-MAX_PARAM_LENGTH, MAX_TAG_LENGTH = 6000, 5000
+MAX_PARAM_LENGTH, MAX_TAG_LENGTH = 6000, 8000
+# What our own names of runs begin with; the store's have no such beginning.
+UNSENT = "unsent-"
+
+
+def new_run() -> str:
+    """A name for a run that no store knows yet."""
+    return UNSENT + uuid.uuid4().hex
+
+
+def now_ms() -> int:
+    """Milliseconds since the epoch."""
+    return time.time_ns() // 1_000_000
 
 
 @dataclass(frozen=True)
@@ -30,11 +46,13 @@ class Point:
 
 @dataclass(frozen=True)
 class Create:
-    """A new run, running."""
+    """A new run, running, below `parent` where that is given."""
 
     run: str
     name: str
     tags: Mapping[str, str]
+    parent: str | None = None
+    time_ms: int = field(default_factory=now_ms)
 
 
 @dataclass(frozen=True)
@@ -49,11 +67,10 @@ class Batch:
 
 @dataclass(frozen=True)
 class File:
-    """A file for a run, under `folder` of its artifacts."""
+    """A file for a run, by its absolute path; it replaces the run's file of the same name."""
 
     run: str
-    path: Path
-    folder: str | None = None
+    path: str
 
 
 @dataclass(frozen=True)
@@ -71,9 +88,41 @@ class End:
 
     run: str
     status: Status
+    time_ms: int = field(default_factory=now_ms)
 
 
-Operation = Create | Batch | File | Text | End
+@dataclass(frozen=True)
+class Views:
+    """Tags of the experiment, about no run; those that `keep` names stay as they are where someone has set them."""
+
+    tags: Mapping[str, str]
+    keep: tuple[str, ...] = ()
+    run: str = ""
+
+
+Operation = Create | Batch | File | Text | End | Views
+_KINDS: dict[str, type[Create] | type[Batch] | type[File] | type[Text] | type[End] | type[Views]] = {
+    kind.__name__.lower(): kind for kind in (Create, Batch, File, Text, End, Views)
+}
+
+
+def to_line(operation: Operation) -> str:
+    """One line of JSON."""
+    said = {"kind": type(operation).__name__.lower(), **to_mapping(operation)}
+    return json.dumps(said, allow_nan=False, separators=(",", ":")) + "\n"
+
+
+def from_line(line: str) -> Operation:
+    """The operation of a line.
+
+    Raises:
+        ValueError: the line is torn or not one of ours.
+    """
+    data = json.loads(line)
+    try:
+        return from_mapping(_KINDS[data.pop("kind")], data, "operation")
+    except (KeyError, AttributeError, TypeError, SchemaError) as problem:
+        raise ValueError(f"not an operation: {problem}") from problem
 
 
 def batches(

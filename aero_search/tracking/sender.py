@@ -1,133 +1,112 @@
-"""Brings operations to MLflow, and keeps a store that fails from ever reaching the search."""
+"""Sends operations, and keeps a store that fails from ever reaching the search: what is not taken is kept."""
 
 from __future__ import annotations
 
-import os
 import sys
-import tempfile
 import time
 from collections.abc import Callable
-from functools import partial
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
+from aero_search.errors import output_option
 from aero_search.tracking import store
-from aero_search.tracking.operations import Batch, Create, End, File, Operation, Text
+from aero_search.tracking.delivery import Delivery, UnknownRunError, final, sentence
+from aero_search.tracking.journal import Journal, journal_of, without_password
+from aero_search.tracking.operations import Operation
 from aero_search.tracking.spec import TrackingSpec
-
-if TYPE_CHECKING:
-    from mlflow import MlflowClient
 
 T = TypeVar("T")
 
-# Runs that the store does not know (yet).
-UNSENT = "unsent-"
 # A call that failed after s seconds is followed by PATIENCE * s seconds without any (at most MAX_PAUSE): a
 # server that does not answer costs a search 2 % of its time, and one that refuses at once is asked each time.
 PATIENCE, MAX_PAUSE = 50.0, 600.0
 
 
 class Sender:
-    """Sends operations one by one; `send` says whether that worked and never raises.
+    """Sends operations in order; never raises.
 
-    The first failure of a process is said once on stderr. `unsent` counts what was not delivered; here is the
-    place where it would be kept for later.
+    Where one cannot be sent it is appended to the journal, and as long as the journal holds anything everything
+    else is: `flush` sends it. The process that begins a journal says so once on stderr.
     """
 
     def __init__(self, spec: TrackingSpec, output_dir: Path) -> None:
         self._spec, self._output_dir = spec, output_dir
-        self._client: MlflowClient | None = None
-        self._process = os.getpid()
-        self._experiment: str | None = None
-        self._ids: dict[str, str] = {}
+        self._delivery = Delivery(spec, output_dir)
+        self._journal = journal_of(spec, output_dir)
         self._warned = False
         self._silent_until = 0.0
-        self.unsent = 0
+        self._problem = ""
 
-    def initialize(self) -> bool:
-        """Make the store and its experiment, see `store.initialize`."""
-
-        def make() -> bool:
-            self._experiment = store.initialize(self._spec, self._output_dir)
-            return True
-
-        return self._guarded(make) or False
+    def initialize(self) -> None:
+        """Make the store and its experiment, and send what an earlier search has left."""
+        if self._guarded(self._initialized) is None:
+            self._warn()
+        else:
+            self.flush()
 
     def run_id(self, run: str) -> str:
         """The store's id of a run, our own name where the store does not know it."""
-        return self._ids.get(run, run)
+        return self._delivery.known(run)
 
     def exists(self, run_id: str) -> bool | None:
-        """Whether the store has a run; None where it cannot be asked."""
-        if run_id.startswith(UNSENT):
-            return False
-
-        def ask() -> bool:
-            from mlflow.exceptions import MlflowException
-
-            try:
-                return bool(self._open().get_run(run_id).info.lifecycle_stage == "active")
-            except MlflowException as problem:
-                if problem.error_code == "RESOURCE_DOES_NOT_EXIST":
-                    return False
-                raise
-
-        return self._guarded(ask)
+        """Whether the store has a run, or is to get it; None where it cannot be asked."""
+        if self._journal.mentions(run_id):
+            return True
+        return self._guarded(lambda: self._delivery.exists(run_id))
 
     def send(self, *operations: Operation) -> bool:
-        """Deliver in order; False where one or more were not delivered."""
-        delivered = True
-        for operation in operations:
-            if self.run_id(operation.run).startswith(UNSENT) and not isinstance(operation, Create):
-                done = False
-            else:
-                done = self._guarded(partial(self._deliver, operation)) or False
-            if not done:
-                self.unsent += 1
-                delivered = False
-        return delivered
+        """Deliver in order; False where one or more were kept for later."""
+        left = list(operations)
+        while left and not self._journal.exists and self._delivered(left[0]):
+            left.pop(0)
+        if left:
+            self._keep(left)
+        return not left
 
-    def _deliver(self, operation: Operation) -> bool:
-        mlflow = self._open()
-        run = self.run_id(operation.run)
-        match operation:
-            case Create():
-                created = mlflow.create_run(
-                    self._experiment_id(), tags=dict(operation.tags), run_name=operation.name
-                )
-                self._ids[operation.run] = created.info.run_id
-            case Batch():
-                from mlflow.entities import Metric, Param, RunTag
+    def flush(self, at_once: bool = False) -> None:
+        """Send what was kept, where the store answers again.
 
-                mlflow.log_batch(
-                    run,
-                    metrics=[Metric(p.name, p.value, p.time_ms, p.step) for p in operation.metrics],
-                    params=[Param(name, value) for name, value in operation.params.items()],
-                    tags=[RunTag(name, value) for name, value in operation.tags.items()],
-                )
-            case File():
-                mlflow.log_artifact(run, str(operation.path), operation.folder)
-            case Text():
-                with tempfile.TemporaryDirectory() as folder:
-                    path = Path(folder) / operation.name
-                    path.write_text(operation.text, encoding="utf-8")
-                    mlflow.log_artifact(run, str(path))
-            case End(status="RUNNING"):
-                mlflow.update_run(run, status="RUNNING")
-            case End():
-                mlflow.set_terminated(run, operation.status)
+        Args:
+            at_once: also in the pause that follows a failure; for the end of the work.
+        """
+        if self._journal.exists:
+            self._silent_until = 0.0 if at_once else self._silent_until
+            self._guarded(self._flushed)
+
+    def _flushed(self) -> bool:
+        store.load()
+        left = send_kept(self._journal, self._delivery)
+        if left.problem is not None:
+            raise left.problem
         return True
 
-    def _open(self) -> MlflowClient:
-        # A connection does not survive a fork.
-        if self._client is None or self._process != os.getpid():
-            self._client, self._process = store.client(self._spec, self._output_dir), os.getpid()
-        return self._client
+    def _delivered(self, operation: Operation) -> bool:
+        """Deliver one; also True where the store will never take it, which is said."""
 
-    def _experiment_id(self) -> str:
-        if self._experiment is None:
-            self._experiment = store.initialize(self._spec, self._output_dir)
-        return self._experiment
+        def deliver() -> bool:
+            try:
+                self._delivery.deliver(operation)
+            except Exception as problem:
+                # A run may be unknown because another process still has to create it.
+                if not final(problem) or isinstance(problem, UnknownRunError):
+                    raise
+                path = self._journal.refuse(operation, sentence(problem))
+                self._warn(f"refused a part ({sentence(problem)}), which is kept in {path}")
+            return True
+
+        return self._guarded(deliver) or False
+
+    def _keep(self, operations: list[Operation]) -> None:
+        try:
+            if self._journal.append(operations, self._spec, self._output_dir):
+                self._warn()
+        except OSError as problem:
+            self._warn(f"does not answer, and nothing can be kept for it ({sentence(problem)})")
+
+    def _initialized(self) -> bool:
+        self._delivery.initialize()
+        return True
 
     def _guarded(self, call: Callable[[], T]) -> T | None:
         """The call's answer; None where it failed, or where the store is given a pause."""
@@ -141,23 +120,62 @@ class Sender:
         except Exception as problem:
             now = time.monotonic()
             self._silent_until = now + min(MAX_PAUSE, PATIENCE * (now - started))
-            self._warn(problem)
+            self._problem = sentence(problem)
             return None
 
-    def _warn(self, problem: Exception) -> None:
+    def _warn(self, what: str = "") -> None:
+        """Say once what the store does; without words, that it fails."""
         if self._warned:
             return
         self._warned = True
-        uri = self._spec.resolved_uri(self._output_dir)
-        print(
-            f"aero-search: the tracking store {uri} does not take what is logged, "
-            f"the work goes on without it ({_sentence(problem)})",
-            file=sys.stderr,
+        uri = without_password(self._spec.resolved_uri(self._output_dir))
+        failing = (
+            f"does not take what is logged ({self._problem}): the work goes on without it, and everything is kept; "
+            f"once the store answers, send it with: aero-search sync{output_option(self._output_dir)}"
         )
+        print(f"aero-search: the tracking store {uri} {what or failing}", file=sys.stderr)
 
 
-def _sentence(problem: Exception) -> str:
-    """Kind and first line of an error, short enough for one line."""
-    lines = str(problem).strip().splitlines()
-    text = lines[0] if lines else ""
-    return f"{type(problem).__name__}: {text[:160]}{'…' if len(text) > 160 else ''}"
+@dataclass
+class Kept:
+    """What became of a journal.
+
+    Attributes:
+        refused: operations that the store will never take.
+        refused_in: the file they are kept in.
+        problem: why sending ended before the journal did; None where nothing is left.
+        busy: another process is sending.
+    """
+
+    sent: int = 0
+    refused: int = 0
+    refused_in: Path | None = None
+    problem: Exception | None = None
+    busy: bool = False
+
+
+def send_kept(journal: Journal, delivery: Delivery, told: Callable[[], None] = lambda: None) -> Kept:
+    """Send a journal in order, until its end or the first failure; any number of times, it doubles nothing.
+
+    Args:
+        told: called after each operation.
+    """
+    kept = Kept()
+    with journal.sending() as alone:
+        if not alone:
+            return Kept(busy=True)
+        for end, operation in journal.pending():
+            try:
+                if isinstance(operation, str):
+                    raise UnknownRunError("the line is torn")
+                delivery.deliver(operation, again=True)
+                kept.sent += 1
+            except Exception as problem:
+                if not final(problem):
+                    kept.problem = problem
+                    return kept
+                kept.refused += 1
+                kept.refused_in = journal.refuse(operation, sentence(problem))
+            journal.done(end)
+            told()
+    return kept

@@ -5,7 +5,6 @@ No call here raises or blocks for long, whatever becomes of the store: a search 
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -16,52 +15,51 @@ from aero_search.training.result import CurvePoint, Result
 StudyStatus = Literal["FINISHED", "FAILED", "KILLED"]
 
 
-class CandidateRun(ABC):
-    """One candidate while it trains; a `training.progress.Listener`. Exactly one of the ends is called."""
+class CandidateRun:
+    """One candidate while it trains; a `training.progress.Listener`. Exactly one of the ends is called.
+
+    This one logs nothing.
+    """
 
     @property
-    @abstractmethod
     def run_id(self) -> str:
         """Names the run to `Tracker.abandon` in another process; empty without tracking."""
+        return ""
 
-    @abstractmethod
     def step(self, step: int, loss: float) -> None:
         """After each optimizer step, counted from 1; loss in nats a token."""
 
-    @abstractmethod
     def validated(self, point: CurvePoint, entropy: list[list[float]]) -> None:
         """After each validation; entropy in nats, n_layer x n_head."""
 
-    @abstractmethod
     def finish(self, result: Result, artifacts: Sequence[Path] = ()) -> None:
         """The candidate is trained, or diverged; files that do not exist are left out."""
 
-    @abstractmethod
     def fail(self, reason: str) -> None:
         """The candidate's training broke; `reason` in one sentence."""
 
-    @abstractmethod
     def abandon(self) -> None:
         """The candidate was given up before its end, for instance at Ctrl-C."""
 
 
-class Tracker(ABC):
-    """Where a study and its candidates are logged. Run ids are strings that any process may use."""
+class Tracker:
+    """Where a study and its candidates are logged. Run ids are strings that any process may use.
+
+    This one logs nothing and needs nothing.
+    """
 
     @staticmethod
     def open(spec: TrackingSpec, output_dir: Path) -> Tracker:
         """The tracker of a spec; imports mlflow only where it is asked for, and connects to nothing yet."""
         if spec.kind == "none":
-            return NoTracker()
+            return Tracker()
         from aero_search.tracking.mlflow_tracker import MlflowTracker
 
         return MlflowTracker(spec, output_dir)
 
-    @abstractmethod
     def initialize(self) -> None:
         """Create store and experiment, once, before other processes open them (2 to 8 s on a fresh store)."""
 
-    @abstractmethod
     def start_study(
         self,
         name: str,
@@ -70,12 +68,26 @@ class Tracker(ABC):
         tags: Mapping[str, str] | None = None,
     ) -> str:
         """Begin a parent run. Returns its id."""
+        return ""
 
-    @abstractmethod
+    def present(self, study: str, costs: Sequence[str], params: Sequence[str], always: Sequence[str]) -> None:
+        """Let the store's own pages show a study's candidates by these metrics and parameters, best first.
+
+        Args:
+            always: the parameters that every candidate has a value of.
+        """
+
+    def judge(self, run_id: str, verdict: str, colour: str) -> None:
+        """Say how a trained candidate stands in its study: `front`, `dominated`, `stopped` or `diverged`.
+
+        Args:
+            colour: of its run in charts, as #RRGGBB.
+        """
+
     def resume_study(self, parent_run_id: str) -> bool:
         """Take a parent run up again. Returns False where the store is known not to have it."""
+        return True
 
-    @abstractmethod
     def update_study(
         self,
         parent_run_id: str,
@@ -98,11 +110,9 @@ class Tracker(ABC):
             description: Markdown; None leaves it.
         """
 
-    @abstractmethod
     def finish_study(self, parent_run_id: str, status: StudyStatus = "FINISHED") -> None:
         """End a parent run."""
 
-    @abstractmethod
     def start_candidate(
         self,
         parent_run_id: str | None,
@@ -117,8 +127,8 @@ class Tracker(ABC):
             name: in the paper's notation.
             costs: every known metric, logged as such: seconds, bytes, FLOPs, rounds.
         """
+        return CandidateRun()
 
-    @abstractmethod
     def record(
         self,
         parent_run_id: str | None,
@@ -136,75 +146,5 @@ class Tracker(ABC):
             artifacts: files; those that do not exist are left out.
         """
 
-    @abstractmethod
     def abandon(self, run_id: str) -> None:
         """Mark a candidate's run as killed: its process died and cannot."""
-
-
-class _NoCandidate(CandidateRun):
-    run_id = ""
-
-    def step(self, step: int, loss: float) -> None: ...
-
-    def validated(self, point: CurvePoint, entropy: list[list[float]]) -> None: ...
-
-    def finish(self, result: Result, artifacts: Sequence[Path] = ()) -> None: ...
-
-    def fail(self, reason: str) -> None: ...
-
-    def abandon(self) -> None: ...
-
-
-class NoTracker(Tracker):
-    """Logs nothing and needs nothing."""
-
-    def initialize(self) -> None: ...
-
-    def start_study(
-        self,
-        name: str,
-        description_markdown: str,
-        params: Mapping[str, object],
-        tags: Mapping[str, str] | None = None,
-    ) -> str:
-        return ""
-
-    def resume_study(self, parent_run_id: str) -> bool:
-        return True
-
-    def update_study(
-        self,
-        parent_run_id: str,
-        *,
-        metrics: Mapping[str, float],
-        step: int,
-        front_document: Mapping[str, Any],
-        front_rows: Sequence[Mapping[str, Any]],
-        pictures: Sequence[Path] = (),
-        description: str | None = None,
-    ) -> None: ...
-
-    def finish_study(self, parent_run_id: str, status: StudyStatus = "FINISHED") -> None: ...
-
-    def start_candidate(
-        self,
-        parent_run_id: str | None,
-        name: str,
-        params: Mapping[str, object],
-        costs: Mapping[str, float],
-        tags: Mapping[str, str] | None = None,
-    ) -> CandidateRun:
-        return _NoCandidate()
-
-    def record(
-        self,
-        parent_run_id: str | None,
-        name: str,
-        kind: str,
-        *,
-        params: Mapping[str, object],
-        metrics: Mapping[str, float],
-        artifacts: Sequence[Path] = (),
-    ) -> None: ...
-
-    def abandon(self, run_id: str) -> None: ...

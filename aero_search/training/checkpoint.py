@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -77,10 +78,14 @@ def forget(folder: Path) -> None:
 
 
 class Checkpoints(L.Callback):
-    """Writes the checkpoint between steps, once enough time has passed; every process of a job calls it."""
+    """Writes the checkpoint between steps, once enough time has passed; every process of a job calls it.
 
-    def __init__(self, job: Job) -> None:
-        self._job = job
+    Args:
+        halted: whether the training has just been told to stop at a rung: then it may go on later, from there.
+    """
+
+    def __init__(self, job: Job, halted: Callable[[], bool] = lambda: False) -> None:
+        self._job, self._halted = job, halted
         self._rest = 0.0
         self._last = time.monotonic()
         self._random: torch.Tensor | None = None
@@ -110,7 +115,11 @@ class Checkpoints(L.Callback):
             self._look(trainer, batches // recipe.accumulate)
 
     def on_validation_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        if trainer.state.fn == "fit":
+        if trainer.state.fn != "fit":
+            return
+        if self._halted():
+            trainer.save_checkpoint(checkpoint_path(self._job.folder))
+        else:
             self._look(trainer, 0)
 
     def on_save_checkpoint(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -23,6 +24,11 @@ class Progress:
     steps: int
     loss: float | None
     perplexity: float | None
+
+
+# Asked after each validation but the last, and again where a training goes on at one; says why it is to stop there,
+# nothing to go on.
+Halt = Callable[[CurvePoint], str]
 
 
 class Listener(Protocol):

@@ -12,7 +12,7 @@ from aero_search.errors import AeroSearchError
 from aero_search.schema import SchemaError, from_mapping, to_mapping
 from aero_search.training.entropy_health import EntropyHealth
 
-Verdict = Literal["finished", "plateau", "diverged"]
+Verdict = Literal["finished", "plateau", "stopped", "diverged"]
 RESULT_FILE = "result.json"
 WEIGHTS_FILE = "weights.safetensors"
 
@@ -43,9 +43,10 @@ class Result:
     Attributes:
         key: the architecture's key.
         notation: its name in the paper's notation.
-        verdict: `finished`; `plateau`: never left the unigram loss; `diverged`: the loss is no number.
+        verdict: `finished`; `plateau`: never left the unigram loss; `stopped`: at a rung, where its checkpoint
+            waits to go on; `diverged`: the loss is no number.
         reason: the verdict in words, with step, learning rate and layer where known.
-        perplexity: on the held-out split after the last step; None when diverged.
+        perplexity: on the held-out split after the last step that was trained; None when diverged.
         curve: one point a validation.
         entropy: mean attention entropy in nats by layer and head, of the last validation that was finite.
         parameters: weights of the network, thresholds of the regularizer not counted.

@@ -31,7 +31,7 @@ from aero_search.training.entropy_health import (
 from aero_search.training.environment import versions
 from aero_search.training.health import corpus_unigram_loss, divergence, on_plateau, perplexity
 from aero_search.training.module import CandidateModule
-from aero_search.training.progress import Listener
+from aero_search.training.progress import Halt, Listener
 from aero_search.training.ranks import Job, Place, Ranks, environment_plugins, trainer_devices
 from aero_search.training.recipe import Recipe
 from aero_search.training.result import WEIGHTS_FILE, CurvePoint, Result, Verdict
@@ -40,8 +40,14 @@ from aero_search.training.result import WEIGHTS_FILE, CurvePoint, Result, Verdic
 class Watch(L.Callback):
     """Records the curve, tells the listeners, and stops a run that has no future."""
 
-    def __init__(self, module: CandidateModule, unigram: float, listeners: Sequence[Listener]) -> None:
-        self.module, self.unigram, self.listeners = module, unigram, listeners
+    def __init__(
+        self,
+        module: CandidateModule,
+        unigram: float,
+        listeners: Sequence[Listener],
+        halt: Halt | None = None,
+    ) -> None:
+        self.module, self.unigram, self.listeners, self._halt = module, unigram, listeners, halt
         self.curve: list[CurvePoint] = []
         self.entropy: tuple[tuple[float, ...], ...] = ()
         self.health: EntropyHealth | None = None
@@ -69,6 +75,11 @@ class Watch(L.Callback):
             self.entropy, self.health = point.entropy or self.entropy, point.health or self.health
             for listener in self.listeners:
                 listener.validated(point, [list(heads) for heads in point.entropy])
+
+    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        # A process that died at a rung may have written its checkpoint and not the answer.
+        if self.curve and self.curve[-1].step == trainer.global_step < self.module.recipe.steps:
+            self._ask(trainer, self.curve[-1])
 
     def on_train_batch_end(
         self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: Any, batch: Any, batch_idx: int
@@ -108,6 +119,20 @@ class Watch(L.Callback):
             self.verdict = "plateau"
             self.reason = f"still at the unigram loss at step {step:,} of {steps:,}"
             trainer.should_stop = True
+        elif step < steps:
+            self._ask(trainer, point)
+
+    def _ask(self, trainer: L.Trainer, point: CurvePoint) -> None:
+        """Stop here if that is what the answer is."""
+        self.reason = self._halt(point) if self._halt is not None else ""
+        stop = bool(self.reason)
+        if trainer.world_size > 1:
+            # Rank 0 alone is told; all stop at the same step.
+            mine = torch.tensor(float(stop), device=trainer.strategy.root_device)
+            stop = bool(trainer.strategy.reduce(mine, reduce_op="sum"))
+        if stop:
+            self.verdict = "stopped"
+            trainer.should_stop = True
 
     def _diverged(self, trainer: L.Trainer, step: int) -> None:
         self.verdict = "diverged"
@@ -126,16 +151,19 @@ def train(
     listeners: Sequence[Listener] = (),
     threads: int | None = None,
     compute: Compute | None = None,
+    halt: Halt | None = None,
 ) -> Result:
     """Train a candidate and write `result.json` and `weights.safetensors` into `folder`.
 
-    Weights are not written for a diverged run. The result is written last, so a folder with a result is whole.
+    Weights are not written for a diverged run, nor for one that `halt` has stopped: its checkpoint stays instead,
+    from which the same call goes on. The result is written last, so a folder with a result is whole.
     Where the folder holds the checkpoint of this very training, which was cut off, it goes on from there, to the
     same last bit.
 
     Args:
         threads: cores a process uses; None leaves torch's setting.
         compute: the devices; None is one, the best there is.
+        halt: may stop the training at a validation.
 
     Raises:
         RequestError: the corpus is too small for seq_len, or these devices cannot train this recipe.
@@ -147,9 +175,9 @@ def train(
     started = time.monotonic()
     job = Job(architecture, recipe, corpus, folder, compute, threads)
     with Ranks(job) as place:
-        trainer, module, watch = fit(job, place, listeners)
+        trainer, module, watch = fit(job, place, listeners, halt)
     last = watch.curve[-1] if watch.curve and watch.verdict != "diverged" else None
-    if last is not None:
+    if last is not None and watch.verdict != "stopped":
         save_weights(module.decoder, folder / WEIGHTS_FILE)
     result = Result(
         key=key(architecture),
@@ -173,7 +201,8 @@ def train(
         health=watch.health,
     )
     result.write(folder)
-    forget(folder)
+    if result.verdict != "stopped":
+        forget(folder)
     return result
 
 
@@ -183,7 +212,9 @@ def _finite(entropy: Entropy) -> tuple[tuple[float, ...], ...]:
     return kept if all(math.isfinite(head) for heads in kept for head in heads) else ()
 
 
-def fit(job: Job, place: Place, listeners: Sequence[Listener]) -> tuple[L.Trainer, CandidateModule, Watch]:
+def fit(
+    job: Job, place: Place, listeners: Sequence[Listener], halt: Halt | None = None
+) -> tuple[L.Trainer, CandidateModule, Watch]:
     """Train and validate in this process, which is one of `job.compute.devices`; writes nothing."""
     _quiet()
     if job.threads is not None:
@@ -202,7 +233,7 @@ def fit(job: Job, place: Place, listeners: Sequence[Listener]) -> tuple[L.Traine
         ranks=job.compute.devices,
     )
     module = CandidateModule(job.architecture, recipe)
-    watch = Watch(module, corpus_unigram_loss(job.corpus), listeners)
+    watch = Watch(module, corpus_unigram_loss(job.corpus), listeners, halt)
     trainer = _trainer(job, place, watch)
     try:
         trainer.fit(module, datamodule=data, ckpt_path=checkpoint)
@@ -229,7 +260,7 @@ def _trainer(job: Job, place: Place, watch: Watch) -> L.Trainer:
         enable_checkpointing=False,
         enable_progress_bar=False,
         enable_model_summary=False,
-        callbacks=[watch, Checkpoints(job)],
+        callbacks=[watch, Checkpoints(job, lambda: watch.verdict == "stopped")],
         plugins=[SafeCheckpointIO(), *environment_plugins(job, place)],
         use_distributed_sampler=False,
         **trainer_devices(job),

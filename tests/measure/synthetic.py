@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from aero_search.cost.protocol import Constant, Protocol
+from aero_search.cost.protocol import Constant, Protocol, SmallCalls
 from aero_search.measure.benchmarks import Item, items
 from aero_search.measure.meter import Reading, Run
 from aero_search.schema import to_mapping
@@ -27,9 +27,18 @@ def scaled(protocol: Protocol, factors: Mapping[str, float]) -> Protocol:
             bytes=times(primitive.bytes, factor),
             seconds=times(primitive.seconds, factor),
             rounds=times(primitive.rounds, factor),
-            small=None if small is None else replace(small, bytes=times(small.bytes, factor)),
+            small=None if small is None else _times_small(small, factor),
         )
     return replace(protocol, primitives=primitives)
+
+
+def _times_small(small: SmallCalls, factor: float) -> SmallCalls:
+    rounds = small.rounds
+    return replace(
+        small,
+        bytes=replace(small.bytes, value=factor * small.bytes.value),
+        rounds=None if rounds is None else replace(rounds, value=factor * rounds.value),
+    )
 
 
 def reading(item: Item, truth: Protocol) -> Reading:

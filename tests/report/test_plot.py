@@ -6,12 +6,14 @@ import itertools
 import random
 import re
 import xml.etree.ElementTree as ElementTree
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-from studies import STUDY
+from studies import BASE, STUDY
 
+from aero_search.architecture import Layer, ModelShape
 from aero_search.report.chart import panels
 from aero_search.report.interactive import page
 from aero_search.report.labels import Box, place
@@ -105,7 +107,7 @@ def test_wide_ranges_are_logarithmic(make_front: Any) -> None:
         ("SM + LN + G", "finished", 61.0, 1.0, 1.0, 1.0, 1.0, 0.0015),
         ("SM", "finished", 70.0, 0.01, 0.5, 0.01, 0.5, 0.0015),
     ]
-    latency, communication = panels(make_front(("latency_s", "communication_bytes"), rows))
+    latency, communication, _ = panels(make_front(("latency_s", "communication_bytes"), rows))
     assert latency.x.log
     assert not communication.x.log
     assert latency.x.share(latency.x.at(0.3)) == pytest.approx(0.3)
@@ -144,3 +146,88 @@ def test_segments_and_boxes() -> None:
     assert not box.crossed((-5, 12), (15, 12))
     assert not box.crossed((-5, 5), (-1, 5))
     assert box.nearest((20, 5)) == (10, 5)
+
+
+def test_what_the_objective_does_not_keep_small_is_drawn_as_well(make_front: Any) -> None:
+    drawn = panels(make_front(("latency_s",)))
+    assert [panel.metric for panel in drawn] == ["latency_s", "communication_bytes", "flops"]
+    # SM + LN + G is trained: its bytes are known although no reference tells them.
+    assert drawn[1].baseline == (pytest.approx(1.83), 61.42)
+    untrained = panels(make_front(("latency_s",), rows=STUDY[1:4]))
+    assert untrained[1].baseline == (None, None)
+
+
+def test_axes_say_whose_figures_they_are(make_front: Any, tmp_path: Path) -> None:
+    small = ModelShape("big", "gpt2", 12, 12, None, 768, 128, 50257, True)
+    (panel, *_) = panels(replace(make_front(), target=small))
+    assert (panel.x_name, panel.y_name) == ("latency of big (s)", "perplexity of the proxy")
+    (panel, *_) = panels(make_front())
+    assert (panel.x_name, panel.y_name) == ("latency (s)", "perplexity")
+    written = plot_front(replace(make_front(), target=small), tmp_path, page=False)
+    assert "perplexity of the proxy" in drawn_text(written["svg"])
+
+
+def test_published_rows_are_marked_at_their_own_size_alone(make_front: Any, tmp_path: Path) -> None:
+    small = ModelShape("gpt2_small", "gpt2", 12, 12, None, 768, 128, 50257, True)
+    rows = [
+        ("SM + LN + G", "finished", 61.0, 170.0, 14.0, 1.0, 1.0, 0.0015),
+        ("SM", "finished", 70.0, 70.0, 3.0, 1.0, 0.5, 0.0015),
+    ]
+    front = replace(make_front(rows=rows), target=small)
+    latency, flops, communication = panels(front)
+    assert {mark.row.seq_len for mark in communication.published} == {128}
+    assert {mark.row.n_layer for mark in communication.published} == {12}
+    # The perplexity is the proxy's, so a row's own is not on the axis.
+    assert all(mark.y is None for mark in communication.published)
+    assert communication.published[0].x == pytest.approx(25.32)
+    assert latency.published
+    assert not flops.published
+    assert not any(panel.published for panel in panels(make_front()))
+    plot_front(front, tmp_path)
+    assert "published by AERO" in (tmp_path / "front.html").read_text()[-60000:]
+
+
+def test_a_published_perplexity_is_shown_where_it_compares(make_front: Any) -> None:
+    size = replace(BASE, n_head=12, d_model=768, vocab_size=50257, layers=(Layer(),) * 12)
+    front = make_front(("communication_bytes",))
+    rows = [(2.7, 25.3e9), (3.6, 6.3e9), (4.4, 6.0e9)]
+    points = tuple(
+        replace(
+            p,
+            state="finished",
+            architecture=size,
+            perplexity=perplexity,
+            costs={**p.costs, "communication_bytes": cost},
+        )
+        for p, (perplexity, cost) in zip(front.points, rows, strict=False)
+    )
+    (panel, *_) = panels(replace(front, points=points, dominated=(), diverged=(), baseline_perplexity=None))
+    heights = {mark.row.variant: mark.y for mark in panel.published if mark.row.ffn_layers == 12}
+    assert heights["SM+LN+G"] == 2.69
+    assert heights["SM+ScFuFFN"] == 3.48
+
+
+def test_seeds_are_error_bars(make_front: Any, tmp_path: Path) -> None:
+    front = make_front()
+    chosen = front.points[2]
+    repeats = ((0, chosen.perplexity), (1, chosen.perplexity * 1.1), (2, None))
+    points = [replace(chosen, repeats=repeats) if p is chosen else p for p in front.points]
+    again = replace(front, points=tuple(points))
+    panel = panels(again)[0]
+    bars = {mark.record.number: mark.seeds for mark in panel.marks if mark.seeds}
+    assert set(bars) == {point.number for point in front.points if point.state == "finished"}
+    assert bars[chosen.number].low < chosen.perplexity < bars[chosen.number].high
+    assert (bars[chosen.number].seeds, bars[chosen.number].diverged) == (2, 1)
+    written = plot_front(again, tmp_path)
+    assert "95 % interval over seeds" in drawn_text(written["svg"])
+    assert "2 seeds" in written["html"].read_text()[-60000:]
+
+
+def test_one_seed_has_no_error_bar(make_front: Any) -> None:
+    front = make_front()
+    assert not any(mark.seeds for panel in panels(front) for mark in panel.marks)
+
+
+def drawn_text(svg: Path) -> str:
+    """What an SVG of matplotlib says: it draws letters as shapes and keeps the text as comments."""
+    return " ".join(re.findall(r"<!-- (.*?) -->", svg.read_text()))

@@ -61,7 +61,7 @@ def compose(overrides: Sequence[str]) -> Candidate:
     if said["ffn"] == "broken":
         raise RequestError("ffn=broken cannot be built")
     layer = Layer(said["norm"], said.get("activation", "identity"), said["ffn"])  # type: ignore[arg-type]
-    recipe = replace(RECIPE, lr=float(said["lr"]))
+    recipe = replace(RECIPE, lr=float(said["lr"]), seed=int(said.get("recipe.seed", 0)))
     return make_candidate(replace(BASE, layers=(layer,) * 2), recipe, "corpus", tuple(overrides))
 
 
@@ -81,7 +81,12 @@ def open_study(folder: Path, name: str = "test") -> Study:
     return Study(create_study(storage, name, OBJECTIVE.metrics), OBJECTIVE, folder / "studies" / name, costs)
 
 
-def trained(candidate: Candidate, perplexity: float | None = None, verdict: Verdict = "finished") -> Result:
+def trained(
+    candidate: Candidate,
+    perplexity: float | None = None,
+    verdict: Verdict = "finished",
+    curve: Sequence[tuple[int, float]] | None = None,
+) -> Result:
     """A finished training whose perplexity follows from the candidate alone."""
     value = 60.0 - costs(candidate.architecture)["latency_s"] + candidate.recipe.lr
     value = perplexity if perplexity is not None else value
@@ -90,17 +95,17 @@ def trained(candidate: Candidate, perplexity: float | None = None, verdict: Verd
         key=key(candidate.architecture),
         notation=notation(candidate.architecture),
         verdict=verdict,
-        reason="diverged at step 3" if diverged else "",
+        reason={"diverged": "diverged at step 3", "stopped": "stopped at step 2"}.get(verdict, ""),
         perplexity=None if diverged else value,
         validation_loss=None if diverged else 4.0,
-        curve=(CurvePoint(4, 4.0, 4.0, value, 0.1),),
+        curve=tuple(CurvePoint(step, 4.0, 4.0, p, 0.1) for step, p in curve or [(RECIPE.steps, value)]),
         entropy=((1.0, 1.0), (1.0, 1.0)),
         parameters=100,
         seconds=0.1,
         tokens=64,
-        steps=4,
+        steps=curve[-1][0] if curve else RECIPE.steps,
         lr=candidate.recipe.lr,
-        seed=0,
+        seed=candidate.recipe.seed,
         data_seed=0,
         fingerprint="corpus",
         unigram_perplexity=200.0,

@@ -66,7 +66,7 @@ def test_picks(front: Front) -> None:
 
 
 def test_wishes_that_cannot_be_met_are_told_with_the_nearest(front: Front) -> None:
-    with pytest.raises(RequestError, match=r"nearest, SM 2  #2, has latency_s=4 \(limit 3\)"):
+    with pytest.raises(RequestError, match=r"nearest, SM 2  #2, has latency_s 4 s \(limit 3 s\)"):
         front.within({"latency_s": 3.0})
     with pytest.raises(RequestError, match=r"trial:9 names no trained candidate \(choices: 0, 1, 2, 3\)"):
         front.trial(9)

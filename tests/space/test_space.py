@@ -35,6 +35,19 @@ def test_shipped_spaces_draw_and_explain_themselves(path: Path) -> None:
             assert parameter.name not in assignment or parameter.contains(assignment[parameter.name])  # type: ignore[arg-type]
 
 
+def test_a_number_among_the_choices_keeps_its_kind(tmp_path):
+    path = tmp_path / "kinds.yaml"
+    path.write_text("description: x\nparameters: {model.n_kv_head: {choices: [1, 2.0, true, null, a]}}")
+    (parameter,) = load_space(str(path), tmp_path, {}).parameters
+    assert [(type(value), value) for value in parameter.values()] == [
+        (int, 1),
+        (float, 2.0),
+        (bool, True),
+        (type(None), None),
+        (str, "a"),
+    ]
+
+
 def test_conditions_and_named_bounds(tmp_path: Path) -> None:
     name = write(
         tmp_path,

@@ -13,20 +13,12 @@ from typing import Any
 import pytest
 
 from aero_search.tracking.spec import TrackingSpec
-from aero_search.tracking.tracker import NoTracker, Tracker
+from aero_search.tracking.tracker import Tracker
 from aero_search.training.result import CurvePoint, Result
+from tests.tracking.records import listen
 
 SPEC = TrackingSpec(kind="mlflow", uri=None, experiment="tests")
 COSTS = {"latency_s": 1.25, "communication_bytes": 6.7e8, "flops": 7.3e7, "rounds": 900.0}
-
-
-def listen(run: Any, result: Result, steps: int = 100) -> None:
-    """Train without training: every step, and the result's validations."""
-    points = {point.step: point for point in result.curve}
-    for step in range(1, steps + 1):
-        run.step(step, 7.0 - step / 50)
-        if step in points:
-            run.validated(points[step], [list(heads) for heads in points[step].entropy])
 
 
 def test_a_candidate_is_a_child_with_params_curves_costs_and_files(
@@ -265,7 +257,7 @@ def test_a_server_that_hangs_is_left_alone_after_the_first_call(
 
 def test_without_tracking_nothing_is_written(tmp_path: Path, result: Result) -> None:
     tracker = Tracker.open(TrackingSpec("none", None, "tests"), tmp_path)
-    assert isinstance(tracker, NoTracker)
+    assert type(tracker) is Tracker
     tracker.initialize()
     run = tracker.start_candidate(tracker.start_study("s", "", {}), "SM", {}, COSTS)
     listen(run, result)

@@ -2,7 +2,12 @@
 
 The rule: at most 256 finished trials, in this order until full: the front; its near rivals (smallest gap to the
 front at their own cost), up to half of the whole; the most recent, a quarter; the rest at random. Of those that did
-not finish, at most 128: half the most recent, half at random. The front itself is always that of every trial.
+not finish, at most 128: half the most recent, half at random; of those that a rung stopped as many, by the same
+rule. The front itself is always that of every trial.
+
+A stopped trial teaches the perplexity that is foreseen for its end: its last one less what the finished trials, in
+the mean of their logarithms, still gained after that rung. It is on no front, and teaches nothing while no trial
+with that rung has finished.
 
 Shapes: n trials, m metrics (perplexity first).
 """
@@ -18,8 +23,10 @@ import numpy as np
 import numpy.typing as npt
 from optuna.trial import FrozenTrial, TrialState
 
+from aero_search.search.courses import candidates, course, courses
 from aero_search.search.known_cost.domain import Domain, Point
 from aero_search.search.pareto import nondominated
+from aero_search.search.rungs.margins import Margins
 
 Array = npt.NDArray[np.float64]
 
@@ -37,6 +44,8 @@ class History:
         finished: trained to the end, with `rows` of (perplexity, cost, ...).
         failed: diverged or left on the plateau; what they are is known, what they would reach is not.
         pending: in training now.
+        stopped: at a rung, with a foreseen perplexity.
+        foreseen: theirs.
         taken: identities that must not be proposed again.
     """
 
@@ -44,6 +53,8 @@ class History:
     failed: tuple[FrozenTrial, ...]
     pending: tuple[FrozenTrial, ...]
     taken: frozenset[str]
+    stopped: tuple[FrozenTrial, ...] = ()
+    foreseen: tuple[float, ...] = ()
 
     @cached_property
     def rows(self) -> Array:
@@ -76,7 +87,19 @@ def read_history(trials: Sequence[FrozenTrial], domain: Domain, n_metrics: int, 
             identity = point.identity if point is not None else None
         if identity is not None:
             taken.add(identity)
-    return History(tuple(finished), tuple(failed), tuple(pending), frozenset(taken))
+    stopped, foreseen = _stopped(trials)
+    return History(tuple(finished), tuple(failed), tuple(pending), frozenset(taken), stopped, foreseen)
+
+
+def _stopped(trials: Sequence[FrozenTrial]) -> tuple[tuple[FrozenTrial, ...], tuple[float, ...]]:
+    known = candidates(trials)
+    stopped = [t for t in known if t.state == TrialState.PRUNED and "steps" in t.user_attrs]
+    if not stopped:
+        return (), ()
+    margins = Margins.of(courses([t for t in known if t.state == TrialState.COMPLETE], ()))
+    ends = [(trial, margins.foreseen(course(trial, ()))) for trial in stopped]
+    said = [(trial, math.exp(end)) for trial, end in ends if end is not None]
+    return tuple(trial for trial, _ in said), tuple(value for _, value in said)
 
 
 def points_of(trials: Sequence[FrozenTrial], domain: Domain) -> tuple[list[int], list[Point]]:

@@ -40,7 +40,8 @@ def most_remote(domain: Domain, history: History, rng: np.random.Generator, fixe
         None where every point that was looked at is known.
     """
     pool = domain.drawn(rng, _SPREAD, fixed)
-    known = points_of([*history.finished, *history.failed, *history.pending], domain)[1]
+    trials = [*history.finished, *history.failed, *history.pending, *history.stopped]
+    known = points_of(trials, domain)[1]
     if not pool:
         return None
     order = rng.permutation(len(pool))
@@ -130,11 +131,15 @@ def _believe(
     rows, points = trained
     failed = points_of([history.failed[i] for i in choose_failed(len(history.failed), rng)], domain)[1]
     pending = points_of(history.pending, domain)[1]
-    scaling = Scaling.of(_features([*points, *failed, *pending, *pool]))
-    x = scaling(_features(points))
-    surface = Surface(x, np.log(history.rows[rows, 0]))
+    cut = choose_failed(len(history.stopped), rng) if history.stopped else []
+    kept, stopped = points_of([history.stopped[i] for i in cut], domain)
+    foreseen = np.array([history.foreseen[cut[i]] for i in kept])
+    scaling = Scaling.of(_features([*points, *failed, *stopped, *pending, *pool]))
+    # What a rung has stopped was trainable, and has an end that is foreseen; it is in no box.
+    x = scaling(_features([*points, *stopped]))
+    surface = Surface(x, np.log(np.concatenate([history.rows[rows, 0], foreseen])))
     metrics = history.rows.copy()
-    metrics[rows, 0] = np.exp(surface.predict(x)[0])
+    metrics[rows, 0] = np.exp(surface.predict(x[: len(points)])[0])
     if pending:
         at = scaling(_features(pending))
         expected = np.exp(surface.predict(at)[0])
@@ -150,7 +155,7 @@ def _believe(
         surface=surface,
         boxes=decompose(shares[nondominated(shares)], np.ones(shares.shape[1])),
         chance=Chance(ended[mixed], mixed < len(x)),
-        seconds=_seconds(x, [history.finished[i] for i in rows]) if per_second else None,
+        seconds=_seconds(x[: len(points)], [history.finished[i] for i in rows]) if per_second else None,
     )
 
 

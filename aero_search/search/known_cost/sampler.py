@@ -76,7 +76,7 @@ class KnownCostSampler(BaseSampler):
         }
         trials = study.get_trials(deepcopy=False)
         history = read_history(trials, self._domain, len(study.directions), trial.number)
-        known = len(history.finished) + len(history.failed) + len(history.pending)
+        known = sum(map(len, (history.finished, history.failed, history.pending, history.stopped)))
         # Heavy to import, and a search that another sampler leads never needs them.
         from aero_search.search.known_cost.proposal import most_improving, most_remote
 

@@ -1,0 +1,31 @@
+"""`aero-search sync`: tells a tracking server what it has missed, exactly once."""
+
+from __future__ import annotations
+
+from aero_search.config.command import Command
+from aero_search.config.request import Request
+from aero_search.errors import RequestError
+
+
+def run(request: Request) -> None:
+    """Send every journal under the output folder."""
+    from rich.console import Console
+    from rich.progress import Progress
+
+    from aero_search.tracking.sync import send, waiting
+
+    if request.tracking.kind == "none":
+        raise RequestError("tracking=none has no store to send to; say tracking=mlflow")
+    console = Console()
+    output_dir = request.output_dir.resolve()
+    found = waiting(output_dir, request.tracking, request.chosen("tracking"))
+    if not found:
+        console.print("nothing waits: every tracking store was told everything")
+    for journal, spec in found:
+        with Progress(console=console, transient=True) as progress:
+            task = progress.add_task("sending", total=journal.count())
+            said = send(journal, spec, output_dir, lambda: progress.advance(task))  # noqa: B023
+        console.print(said, soft_wrap=True)
+
+
+COMMAND = Command("sync", run)

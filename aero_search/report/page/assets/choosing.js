@@ -1,0 +1,65 @@
+"use strict";
+// Which point to take: the one of best balance, or the best within the reader's budget, and the steps beside it.
+const COSTS = ["latency_s", "communication_bytes", "flops"];
+const SPOKEN = { latency_s: "latency", communication_bytes: "bytes", flops: "FLOPs", rounds: "rounds" };
+
+aero.onChange((view) => {
+  const limits = Object.entries(aero.state.budget);
+  if (!view.front.length) {
+    aero.fill("choice", aero.make("p", {}, "The front is empty: no candidate with a perplexity has a price here."));
+    return;
+  }
+  if (!limits.length) {
+    show(view, view.knee, "Best balance");
+    return;
+  }
+  const fitting = view.trained.filter((c) => c.fits);
+  if (!fitting.length) {
+    const near = best(view.trained, (c) => Math.max(...limits.map(([metric, limit]) => c[metric] / limit)));
+    const misses = limits.map(([metric, limit]) => `${aero.metrics[metric].name} ${aero.readable(metric, near[metric])} (limit ${aero.readable(metric, limit)})`);
+    aero.fill("choice", aero.make("p", { class: "warning" }, "Nothing keeps these limits."),
+      aero.make("p", {}, "The nearest, ", aero.candidateLink(near), `, has ${misses.join(", ")}.`));
+    return;
+  }
+  const onlyPerplexity = limits.length === 1 && limits[0][0] === "perplexity";
+  const by = onlyPerplexity ? view.metrics.find((metric) => metric !== "perplexity") : "perplexity";
+  show(view, best(fitting, (c) => c[by]), `Best of ${fitting.length} within the budget`);
+});
+
+const best = (candidates, score) => candidates.reduce((a, b) => (score(b) < score(a) ? b : a));
+
+const show = (view, candidate, how) => {
+  const savings = COSTS.filter((metric) => view.baseline && candidate[metric] > 0).map(
+    (metric) => `${aero.readable(metric, candidate[metric])}${metric === "flops" ? " FLOPs" : ""} (${aero.times(view.baseline[metric] / candidate[metric])} less)`,
+  );
+  const change = view.basePerplexity ? ` (${aero.percent(candidate.perplexity / view.basePerplexity - 1)} against ${aero.data.baseline.notation})` : "";
+  aero.fill(
+    "choice", aero.make("p", { class: "muted" }, how), aero.make("p", {}, aero.candidateLink(candidate)),
+    aero.make("p", {}, `Perplexity ${candidate.perplexity.toFixed(2)}${change}; ${savings.join(", ")}.`),
+    aero.make("ul", { class: "steps" }, ...steps(view, candidate)),
+    aero.command(aero.data.provenance.commands.export.replace("trial:N", `trial:${candidate.trial}`)),
+  );
+};
+
+// For each cost the next cheaper point with the least perplexity, and the next better point that costs least.
+const steps = (view, from) => {
+  const found = new Map();
+  for (const metric of view.metrics.filter((name) => name !== "perplexity")) {
+    const cheaper = view.front.filter((c) => c[metric] < from[metric]);
+    const better = view.front.filter((c) => c.perplexity < from.perplexity);
+    if (cheaper.length) found.set(`cheaper ${best(cheaper, (c) => c.perplexity).trial}`, ["cheaper", best(cheaper, (c) => c.perplexity)]);
+    if (better.length) found.set(`better ${best(better, (c) => c[metric]).trial}`, ["better", best(better, (c) => c[metric])]);
+  }
+  const order = [...found.values()].sort((a, b) => (a[0] === "cheaper" ? 0 : 1) - (b[0] === "cheaper" ? 0 : 1));
+  return order.map(([direction, to]) => aero.make("li", {}, `One step ${direction}, `, aero.candidateLink(to), `: ${exchange(from, to)}.`));
+};
+
+const exchange = (from, to) => {
+  const gap = to.perplexity - from.perplexity;
+  const shares = COSTS.map((metric) => [SPOKEN[metric], to[metric] / from[metric] - 1]);
+  const saved = shares.filter(([, s]) => s <= -0.005).map(([name, s]) => `${(-100 * s).toFixed(0)}% of ${name}`);
+  const spent = shares.filter(([, s]) => s >= 0.005).map(([name, s]) => (s < 1 ? `${(100 * s).toFixed(0)}% more ${name}` : `${(1 + s).toFixed(1)} times the ${name}`));
+  const listed = (parts) => [parts.slice(0, -1).join(", "), parts[parts.length - 1]].filter(Boolean).join(" and ");
+  const said = [saved.length ? `saves ${listed(saved)}` : "", spent.length ? `costs ${listed(spent)}` : ""].filter(Boolean);
+  return `${gap >= 0 ? "+" : "−"}${Math.abs(gap).toFixed(2)} perplexity ${said.join(" and ") || "at the same cost"}`;
+};

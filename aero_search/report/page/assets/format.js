@@ -1,0 +1,60 @@
+"use strict";
+// Numbers as people read them: one unit, three digits, savings as a factor. Prefixes are powers of 1,000.
+aero.metrics = {
+  perplexity: { name: "perplexity", units: [[1, ""]] },
+  latency_s: { name: "latency", units: [[1e-3, "ms"], [1, "s"], [60, "min"], [3600, "h"]] },
+  communication_bytes: { name: "communication", units: [[1, "B"], [1e3, "kB"], [1e6, "MB"], [1e9, "GB"], [1e12, "TB"]] },
+  flops: { name: "FLOPs", units: [[1, ""], [1e3, "K"], [1e6, "M"], [1e9, "G"], [1e12, "T"]] },
+  rounds: { name: "rounds", units: [[1, ""]] },
+  seconds: { name: "training time", units: [[1, "s"], [60, "min"], [3600, "h"]] },
+};
+
+// The unit in which the largest value has its digits before the point; minutes and hours from 2 of them on.
+aero.unit = (metric, values) => {
+  const units = aero.metrics[metric].units;
+  const largest = Math.max(0, ...values.filter(Number.isFinite).map(Math.abs));
+  const fitting = units.filter(([size, name]) => largest >= size * (name === "min" || name === "h" ? 2 : 1));
+  return fitting.length ? fitting[fitting.length - 1] : units[0];
+};
+
+aero.heading = (metric, unit) => {
+  const whose = aero.data.target === null ? "" : metric === "perplexity" ? " of the proxy"
+    : metric === "seconds" ? "" : ` of ${aero.data.target.split(" (")[0]}`;
+  return `${aero.metrics[metric].name}${whose}${unit[1] ? ` (${unit[1]})` : ""}`;
+};
+
+aero.digits = (value) => {
+  if (value === null || value === undefined || !Number.isFinite(value)) return "–";
+  if (Math.abs(value) >= 999.5) return Math.round(value).toLocaleString("en-US");
+  return value === 0 ? "0" : Math.abs(value) < 1e-4 ? value.toPrecision(2) : value.toPrecision(3);
+};
+
+aero.readable = (metric, value) => {
+  if (value === null || value === undefined) return "–";
+  if (metric === "perplexity") return value.toFixed(2);
+  const unit = aero.unit(metric, [value]);
+  return `${aero.digits(value / unit[0])} ${unit[1]}`.trim();
+};
+
+aero.times = (factor) => {
+  if (!Number.isFinite(factor)) return "–";
+  return `${factor >= 9.95 ? factor.toFixed(0) : factor >= 0.995 ? factor.toFixed(1) : factor.toPrecision(2)}x`;
+};
+
+aero.percent = (share) => `${share >= 0 ? "+" : "−"}${Math.abs(100 * share).toFixed(Math.abs(share) < 0.9995 ? 1 : 0)}%`;
+
+aero.duration = (seconds) => {
+  if (seconds === null || seconds === undefined) return "–";
+  if (seconds < 60) return `${Math.round(seconds)} s`;
+  if (seconds < 3600) return `${Math.floor(seconds / 60)} min ${Math.round(seconds % 60)} s`;
+  return `${Math.floor(seconds / 3600)} h ${Math.round((seconds % 3600) / 60)} min`;
+};
+
+// Fields in brackets without their group, for narrow places; the field's own name tells which it is.
+aero.compact = (notation) => notation.replace(/([[ ])(?:attention|stabilizer|regularizer)\.(?=\w+=)/g, "$1");
+
+// What several seeds say: `61.20 (60.80 to 61.60, ± 1 standard deviation over 3 seeds)`.
+aero.seeds = ({ seeds: { mean, low, high, what } }) => `${mean.toFixed(2)} (${low.toFixed(2)} to ${high.toFixed(2)}, ${what})`;
+
+// Plotly reads a few tags in its texts; what comes from files is to stay text.
+aero.plain = (text) => String(text).replace(/&/g, "&amp;").replace(/</g, "&lt;").replace(/>/g, "&gt;");

@@ -1,0 +1,42 @@
+"use strict";
+// Fronts and hypervolume of minimized points, as aero_search/search/pareto.py has them.
+
+// Of equal points the first is kept; a point dominates another if it is nowhere larger and somewhere smaller.
+aero.nondominated = (candidates, metrics) => candidates.filter((a, i) => !candidates.some((b, j) => {
+  if (i === j || !metrics.every((metric) => b[metric] <= a[metric])) return false;
+  return j < i || metrics.some((metric) => b[metric] < a[metric]);
+}));
+
+// Shares of the reference box: perplexity by its logarithm, costs up to the slack times the baseline's.
+aero.scaled = (candidate, baseline, metrics = aero.data.metrics) => metrics.map((metric) => {
+  if (metric === "perplexity") return Math.log(candidate.perplexity) / Math.log(aero.data.unigram_perplexity);
+  return baseline && baseline[metric] ? candidate[metric] / (aero.data.cost_slack * baseline[metric]) : candidate[metric];
+});
+
+// The candidate nearest to the ideal point, after the front is scaled to a unit box.
+aero.knee = (shares, candidates) => {
+  const low = shares[0].map((_, k) => Math.min(...shares.map((row) => row[k])));
+  const high = shares[0].map((_, k) => Math.max(...shares.map((row) => row[k])));
+  const far = shares.map((row) => Math.hypot(
+    ...row.map((value, k) => (high[k] > low[k] ? (value - low[k]) / (high[k] - low[k]) : 0)),
+  ));
+  return candidates[far.indexOf(Math.min(...far))];
+};
+
+// Volume between rows of shares and the corner (1, ..., 1), by slicing along the last coordinate: exact, and fast
+// enough for fronts of some hundred points in two to four metrics.
+aero.hypervolume = (rows) => {
+  const inside = rows.map((row) => row.map((value) => Math.max(0, value))).filter((row) => row.every((value) => value < 1));
+  if (!inside.length) return 0;
+  const last = inside[0].length - 1;
+  if (last === 0) return 1 - Math.min(...inside.map((row) => row[0]));
+  inside.sort((a, b) => a[last] - b[last]);
+  let volume = 0;
+  for (let i = 0; i < inside.length; i += 1) {
+    const height = (i + 1 < inside.length ? inside[i + 1][last] : 1) - inside[i][last];
+    if (height > 0) volume += height * aero.hypervolume(inside.slice(0, i + 1).map((row) => row.slice(0, last)));
+  }
+  return volume;
+};
+
+aero.hypervolumeOf = (front, baseline) => aero.hypervolume(front.map((c) => aero.scaled(c, baseline)));

@@ -1,0 +1,52 @@
+"use strict";
+// Costs under the chosen protocol and network: latency = compute + bytes / bandwidth + round trips x round-trip time.
+aero.price = (priced) => {
+  const parts = priced.by[aero.state.protocol];
+  if (!parts) return null;
+  const [bytes, rounds, compute] = parts;
+  const { bandwidth, rtt } = aero.state;
+  return {
+    latency_s: compute + bytes / (bandwidth * 1e6 / 8) + rounds * (rtt / 1e3),
+    communication_bytes: bytes,
+    flops: priced.flops,
+    rounds,
+  };
+};
+
+// What is outside a comparison of perplexities, and why.
+aero.BORDER = ["plateau", "stopped", "diverged"];
+
+// Every candidate at the chosen prices, the front among them, the point of best balance and the hypervolume.
+aero.view = () => {
+  const { data, state } = aero;
+  const baseline = aero.price(data.baseline);
+  const candidates = [];
+  let unpriced = 0;
+  for (const entry of data.candidates) {
+    const costs = aero.price(entry);
+    if (costs === null) unpriced += 1;
+    else candidates.push({ ...entry, ...costs });
+  }
+  const trained = candidates.filter((c) => c.perplexity !== null && !["running", "stopped"].includes(c.state));
+  const over = (c) => Object.entries(data.limits).some(([metric, limit]) => c[metric] > limit);
+  const fitting = trained.filter((c) => !over(c));
+  const metrics = state.of === "axes" ? [...new Set([state.y, state.x])] : data.metrics;
+  const front = aero.nondominated(fitting, metrics);
+  const by = metrics.find((metric) => metric !== "perplexity") || metrics[0];
+  front.sort((a, b) => a[by] - b[by]);
+  for (const c of candidates) {
+    c.verdict = front.includes(c) ? "front" : c.state === "finished" ? (over(c) ? "over a limit" : "dominated") : c.state;
+    c.fits = aero.fits(c, state.budget);
+  }
+  const first = trained.filter((c) => c.notation === data.baseline.notation).map((c) => c.perplexity);
+  return {
+    candidates, trained, fitting, front, unpriced, metrics, baseline,
+    basePerplexity: first.length ? Math.min(...first) : null,
+    knee: front.length ? aero.knee(front.map((c) => aero.scaled(c, baseline, metrics)), front) : null,
+    hypervolume: aero.hypervolumeOf(front, baseline),
+  };
+};
+
+aero.fits = (candidate, budget) => Object.entries(budget).every(
+  ([metric, limit]) => candidate[metric] !== null && candidate[metric] <= limit,
+);

@@ -1,0 +1,85 @@
+"""The candidates of a study as a page needs them: verdict, perplexity, prices, curve and entropies."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from aero_search.errors import AeroSearchError
+from aero_search.report.page.prices import PageTariff
+from aero_search.search.pricing import Pricing
+from aero_search.search.record import Record
+from aero_search.search.standing import Standing
+from aero_search.search.timeline import Moment
+from aero_search.training.entropy_health import uniform_entropy
+from aero_search.training.result import Result, read_result
+
+
+def results_of(records: Sequence[Record]) -> dict[int, Result]:
+    """The results that are still on this machine, by trial number."""
+    found = {}
+    for record in records:
+        try:
+            found[record.number] = read_result(record.folder)
+        except AeroSearchError:
+            continue  # in training, or its folder is gone: the study's record alone is shown
+    return found
+
+
+def candidate_entries(
+    records: Sequence[Record],
+    results: Mapping[int, Result],
+    pricing: Pricing,
+    tariff: PageTariff,
+    moments: Sequence[Moment],
+    standings: Mapping[int, Standing],
+) -> list[dict[str, Any]]:
+    """One JSON mapping a candidate, by trial number.
+
+    Args:
+        pricing: whose target, if any, the prices are of.
+        standings: of those trained with several seeds, by trial number.
+    """
+    ended = {moment.number: moment.ended for moment in moments}
+    entries = []
+    for record in records:
+        standing = standings.get(record.number)
+        result = results.get(record.number)
+        entries.append(
+            {
+                "trial": record.number,
+                "notation": record.notation,
+                "state": record.state,
+                "reason": record.reason,
+                "perplexity": record.perplexity,
+                "seeds": None if standing is None else _seeds(standing),
+                "lr": record.lr,
+                "seed": record.seed,
+                "seconds": record.seconds,
+                "ended": ended.get(record.number),
+                "overrides": list(record.overrides),
+                **tariff(pricing.priced(record.architecture)),
+                **(_trained(record, result) if result else {}),
+            }
+        )
+    return entries
+
+
+def _seeds(standing: Standing) -> dict[str, Any]:
+    """Mean, the ends of the error bar, and in words what the bar is."""
+    what = (
+        f"95 % interval over {standing.seeds} seeds, on the front with probability {standing.probability:.2f}"
+    )
+    return {"mean": standing.mean, "low": standing.low, "high": standing.high, "what": what}
+
+
+def _trained(record: Record, result: Result) -> dict[str, Any]:
+    health = result.health
+    return {
+        "parameters": result.parameters,
+        "curve": [[point.step, point.perplexity] for point in result.curve],
+        "entropy": [list(layer) for layer in result.entropy],
+        "even_entropy": uniform_entropy(record.architecture.seq_len),
+        "health": None if health is None else health.verdict.replace("_", " "),
+        "health_reason": "" if health is None else health.reason,
+    }

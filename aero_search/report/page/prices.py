@@ -1,0 +1,42 @@
+"""Prices for a page that knows no network yet: bytes, round trips and compute seconds, by protocol."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from aero_search.architecture import Architecture
+from aero_search.cost import Network, Pricer, Protocol, flops
+from aero_search.errors import RequestError
+
+# Prices of a link are added by the page; this one only lets a `Pricer` be made.
+_ANY_LINK = Network("any", 1.0, 0.0)
+
+
+class PageTariff:
+    """Prices architectures under several protocols, without a network.
+
+    latency = compute + bytes / bandwidth + round trips x round-trip time, so that three numbers a protocol are
+    everything a page needs. A protocol that lacks one of an architecture's operations has no price for it.
+    """
+
+    def __init__(self, protocols: Mapping[str, Protocol]) -> None:
+        self._pricers = {name: Pricer(protocol, _ANY_LINK) for name, protocol in protocols.items()}
+
+    def __call__(self, architecture: Architecture) -> dict[str, Any]:
+        """FLOPs (2 x MACs), and by protocol [bytes, round trips, compute seconds], None where it has no price."""
+        by = {name: _price(pricer, architecture) for name, pricer in self._pricers.items()}
+        return {"flops": float(flops(architecture).total), "by": by}
+
+    def many(self, architectures: Sequence[Architecture]) -> list[dict[str, Any]]:
+        """The same of each."""
+        return [self(architecture) for architecture in architectures]
+
+
+def _price(pricer: Pricer, architecture: Architecture) -> list[float] | None:
+    try:
+        prices = pricer.price([architecture])
+    except RequestError:
+        return None
+    columns = (prices.communication_bytes, prices.rounds, prices.compute_seconds)
+    return [float(column[0]) for column in columns]

@@ -1,0 +1,69 @@
+"""The two questions that a search asks: does this training go on, and which of the stopped ones may?
+
+Both are functions of what is known at that moment and of nothing else.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from aero_search.search.rungs import asha, dominance
+from aero_search.search.rungs.course import GO_ON, Course, Decision
+from aero_search.search.rungs.margins import Margins
+from aero_search.search.spec import RungsSpec
+from aero_search.training.health import on_plateau
+
+# Sound models leave the unigram plateau before half of their steps; `training.run` stops there as well.
+_PLATEAU_FROM = 0.5
+
+
+def decide(rungs: RungsSpec, own: Course, others: Sequence[Course], unigram_perplexity: float) -> Decision:
+    """Whether a training goes on after the validation that its curve ends with.
+
+    Args:
+        own: with at least one validation.
+        others: the study's other trainings as they are now; `own` among them is left out.
+        unigram_perplexity: of the corpus.
+    """
+    step, perplexity = own.curve[-1]
+    if not math.isfinite(perplexity):
+        return Decision("diverged", f"diverged at step {step:,} of {own.steps:,}")
+    if step >= own.steps:
+        return GO_ON
+    if step >= _PLATEAU_FROM * own.steps and on_plateau(math.log(perplexity), math.log(unigram_perplexity)):
+        return Decision("plateau", f"still at the unigram loss at step {step:,} of {own.steps:,}")
+    if rungs.name == "none" or step < rungs.first * own.steps * (1 - 1e-9):
+        return GO_ON
+    others = [other for other in others if other.number != own.number]
+    if rungs.name == "asha":
+        return asha.judge(rungs, own, others)
+    return dominance.judge(rungs, own, dominance.Rivals.at(own.at, others, Margins.of(others)))
+
+
+def reconsider(rungs: RungsSpec, courses: Sequence[Course]) -> list[int]:
+    """The stopped trainings that would not be stopped now, the least perplexity that is foreseen first.
+
+    Returns:
+        Their numbers.
+    """
+    margins = Margins.of(courses)
+    free: list[Course] = []
+    stopped = [course for course in courses if course.state == "stopped" and course.curve]
+    for rung in {course.at for course in stopped}:
+        here = [course for course in stopped if course.at == rung]
+        if rungs.name == "none":
+            free += here
+        elif rungs.name == "asha":
+            kept = asha.promoted(rungs, asha.present(courses, rung), rung)
+            free += [course for course in here if course.number in kept]
+        else:
+            rivals = dominance.Rivals.at(rung, courses, margins)
+            free += [course for course in here if not dominance.judge(rungs, course, rivals).stop]
+
+    def hope(course: Course) -> tuple[bool, float, int]:
+        end = margins.foreseen(course)
+        # Without a finished curve to compare with, the perplexity at the rung itself is all there is.
+        return end is None, course.heights.get(course.at, math.inf) if end is None else end, course.number
+
+    return [course.number for course in sorted(free, key=hope)]

@@ -1,0 +1,106 @@
+"""The comparison: what its tables say of replays that are known, and how it goes on after a stop."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from aero_search.search.spec import RungsSpec, SamplerSpec
+from benchmarks.comparison import Contender, by_training, draw, needed, report, targets
+from benchmarks.mo_asha import MoAsha
+from benchmarks.samplers import CONTENDERS, Budget, Kept, search, searches
+from benchmarks.simulator import Replay, simulate
+from benchmarks.tasks import Synthetic
+
+TASK = Synthetic()
+
+
+def run(
+    hypervolumes: list[float], seconds: float, trained: list[int] | None = None, missed: int = 0
+) -> Replay:
+    """A replay whose trainings take so long each, on one worker."""
+    count = len(hypervolumes)
+    times = tuple(seconds * (i + 1) for i in range(count))
+    numbers = tuple(trained or range(1, count + 1))
+    return Replay(numbers, tuple(hypervolumes), times, times, lost=0, stopped=missed, missed=missed, ask=0.1)
+
+
+def test_one_that_goes_on_counts_once() -> None:
+    done = run([0.1, 0.1, 0.4], 1.0, trained=[1, 2, 2])
+    assert [done.at(k) for k in (0, 1, 2, 3)] == [0.0, 0.1, 0.4, 0.4]
+    assert by_training([done, run([0.2, 0.3, 0.5], 1.0)]).tolist() == [[0.1, 0.4, 0.4], [0.2, 0.3, 0.5]]
+
+
+def test_what_it_took_to_reach_a_hypervolume() -> None:
+    done = run([0.1, 0.3, 0.3, 0.6], 10.0)
+    assert needed(done, 0.3, done.trained) == 2
+    assert needed(done, 0.31, done.spent) == 40.0
+    assert math.isinf(needed(done, 0.7, done.spent))
+
+
+def test_the_targets_are_shares_of_the_best_other() -> None:
+    contenders = [
+        Contender("random", "random", SamplerSpec("random")),
+        Contender("tpe", "TPE", SamplerSpec("tpe")),
+        Contender("known_cost", "ours", SamplerSpec("known_cost")),
+        Contender("known_cost+rungs", "ours, rungs", SamplerSpec("known_cost"), RungsSpec("dominance")),
+    ]
+    runs = {
+        "random": [run([0.0] * 11 + [1.0], 10.0)],
+        "tpe": [run([0.0] * 7 + [1.0], 10.0)],
+        "known_cost": [run([0.0, 1.0], 10.0)],
+        "known_cost+rungs": [run([0.0, 1.0], 6.0, missed=1)],
+    }
+    told = targets(contenders, runs, 1.0)
+    assert told[0].endswith("known_cost 2, best other TPE 8: a share of 0.25 (target 0.50)")
+    assert told[1].endswith("known_cost+rungs 12, best other TPE 80: a share of 0.15 (target 0.33)")
+    text = report(TASK, contenders, runs, 1)
+    assert "ours, rungs                0.0      1.0    1.00           0%" in text
+    assert ">80" not in text
+
+
+def test_kept_searches_survive_a_torn_line(tmp_path: Path) -> None:
+    path = tmp_path / "kept.jsonl"
+    first, second = run([0.1], 1.0), run([0.2], 1.0)
+    Kept(path).add("first", first)
+    with path.open("a") as file:
+        file.write('{"search": "torn", "trai')
+    Kept(path).add("second", second)
+    kept = Kept(path)
+    assert (kept.get("first"), kept.get("second"), kept.get("torn")) == (first, second, None)
+
+
+def test_a_comparison_goes_on_where_its_time_was_up(tmp_path: Path) -> None:
+    contenders = [c for c in CONTENDERS if c.name in ("random", "tpe+rungs")]
+    budget = Budget(trials=4, cheap_trials=6, seeds=2, slow_seeds=1, workers=2)
+    path = tmp_path / "kept.jsonl"
+    nothing = searches(TASK, contenders, budget, Kept(path), until=0.0)
+    assert nothing == {"random": [], "tpe+rungs": []}
+    done = searches(TASK, contenders, budget, Kept(path), until=math.inf)
+    assert {name: len(found) for name, found in done.items()} == {"random": 2, "tpe+rungs": 2}
+    assert searches(TASK, contenders, budget, Kept(path), until=0.0) == done
+    draw(TASK, contenders, done, tmp_path / "picture.png")
+    assert (tmp_path / "picture.png").stat().st_size > 10_000
+
+
+def test_names_are_one_each_and_every_contender_searches() -> None:
+    assert len({c.name for c in CONTENDERS}) == len(CONTENDERS)
+    for contender in CONTENDERS:
+        if contender.sampler is not None and not contender.slow:
+            done = search(TASK, contender, seed=1, trials=7, workers=2)
+            assert done.trained[-1] == 7
+            assert list(done.hypervolumes) == sorted(done.hypervolumes)
+            assert list(done.wall) == sorted(done.wall)
+
+
+def test_mo_asha_halves_and_repeats_itself() -> None:
+    pytest.importorskip("syne_tune")
+    done = [simulate(TASK, MoAsha(TASK, 3, 40, 6), 3, 2) for _ in range(2)]
+    assert done[0].hypervolumes == done[1].hypervolumes
+    assert done[0].trained == tuple(range(1, 41))
+    # The best third goes on at each of two rungs.
+    assert 20 < done[0].stopped < 36
+    assert np.all(np.diff(done[0].hypervolumes) >= 0)
