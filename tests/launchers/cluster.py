@@ -1,4 +1,4 @@
-"""A Ray cluster of two nodes on 127.0.0.1; kills its second node when told to.
+"""A Ray cluster of two nodes on this machine; kills its second node when told to.
 
 Run as `python -m tests.launchers.cluster`: prints the address and the second node's id, reads a line, kills the
 node, reads another and ends.
@@ -16,7 +16,7 @@ def main() -> None:
     cluster = Cluster(initialize_head=True, head_node_args={**settings, "include_dashboard": False})
     second = cluster.add_node(**settings)
     cluster.wait_for_nodes()
-    print(cluster.address, second.node_id, flush=True)
+    print("cluster", cluster.address, second.node_id, flush=True)
     sys.stdin.readline()
     cluster.remove_node(second, allow_graceful=False)
     print("killed", flush=True)

@@ -42,6 +42,15 @@ class Searching:
             stderr=self._log,
         )  # fmt: skip
 
+    def __enter__(self) -> Searching:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
+        self._log.close()
+
     def begun(self) -> list[list[str]]:
         """x, process, Slurm's job and Ray's node of every call that was begun."""
         path = self._calls / "begun"

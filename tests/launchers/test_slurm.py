@@ -125,9 +125,12 @@ def test_slurm_s_jobs_share_a_study_and_one_that_is_cancelled_loses_nothing(
     slurm: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PGPASSWORD", PASSWORD)
-    with Server() as server:
-        launcher = ["hydra/launcher=submitit_slurm", "hydra.launcher.partition=debug"]
-        search = Searching(tmp_path, server, *launcher, "hydra.launcher.cpus_per_task=1", environment=slurm)
+    overrides = [
+        "hydra/launcher=submitit_slurm",
+        "hydra.launcher.partition=debug",
+        "hydra.launcher.cpus_per_task=1",
+    ]
+    with Server() as server, Searching(tmp_path, server, *overrides, environment=slurm) as search:
         search.wait_for(4)
         jobs = sorted({call[2] for call in search.begun()})
         assert len(jobs) == 2
@@ -136,4 +139,4 @@ def test_slurm_s_jobs_share_a_study_and_one_that_is_cancelled_loses_nothing(
         trials = search.finish()
         assert sum("orphan" in t.user_attrs for t in trials) <= 1
         # Somebody took the place of the cancelled job.
-        assert len({call[2] for call in search.begun()}) >= 2
+        assert len({call[2] for call in search.begun()}) > 2
