@@ -87,7 +87,7 @@ def test_a_wrong_request_is_told_in_one_sentence(line, says, capsys, tmp_path, m
 
 
 def test_hours_are_refused_with_their_number_unless_forced(capsys, played) -> None:
-    large = ["measure", *TINY, "model.n_layer=3", "model.seq_len=2048", "tracking=none"]
+    large = ["measure", *TINY, "model.n_layer=6", "model.seq_len=2048", "tracking=none"]
     assert main(large) == 2
     assert re.search(
         r"would take about \d+\.\d hours \(1 passes under spu_cheetah_0_9_5\)", capsys.readouterr().err

@@ -111,8 +111,9 @@ def test_it_goes_on_when_what_stopped_it_diverges_before_anything_new_is_asked_f
     assert [r.number for r in front(study).points] == [2]
 
 
-def test_it_goes_on_at_the_end_of_the_budget_and_after_its_worker_s_death(tmp_path: Path) -> None:
-    study, asked = open_study(tmp_path), rungs(2)
+def stopped_for_nothing(folder: Path) -> tuple[Study, SearchSpec]:
+    """A study of two whose second candidate was stopped for the sake of the first, which diverged later."""
+    study, asked = open_study(folder), rungs(2)
     queue(study, 1e-3, 2e-3)
     with WorkerLock(study.folder / "workers") as lock:
         leader = claimed(study, lock, asked)
@@ -120,7 +121,12 @@ def test_it_goes_on_at_the_end_of_the_budget_and_after_its_worker_s_death(tmp_pa
         assert train(study, claimed(study, lock, asked), [(2, 100.0)]) == "stopped"
         assert study.left(asked) == 0
         study.tell(leader.trial.number, trained(leader.candidate, 40.0, "diverged", [(2, 40.0)]))
-        assert study.left(asked) == 1
+    assert study.left(asked) == 1
+    return study, asked
+
+
+def test_it_goes_on_at_the_end_of_the_budget_and_after_its_worker_s_death(tmp_path: Path) -> None:
+    study, asked = stopped_for_nothing(tmp_path)
     with WorkerLock(study.folder / "workers") as dying:
         assert claimed(study, dying, asked).resumes == 1
         assert study.left(asked) == 0
@@ -136,13 +142,7 @@ def test_it_goes_on_at_the_end_of_the_budget_and_after_its_worker_s_death(tmp_pa
 
 
 def test_one_that_kills_whoever_goes_on_with_it_stays_stopped(tmp_path: Path) -> None:
-    study, asked = open_study(tmp_path), rungs(2)
-    queue(study, 1e-3, 2e-3)
-    with WorkerLock(study.folder / "workers") as lock:
-        leader = claimed(study, lock, asked)
-        study.report(leader.trial.number, [(2, 40.0)])
-        assert train(study, claimed(study, lock, asked), [(2, 100.0)]) == "stopped"
-        study.tell(leader.trial.number, trained(leader.candidate, 40.0, "diverged", [(2, 40.0)]))
+    study, asked = stopped_for_nothing(tmp_path)
     for _ in range(2):
         with WorkerLock(study.folder / "workers") as dying:
             assert claimed(study, dying, asked).resumes == 1
