@@ -123,7 +123,7 @@ def test_a_real_search_is_repeated_on_its_table(
         simulate(task, StudySearcher(simulated, search, task, lock), 0, 1)
     told = [
         (identity, verdict, resumes, [(step, round(value, 4)) for step, value in curve])
-        for identity, verdict, resumes, curve in _story(load_study(tmp_path / "outputs", "real"))
+        for identity, verdict, resumes, curve in _story(load_study(tmp_path / "outputs", "real")[0])
     ]
     assert told == [(i, v, r, [tuple(point) for point in c]) for i, v, r, c in story(simulated)]
 

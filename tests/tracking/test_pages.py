@@ -90,6 +90,14 @@ def shown(browser: Any, *texts: str) -> str:
         time.sleep(0.3)
 
 
+def drawn(browser: Any, what: str, least: int = 1) -> None:
+    """Wait until a chart shows so many of these; a busy machine draws late."""
+    end = time.monotonic() + 60
+    while (found := len(browser.find_elements("css selector", what))) < least:
+        assert time.monotonic() < end, f"{found} of {what}, {least} expected"
+        time.sleep(0.3)
+
+
 def keep(browser: Any, name: str) -> None:
     if folder := os.environ.get("AERO_SEARCH_PICTURES"):
         Path(folder).mkdir(parents=True, exist_ok=True)
@@ -121,10 +129,10 @@ def test_the_charts_show_the_front(browser: Any, opened: dict[str, str]) -> None
     browser.get(opened["charts"])
     shown(browser, "Front", "Curves")
     close_hints(browser)
-    keep(browser, "mlflow-charts")
     # A scatter for each cost and the parallel coordinates, each with something in it.
-    assert len(browser.find_elements("css selector", ".js-plotly-plot .scatterlayer .point")) > 8
-    assert browser.find_elements("css selector", "canvas, .parcoords-lines, svg path.parcoords")
+    drawn(browser, ".js-plotly-plot .scatterlayer .point", least=9)
+    drawn(browser, "canvas, .parcoords-lines, svg path.parcoords")
+    keep(browser, "mlflow-charts")
 
 
 def test_the_study_s_page_shows_its_front(browser: Any, opened: dict[str, str], study: Path) -> None:
