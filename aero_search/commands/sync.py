@@ -24,6 +24,7 @@ def run(request: Request) -> None:
     for journal, spec in found:
         with Progress(console=console, transient=True) as progress:
             task = progress.add_task("sending", total=journal.count())
+            # `send` returns before the next bar begins, so the loop's variables are still this journal's.
             said = send(journal, spec, output_dir, lambda: progress.advance(task))  # noqa: B023
         console.print(said, soft_wrap=True)
 
