@@ -19,7 +19,6 @@ def write_candidate(candidate: Candidate, folder: Path) -> list[Path]:
     Returns:
         The files written. `aero-search train --config-dir FOLDER --config-name candidate` repeats the training.
     """
-    folder.mkdir(parents=True, exist_ok=True)
     return [
         write_yaml(folder / CONFIG_FILE, dict(candidate.config), f"{candidate.notation}, composed"),
         write_yaml(folder / ARCHITECTURE_FILE, to_mapping(candidate.architecture), candidate.notation),
@@ -27,7 +26,8 @@ def write_candidate(candidate: Candidate, folder: Path) -> list[Path]:
 
 
 def write_yaml(path: Path, data: object, comment: str) -> Path:
-    """Write plain data as YAML under a one-line comment, whole or not at all."""
+    """Write plain data as YAML under a one-line comment, whole or not at all; its folder is made."""
+    path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_suffix(".partial")
     partial.write_text(f"# {comment}\n" + yaml.safe_dump(data, sort_keys=False))
     return partial.replace(path)
