@@ -3,7 +3,9 @@
 Hyperparameters are maximum a posteriori: scikit-learn maximizes the likelihood alone, which overfits dozens of
 length scales to a dozen trials, so the optimizer handed to it adds the log density of a prior. Length scales have
 the dimension-scaled log-normal prior of Hvarfner et al. (2024, arXiv 2402.02229, section 4), with features scaled
-to 0..1; the noise's variance, a share of the values', a log-normal one with mode near e^-4.
+to 0..1; the noise's variance, a share of the values', a log-normal one. Densities are those of the scales, not of
+their logarithms: the most likely scale is the prior's mode, below its median by e^-3, and a surface of few trials is as
+unsure between them as it ought to be.
 
 Shapes: n trials, c candidates, d features.
 """
@@ -34,6 +36,8 @@ _ITERATIONS = 40
 _LENGTH_BOUNDS = (0.05, 200.0)
 _SCALE_BOUNDS = (0.05, 20.0)
 _NOISE_BOUNDS = (1e-6, 1.0)
+# What of a column must be its own, root mean square, to be no combination of others.
+_DEPENDENT = 1e-6
 # Mean and standard deviation of the logarithms.
 _SCALE_PRIOR = (0.0, 1.0)
 _NOISE_PRIOR = (-4.0, 1.0)
@@ -48,7 +52,7 @@ _RIDGE = 0.1
 
 @dataclass(frozen=True)
 class Scaling:
-    """Features mapped to 0..1 over what was seen; constant ones and copies of others are dropped."""
+    """Features mapped to 0..1 over what was seen; those that follow linearly from ones before them are dropped."""
 
     low: Array
     span: Array
@@ -60,15 +64,35 @@ class Scaling:
         low = x.min(axis=0)
         span = x.max(axis=0) - low
         varied = np.flatnonzero(span > 1e-9)
-        unit = np.round((x[:, varied] - low[varied]) / span[varied], 9)
-        _, first = np.unique(unit, axis=1, return_index=True)
-        kept = varied[np.sort(first)]
+        kept = varied[_independent((x[:, varied] - low[varied]) / span[varied])]
         return cls(low[kept], span[kept], kept)
 
     def __call__(self, x: Array) -> Array:
         if len(self.kept) == 0:  # every row is the same
             return np.zeros((len(x), 1))
         return np.asarray((x[:, self.kept] - self.low) / self.span, dtype=np.float64)
+
+
+def _independent(x: Array) -> npt.NDArray[np.intp]:
+    """The columns of x, (n, d), that are no linear combination of a constant and the columns before them."""
+    basis = np.full((len(x), 1), 1 / math.sqrt(len(x)))
+    kept = []
+    for index, column in enumerate(x.T):
+        rest = column - basis @ (basis.T @ column)
+        rest -= basis @ (basis.T @ rest)  # what the first subtraction has lost in digits
+        size = float(np.linalg.norm(rest))
+        if size > _DEPENDENT * math.sqrt(len(x)):
+            basis = np.column_stack([basis, rest / size])
+            kept.append(index)
+    return np.array(kept, dtype=np.intp)
+
+
+def capped(values: Array) -> Array:
+    """Values with the worst brought down to as far above the median as the best lies below it, (n,).
+
+    How bad the hopeless are teaches nothing about the best, yet a few of them would set the scale for all.
+    """
+    return np.minimum(values, 2 * np.median(values) - values.min())
 
 
 class Surface:
@@ -126,12 +150,13 @@ def _fitted_kernel(x: Array, y: Array) -> Any:
 def _maximum_a_posteriori(loss: _Loss, start: Array, bounds: Array) -> tuple[Array, float]:
     """What scikit-learn calls to choose the logarithms theta: (scale, length scales ..., noise)."""
     d = len(start) - 2
-    mean = np.array([_SCALE_PRIOR[0], *[math.sqrt(2) + 0.5 * math.log(d)] * d, _NOISE_PRIOR[0]])
+    median = np.array([_SCALE_PRIOR[0], *[math.sqrt(2) + 0.5 * math.log(d)] * d, _NOISE_PRIOR[0]])
     sd = np.array([_SCALE_PRIOR[1], *[_LENGTH_SPREAD] * d, _NOISE_PRIOR[1]])
+    mode = median - sd**2
 
     def penalized(theta: Array) -> tuple[float, Array]:
         value, gradient = loss(theta)
-        away = (theta - mean) / sd
+        away = (theta - mode) / sd
         return float(value + 0.5 * away @ away), np.asarray(gradient + away / sd)
 
     found = minimize(

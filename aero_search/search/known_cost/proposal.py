@@ -17,7 +17,7 @@ from optuna.trial import FrozenTrial
 from aero_search.search.known_cost.domain import Domain, Point
 from aero_search.search.known_cost.history import History, choose_failed, choose_finished, points_of
 from aero_search.search.known_cost.improvement import Boxes, decompose, log_expected_improvement
-from aero_search.search.known_cost.model import Chance, Scaling, Seconds, Surface
+from aero_search.search.known_cost.model import Chance, Scaling, Seconds, Surface, capped
 from aero_search.search.pareto import Reference, nondominated
 from aero_search.space import Value
 
@@ -137,7 +137,7 @@ def _believe(
     scaling = Scaling.of(_features([*points, *failed, *stopped, *pending, *pool]))
     # What a rung has stopped was trainable, and has an end that is foreseen; it is in no box.
     x = scaling(_features([*points, *stopped]))
-    surface = Surface(x, np.log(np.concatenate([history.rows[rows, 0], foreseen])))
+    surface = Surface(x, capped(np.log(np.concatenate([history.rows[rows, 0], foreseen]))))
     metrics = history.rows.copy()
     metrics[rows, 0] = np.exp(surface.predict(x[: len(points)])[0])
     if pending:

@@ -30,7 +30,7 @@ class KnownCostSampler(BaseSampler):
     """
 
     def __init__(
-        self, domain: Domain, seed: int | None = None, n_startup: int = 6, per_second: bool = False
+        self, domain: Domain, seed: int | None = None, n_startup: int = 4, per_second: bool = False
     ) -> None:
         self._domain = domain
         self._n_startup = n_startup

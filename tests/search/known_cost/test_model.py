@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from aero_search.search.known_cost.model import Chance, Scaling, Seconds, Surface
+from aero_search.search.known_cost.model import Chance, Scaling, Seconds, Surface, capped
 
 
 def observed(n: int, noise: float, seed: int = 0, d: int = 8) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -49,12 +49,39 @@ def test_constant_values_and_single_points_are_no_obstacle(n: int) -> None:
 def test_scaling_keeps_what_varies_once() -> None:
     rng = np.random.default_rng(0)
     x = rng.uniform(size=(20, 2))
-    seen = np.column_stack([x[:, 0], np.full(20, 3.0), 2 * x[:, 0] + 1, x[:, 1]])
+    both = x[:, 0] - 3 * x[:, 1] + 2
+    seen = np.column_stack([x[:, 0], np.full(20, 3.0), 2 * x[:, 0] + 1, x[:, 1], both])
     scaled = Scaling.of(seen)(seen)
     assert scaled.shape == (20, 2)
     assert scaled.min() == 0
     assert scaled.max() == pytest.approx(1)
     assert Scaling.of(np.ones((3, 4)))(np.ones((5, 4))).shape == (5, 1)
+
+
+def test_a_few_hopeless_values_do_not_drown_the_differences_between_the_good() -> None:
+    x, y, _ = observed(40, 0.01)
+    y[:3] += 1.5  # perplexity four times as high, wherever they are
+    at, _, true = observed(300, 0.0, seed=1)
+
+    def error(values: np.ndarray) -> float:
+        return float(np.sqrt(np.mean((Surface(x, values).predict(at)[0] - true) ** 2)))
+
+    assert error(capped(y)) < 0.5 * error(y)
+    middle = np.median(y)
+    np.testing.assert_array_equal(capped(y)[y < middle], y[y < middle])
+    assert capped(y).max() - middle == pytest.approx(middle - y.min())
+    assert capped(y[:1]) == y[:1]
+
+
+def test_few_trials_leave_it_as_unsure_as_it_is_wrong() -> None:
+    """Around the median of the prior instead of its mode, it would claim a third of the error."""
+    misses = []
+    for seed in range(8):
+        x, y, _ = observed(8, 0.01, seed)
+        at, _, true = observed(100, 0.0, seed=100 + seed)
+        mean, sd = Surface(x, y).predict(at)
+        misses.append(np.mean(((mean - true) / sd) ** 2))
+    assert np.median(misses) < 3
 
 
 def test_the_chance_to_finish_follows_a_border_and_the_share_without_one() -> None:
