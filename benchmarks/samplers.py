@@ -24,7 +24,8 @@ from rich.progress import Progress
 from aero_search.errors import AeroSearchError, RequestError
 from aero_search.schema import from_mapping, to_mapping
 from aero_search.search.spec import RungsSpec, SamplerSpec, SearchSpec
-from benchmarks.comparison import Contender, draw, report
+from benchmarks.comparison import Contender, report
+from benchmarks.curves import draw
 from benchmarks.mo_asha import MoAsha
 from benchmarks.simulator import Replay, replay, simulate
 from benchmarks.table import Table

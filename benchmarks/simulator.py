@@ -68,7 +68,8 @@ class Replay:
 
     Attributes:
         trained: candidates so far; one that goes on after a stop counts once.
-        hypervolumes: of all that had finished; a share of the reference box.
+        hypervolumes: of all that had finished; a share of the study's box.
+        in_front: the same in the box of the task's front; empty where the task knows none.
         wall: simulated seconds at which it ended.
         spent: training seconds of all workers until then.
         lost: trainings that diverged or stayed on the plateau.
@@ -79,17 +80,13 @@ class Replay:
 
     trained: tuple[int, ...]
     hypervolumes: tuple[float, ...]
+    in_front: tuple[float, ...]
     wall: tuple[float, ...]
     spent: tuple[float, ...]
     lost: int
     stopped: int
     missed: int
     ask: float
-
-    def at(self, trainings: int) -> float:
-        """The hypervolume when so many candidates had been trained or stopped; that of the end where it is past."""
-        before = [v for k, v in zip(self.trained, self.hypervolumes, strict=True) if k <= trainings]
-        return before[-1] if before else 0.0
 
 
 class StudySearcher:
@@ -177,6 +174,7 @@ class _Log:
         self._stopped: dict[int, list[float] | None] = {}
         self._trained: list[int] = []
         self._hypervolumes: list[float] = []
+        self._in_front: list[float] = []
         self._wall: list[float] = []
         self._spent: list[float] = []
         self._lost = 0
@@ -194,6 +192,8 @@ class _Log:
         before = self._trained[-1] if self._trained else 0
         self._trained.append(before + (running.training.resumes is None))
         self._hypervolumes.append(self._task.reference.hypervolume(self._rows))
+        if self._task.front_box is not None:
+            self._in_front.append(self._task.front_box.hypervolume(self._rows))
         self._wall.append(now)
         self._spent.append((self._spent[-1] if self._spent else 0.0) + outcome.seconds - running.since)
 
@@ -203,6 +203,7 @@ class _Log:
         return Replay(
             trained=tuple(self._trained),
             hypervolumes=tuple(self._hypervolumes),
+            in_front=tuple(self._in_front),
             wall=tuple(self._wall),
             spent=tuple(self._spent),
             lost=self._lost,

@@ -10,6 +10,7 @@ from pathlib import Path
 from aero_search.errors import RequestError
 from aero_search.search.candidate import Candidate, make_candidate
 from aero_search.search.pareto import Reference
+from benchmarks.boxes import FrontBox
 from benchmarks.tabular.networks import SPACE, load_networks
 from benchmarks.tabular.rows import META_FILE, ROWS_FILE, Row, read_rows
 from benchmarks.tasks import OBJECTIVE, Outcome, Task
@@ -38,12 +39,13 @@ class Table(Task):
         if not rows:
             raise RequestError(f"{folder / ROWS_FILE} has no rows: build it first")
         meta = json.loads((folder / META_FILE).read_text())
-        text = (folder / ROWS_FILE).read_bytes()
-        self.version = hashlib.sha256(text).hexdigest()[:10]
         networks = load_networks(space, overrides)
         self.space = networks.space
         self.recipe = networks.request.recipe
         self._rows: dict[tuple[str, ...], Row] = {row.overrides: row for row in rows}
+        # Of what a search can meet: a row of a further seed changes no search.
+        met = "".join(row.line() for _, row in sorted(self._rows.items()))
+        self.version = hashlib.sha256(met.encode()).hexdigest()[:10]
         unknown = self._rows.keys() - networks.architectures.keys()
         if unknown:
             raise RequestError(
@@ -63,6 +65,8 @@ class Table(Task):
             if row.verdict == "finished" and row.perplexity is not None
         ]
         self.best = self.reference.hypervolume(self.front_rows)
+        self.front_box = FrontBox.of(self.front_rows, self.reference)
+        self.best_in_front = self.front_box.hypervolume(self.front_rows)
 
     @property
     def seconds(self) -> float:

@@ -21,6 +21,7 @@ from aero_search.search.pricing import Pricing
 from aero_search.space import Categorical, Real, Space
 from aero_search.training.recipe import Recipe
 from aero_search.training.result import CurvePoint, Result, Verdict
+from benchmarks.boxes import FrontBox
 
 OBJECTIVE = Objective(("perplexity", "latency_s", "flops"))
 RECIPE = Recipe(
@@ -75,6 +76,7 @@ class Task:
         recipe: of every training, but for the learning rate.
         reference: of the hypervolume.
         best: the largest hypervolume there is; None where that is not known.
+        front_box, best_in_front: the box of the front and the largest hypervolume in it, where the front is known.
     """
 
     name: str
@@ -84,6 +86,8 @@ class Task:
     recipe: Recipe = RECIPE
     reference: Reference
     best: float | None = None
+    front_box: FrontBox | None = None
+    best_in_front: float | None = None
 
     def compose(self, overrides: Sequence[str]) -> Candidate:
         """From overrides to a candidate, as Hydra would."""

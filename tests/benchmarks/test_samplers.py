@@ -8,14 +8,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from aero_search.search.pareto import Reference
 from aero_search.search.spec import RungsSpec, SamplerSpec
-from benchmarks.comparison import Contender, by_training, draw, needed, report, targets
+from benchmarks.boxes import FrontBox
+from benchmarks.comparison import Contender, Yardstick, by_training, needed, report, targets
+from benchmarks.curves import draw
 from benchmarks.mo_asha import MoAsha
 from benchmarks.samplers import CONTENDERS, Budget, Kept, search, searches
 from benchmarks.simulator import Replay, simulate
 from benchmarks.tasks import Synthetic
 
 TASK = Synthetic()
+WHOLE = Yardstick("the whole box", 1.0)
 
 
 def run(
@@ -25,20 +29,35 @@ def run(
     count = len(hypervolumes)
     times = tuple(seconds * (i + 1) for i in range(count))
     numbers = tuple(trained or range(1, count + 1))
-    return Replay(numbers, tuple(hypervolumes), times, times, lost=0, stopped=missed, missed=missed, ask=0.1)
+    values = tuple(hypervolumes)
+    return Replay(numbers, values, (), times, times, lost=0, stopped=missed, missed=missed, ask=0.1)
 
 
 def test_one_that_goes_on_counts_once() -> None:
     done = run([0.1, 0.1, 0.4], 1.0, trained=[1, 2, 2])
-    assert [done.at(k) for k in (0, 1, 2, 3)] == [0.0, 0.1, 0.4, 0.4]
-    assert by_training([done, run([0.2, 0.3, 0.5], 1.0)]).tolist() == [[0.1, 0.4, 0.4], [0.2, 0.3, 0.5]]
+    assert by_training([done, run([0.2, 0.3, 0.5], 1.0)], WHOLE).tolist() == [
+        [0.1, 0.4, 0.4],
+        [0.2, 0.3, 0.5],
+    ]
+    assert by_training([run([0.4], 1.0)], Yardstick("", 0.5)).tolist() == [[0.8]]
 
 
 def test_what_it_took_to_reach_a_hypervolume() -> None:
     done = run([0.1, 0.3, 0.3, 0.6], 10.0)
-    assert needed(done, 0.3, done.trained) == 2
-    assert needed(done, 0.31, done.spent) == 40.0
-    assert math.isinf(needed(done, 0.7, done.spent))
+    assert needed(done.hypervolumes, 0.3, done.trained) == 2
+    assert needed(done.hypervolumes, 0.31, done.spent) == 40.0
+    assert math.isinf(needed(done.hypervolumes, 0.7, done.spent))
+
+
+def test_the_front_s_box_is_filled_by_the_front_and_by_nothing_far_from_it() -> None:
+    scale = Reference(math.e**4, {"latency_s": 10.0})
+    rows = [[math.exp(2.0), 3.0], [math.exp(1.0), 5.0], [math.exp(3.0), 8.0]]
+    box = FrontBox.of(rows, scale)
+    # Two points on the border of a box of 1.1 by 1.1, each with a tenth of the range to spare.
+    assert box.hypervolume(rows) == pytest.approx((1.1 * 0.1 + 0.1) / 1.1**2)
+    assert box.hypervolume(rows[2:]) == 0.0 == box.hypervolume([])
+    assert box.hypervolume([*rows, [math.exp(1.0), 3.0]]) == pytest.approx(1.0)
+    assert FrontBox.of(rows[:1], scale).hypervolume(rows[:1]) > 0
 
 
 def test_the_targets_are_shares_of_the_best_other() -> None:
@@ -54,12 +73,14 @@ def test_the_targets_are_shares_of_the_best_other() -> None:
         "known_cost": [run([0.0, 1.0], 10.0)],
         "known_cost+rungs": [run([0.0, 1.0], 6.0, missed=1)],
     }
-    told = targets(contenders, runs, 1.0)
+    told = targets(contenders, runs, WHOLE)
     assert told[0].endswith("known_cost 2, best other TPE 8: a share of 0.25 (target 0.50)")
     assert told[1].endswith("known_cost+rungs 12, best other TPE 80: a share of 0.15 (target 0.33)")
     text = report(TASK, contenders, runs, 1)
     assert "ours, rungs                0.0      1.0    1.00           0%" in text
     assert ">80" not in text
+    nowhere = targets(contenders, {**runs, "known_cost": [run([0.5], 1.0)]}, WHOLE)
+    assert nowhere[0] == "trainings to 95 %: known_cost does not reach it (target 0.50)"
 
 
 def test_kept_searches_survive_a_torn_line(tmp_path: Path) -> None:
