@@ -16,7 +16,8 @@ class SamplerSpec:
     """What proposes candidates: `known_cost` is ours, the others are Optuna's.
 
     Attributes:
-        n_startup: candidates before a model is used: random ones, with known_cost ones far from each other.
+        n_startup: candidates before a model is used: random ones; with known_cost the cheapest, then ones far from
+            each other.
         population_size: of nsga2.
         per_second: known_cost weighs the expected gain by the predicted seconds of training.
     """

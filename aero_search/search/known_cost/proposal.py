@@ -31,6 +31,26 @@ _BEST = 8
 _SPREAD = 30
 
 
+def cheapest(
+    domain: Domain, history: History, reference: Reference, rng: np.random.Generator, fixed: Fixed
+) -> Point | None:
+    """The point that would add most if every network had the same perplexity: all that is known before training.
+
+    Returns:
+        None where one that would add as much is known already, or nothing can be built.
+    """
+    trials = [*history.finished, *history.failed, *history.pending, *history.stopped]
+    known = points_of(trials, domain)[1]
+    pool = domain.drawn(rng, _DRAWN, fixed)
+    if not pool:
+        return None
+    volume = _volume(pool, reference)
+    if known and _volume(known, reference).max() >= volume.max():
+        return None
+    order = rng.permutation(len(pool))
+    return _first_new(pool, order[np.argsort(-volume[order], kind="stable")], history)
+
+
 def most_remote(domain: Domain, history: History, rng: np.random.Generator, fixed: Fixed) -> Point | None:
     """Of a few drawn points the one farthest from its nearest known one, in scaled features.
 
@@ -163,6 +183,12 @@ def _seconds(x: Array, trials: Sequence[FrozenTrial]) -> Seconds:
     times = np.array([trial.user_attrs.get("seconds") or np.nan for trial in trials])
     known = times > 0
     return Seconds(x[known], times[known])
+
+
+def _volume(points: Sequence[Point], reference: Reference) -> Array:
+    """What each point's costs leave of the reference box, (c,)."""
+    shares = reference.scaled([(1.0, *point.costs) for point in points])[:, 1:]
+    return np.asarray(np.clip(1.0 - shares, 0.0, None).prod(axis=1), dtype=np.float64)
 
 
 def _features(points: Sequence[Point]) -> Array:

@@ -25,7 +25,7 @@ class KnownCostSampler(BaseSampler):
     Args:
         domain: the points that may be proposed.
         seed: of this sampler's draws; with the same trials, the same proposal.
-        n_startup: trials that are spread over the space before the model is used.
+        n_startup: trials before the model is used: the cheapest network, then ones far from each other.
         per_second: weigh the gain by the predicted seconds of training.
     """
 
@@ -78,13 +78,13 @@ class KnownCostSampler(BaseSampler):
         history = read_history(trials, self._domain, len(study.directions), trial.number)
         known = sum(map(len, (history.finished, history.failed, history.pending, history.stopped)))
         # Heavy to import, and a search that another sampler leads never needs them.
-        from aero_search.search.known_cost.proposal import most_improving, most_remote
+        from aero_search.search.known_cost.proposal import cheapest, most_improving, most_remote
 
-        point = None
+        reference = _reference(study, history)
         if known >= self._n_startup:
-            point = most_improving(
-                self._domain, history, _reference(study, history), self._rng, fixed, self._per_second
-            )
+            point = most_improving(self._domain, history, reference, self._rng, fixed, self._per_second)
+        else:
+            point = cheapest(self._domain, history, reference, self._rng, fixed)
         point = point or most_remote(self._domain, history, self._rng, fixed)
         return point.assignment if point else {}
 

@@ -74,7 +74,7 @@ def test_a_few_hopeless_values_do_not_drown_the_differences_between_the_good() -
 
 
 def test_few_trials_leave_it_as_unsure_as_it_is_wrong() -> None:
-    """Around the median of the prior instead of its mode, it would claim a third of the error."""
+    """Around the median of the published prior it would claim a third of the error."""
     misses = []
     for seed in range(8):
         x, y, _ = observed(8, 0.01, seed)
