@@ -111,7 +111,7 @@ def test_it_leaves_a_region_that_diverges() -> None:
             late += lost and turn >= 10
     # A quarter of the space diverges: of thirty drawn at random, seven or eight.
     assert begun > 0
-    assert late <= 3
+    assert late <= 4
 
 
 @pytest.mark.parametrize("verdict", ["diverged", "plateau"])
