@@ -28,6 +28,7 @@ from aero_search.report.function_sweep import SweepView, print_best
 from aero_search.schema import from_mapping
 from aero_search.search.address import read_address
 from aero_search.search.conductor import keep_going
+from aero_search.search.deaths import is_time_up
 from aero_search.search.files import write_yaml
 from aero_search.search.function_study import Call, Direction, FunctionPlan, FunctionStudy
 from aero_search.search.ledger import RETRIES
@@ -121,7 +122,11 @@ class FunctionWorker:
         return True
 
     def _call(self, call: Call) -> tuple[object, Exception | None]:
-        """Run one Hydra job. Returns what the function returned, or what it raised."""
+        """Run one Hydra job. Returns what the function returned, or what it raised.
+
+        Raises:
+            Exception: the time of the worker's job is up; the call has not failed.
+        """
         loader = self.context.config_loader
         config = loader.load_sweep_config(self.master, [*self.plan.fixed, *call.overrides])
         with open_dict(config):
@@ -139,6 +144,8 @@ class FunctionWorker:
             return job.return_value, None
         problem = job._return_value  # the property would print and raise it
         assert isinstance(problem, Exception)
+        if is_time_up(problem):
+            raise problem
         _log.error("trial %d (%s) failed", call.number, " ".join(call.overrides), exc_info=problem)
         return None, problem
 

@@ -10,20 +10,7 @@ from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from aero_search.search.conductor import WorkerDiedError
-
-# What joblib, Ray and submitit raise when the process or the machine of a job is gone; named, not imported: any of
-# them may be missing here.
-_DEATHS = {
-    "TerminatedWorkerError",
-    "BrokenProcessPool",
-    "WorkerCrashedError",
-    "NodeDiedError",
-    "LocalRayletDiedError",
-    "ObjectLostError",
-    "OutOfMemoryError",
-    "UncompletedJobError",
-}
-
+from aero_search.search.deaths import is_death, is_time_up
 
 def launch_workers(
     context: HydraContext, config: DictConfig, task: TaskFunction, overrides: Sequence[Sequence[str]]
@@ -34,23 +21,26 @@ def launch_workers(
         task: returns what went wrong instead of raising it: Hydra would announce it with a job that means nothing.
 
     Raises:
-        WorkerDiedError: a worker's process was killed.
+        WorkerDiedError: a worker's process was killed, or its job's time is up.
         Exception: what a worker returned, or its launcher raised.
     """
     launcher = Plugins.instance().instantiate_launcher(
         hydra_context=context, task_function=task, config=_launcher_config(config, len(overrides))
     )
     try:
-        returns = launcher.launch(overrides, initial_job_idx=0)
-    except KeyboardInterrupt:
-        raise
+        returned = [job.return_value for job in launcher.launch(overrides, initial_job_idx=0)]
     except Exception as problem:
-        if any(kind.__name__ in _DEATHS for kind in type(problem).__mro__):
-            raise WorkerDiedError(" ".join(str(problem).split())[:200]) from problem
+        if is_death(problem):
+            raise _died(problem) from problem
         raise
-    for job in returns:
-        if isinstance(job.return_value, Exception):
-            raise job.return_value
+    problems = [value for value in returned if isinstance(value, Exception)]
+    # What is wrong with the work goes before what became of a worker.
+    for problem in sorted(problems, key=is_time_up):
+        raise _died(problem) if is_time_up(problem) else problem
+
+
+def _died(problem: Exception) -> WorkerDiedError:
+    return WorkerDiedError(" ".join(str(problem).split())[:200])
 
 
 def _launcher_config(config: DictConfig, count: int) -> DictConfig:
