@@ -33,6 +33,7 @@ from aero_search.search.files import write_yaml
 from aero_search.search.function_study import Call, Direction, FunctionPlan, FunctionStudy
 from aero_search.search.ledger import RETRIES
 from aero_search.search.parent import stop_with_parent
+from aero_search.search.roster import new_crew
 from aero_search.search.spec import HEARTBEAT_SECONDS, SamplerSpec
 from aero_search.space import Parameter, Real, Space
 
@@ -96,6 +97,7 @@ class FunctionWorker:
     master: DictConfig
     parent_process: int
     parent_host: str
+    crew: str
 
     def __call__(self, cfg: DictConfig) -> Exception | None:
         """Returns what went wrong instead of raising it: Hydra would announce it with a job that means nothing."""
@@ -110,7 +112,7 @@ class FunctionWorker:
 
     def _work(self, study: FunctionStudy) -> bool:
         """Call under one name. Returns False where others have taken that for dead: another is needed."""
-        with study.roster.enter() as worker:
+        with study.roster.enter(self.crew) as worker:
             while call := study.claim(worker):
                 returned, problem = self._call(call)
                 if problem is None:
@@ -192,11 +194,13 @@ class FunctionSweep:
         )
         study = plan.prepare()
         worker = FunctionWorker(
-            plan, self.function, self.context, self.config, os.getpid(), socket.gethostname()
+            plan, self.function, self.context, self.config, os.getpid(), socket.gethostname(), new_crew()
         )
         console = Console()
         with SweepView(study, console):
-            keep_going(study, study.left, plan.workers, lambda count: self._launch(worker, count))
+            keep_going(
+                study, study.left, plan.workers, lambda count: self._launch(worker, count), crew=worker.crew
+            )
         write_yaml(plan.study_folder / RESULTS_FILE, study.document(), f"study {plan.name}")
         failed = [trial for trial in study.finished() if not trial.values]
         if failed and len(failed) == len(study.finished()):

@@ -10,7 +10,8 @@ from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from aero_search.search.conductor import WorkerDiedError
-from aero_search.search.deaths import is_death, is_time_up
+from aero_search.search.deaths import ends_all, is_death, is_time_up
+
 
 def launch_workers(
     context: HydraContext, config: DictConfig, task: TaskFunction, overrides: Sequence[Sequence[str]]
@@ -31,7 +32,7 @@ def launch_workers(
         returned = [job.return_value for job in launcher.launch(overrides, initial_job_idx=0)]
     except Exception as problem:
         if is_death(problem):
-            raise _died(problem) from problem
+            raise _died(problem, others_live=not ends_all(problem)) from problem
         raise
     problems = [value for value in returned if isinstance(value, Exception)]
     # What is wrong with the work goes before what became of a worker.
@@ -39,8 +40,8 @@ def launch_workers(
         raise _died(problem) if is_time_up(problem) else problem
 
 
-def _died(problem: Exception) -> WorkerDiedError:
-    return WorkerDiedError(" ".join(str(problem).split())[:200])
+def _died(problem: Exception, others_live: bool = False) -> WorkerDiedError:
+    return WorkerDiedError(" ".join(str(problem).split())[:200], others_live)
 
 
 def _launcher_config(config: DictConfig, count: int) -> DictConfig:

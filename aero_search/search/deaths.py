@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-# Of joblib, Ray and submitit; named, not imported: any of them may be missing here.
-_DEATHS = {
-    "TerminatedWorkerError",
-    "BrokenProcessPool",
+# Of joblib, which ends all workers when one dies; its TerminatedWorkerError is one. Named, not imported, like the
+# others': any of them may be missing here.
+_ENDS_ALL = {"BrokenProcessPool"}
+# Of Ray and submitit, which tell of the first and leave the others alone.
+_ENDS_ONE = {
     "WorkerCrashedError",
     "NodeDiedError",
     "LocalRayletDiedError",
@@ -17,7 +18,12 @@ _DEATHS = {
 
 def is_death(problem: BaseException) -> bool:
     """Whether a launcher says by it that a worker died."""
-    return any(kind.__name__ in _DEATHS for kind in type(problem).__mro__)
+    return _is_any(problem, _ENDS_ALL | _ENDS_ONE)
+
+
+def ends_all(problem: BaseException) -> bool:
+    """Whether the workers that were placed with the dead one are gone as well."""
+    return _is_any(problem, _ENDS_ALL)
 
 
 def is_time_up(problem: BaseException) -> bool:
@@ -27,3 +33,7 @@ def is_time_up(problem: BaseException) -> bool:
     What a function raises that submits jobs of its own has the same type.
     """
     return type(problem).__name__ == "UncompletedJobError" and "not requeued" in str(problem)
+
+
+def _is_any(problem: BaseException, names: set[str]) -> bool:
+    return any(kind.__name__ in names for kind in type(problem).__mro__)

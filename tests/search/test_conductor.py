@@ -79,6 +79,26 @@ def test_workers_that_die_with_the_last_claims_are_replaced(tmp_path: Path) -> N
     assert launched == [2, 1]
 
 
+def test_those_that_live_on_out_of_sight_are_not_replaced(tmp_path: Path) -> None:
+    launched = []
+
+    def launch(worker: Worker, count: int) -> None:
+        launched.append(count)
+        study = worker.plan.open_study()
+        if len(launched) == 1:
+            survivor.append(study.roster.enter(worker.crew).__enter__())
+            claims.append(study.claim(survivor[0], worker.plan.search, SPACE, compose))
+            raise WorkerDiedError("killed", others_live=True)
+        train_some(worker)
+        study.tell(claims[0].trial.number, trained(claims[0].candidate))
+        survivor[0].__exit__()
+
+    survivor: list[Any] = []
+    claims: list[Any] = []
+    assert run(conductor(tmp_path), launch) == 3
+    assert launched == [2, 1]
+
+
 def test_workers_that_always_die_end_the_search_with_a_sentence(tmp_path: Path) -> None:
     def launch(worker: Worker, count: int) -> None:
         raise WorkerDiedError("killed")
