@@ -32,16 +32,16 @@ def launch_workers(
         returned = [job.return_value for job in launcher.launch(overrides, initial_job_idx=0)]
     except Exception as problem:
         if is_death(problem):
-            raise _died(problem, others_live=not ends_all(problem)) from problem
+            raise _died(problem, by_itself=not ends_all(problem)) from problem
         raise
     problems = [value for value in returned if isinstance(value, Exception)]
     # What is wrong with the work goes before what became of a worker.
     for problem in sorted(problems, key=is_time_up):
-        raise _died(problem) if is_time_up(problem) else problem
+        raise _died(problem, by_itself=True) if is_time_up(problem) else problem
 
 
-def _died(problem: Exception, others_live: bool = False) -> WorkerDiedError:
-    return WorkerDiedError(" ".join(str(problem).split())[:200], others_live)
+def _died(problem: Exception, by_itself: bool) -> WorkerDiedError:
+    return WorkerDiedError(" ".join(str(problem).split())[:200], by_itself)
 
 
 def _launcher_config(config: DictConfig, count: int) -> DictConfig:

@@ -183,12 +183,12 @@ class WorkerDiedError(AeroSearchError):
     """A worker's process ended without finishing its work.
 
     Attributes:
-        others_live: those that were placed with it may still work, and nobody waits for them.
+        by_itself: it did not end those that were placed with it; they may still work, and nobody waits for them.
     """
 
-    def __init__(self, message: str, others_live: bool = False) -> None:
+    def __init__(self, message: str, by_itself: bool = False) -> None:
         super().__init__(message)
-        self.others_live = others_live
+        self.by_itself = by_itself
 
 
 def keep_going(
@@ -238,7 +238,7 @@ def keep_going(
                 raise AeroSearchError(
                     f"workers died {deaths} times and finished nothing, last: {death}; the same command goes on"
                 ) from death
-            unseen = unseen or death.others_live
-            lost = 0 if death.others_live else ledger.training()
+            unseen = unseen or death.by_itself
+            lost = 0 if death.by_itself else ledger.training()
         # What a dead worker held counts as left again, also where it was the last of the budget.
         ledger.give_back_orphans()

@@ -46,23 +46,24 @@ def launch(monkeypatch: pytest.MonkeyPatch, *outcomes: Exception | None, raised:
 
 
 @pytest.mark.parametrize(
-    ("death", "others_live"),
+    ("death", "by_itself"),
     [(TerminatedWorkerError("killed"), False), (UncompletedJobError("no output"), True)],
 )
-def test_a_death_says_whether_the_others_live_on(
-    monkeypatch: pytest.MonkeyPatch, death: Exception, others_live: bool
+def test_a_death_says_whether_the_by_itself_on(
+    monkeypatch: pytest.MonkeyPatch, death: Exception, by_itself: bool
 ) -> None:
     with pytest.raises(WorkerDiedError, match=str(death)) as died:
         launch(monkeypatch, raised=death)
-    assert died.value.others_live is others_live
+    assert died.value.by_itself is by_itself
 
 
 def test_a_worker_whose_time_is_up_is_a_dead_one_and_a_mistake_goes_before_it(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     launch(monkeypatch, None, None, raised=None)
-    with pytest.raises(WorkerDiedError, match="timed-out"):
+    with pytest.raises(WorkerDiedError, match="timed-out") as died:
         launch(monkeypatch, None, TIME_UP, raised=None)
+    assert died.value.by_itself
     with pytest.raises(ZeroDivisionError):
         launch(monkeypatch, TIME_UP, ZeroDivisionError(), raised=None)
     with pytest.raises(ZeroDivisionError):
