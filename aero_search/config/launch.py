@@ -34,10 +34,10 @@ def launch_workers(
         if is_death(problem):
             raise _died(problem, by_itself=not ends_all(problem)) from problem
         raise
-    problems = [value for value in returned if isinstance(value, Exception)]
+    wrong = [value for value in returned if isinstance(value, Exception)]
     # What is wrong with the work goes before what became of a worker.
-    for problem in sorted(problems, key=is_time_up):
-        raise _died(problem, by_itself=True) if is_time_up(problem) else problem
+    for first in sorted(wrong, key=is_time_up):
+        raise _died(first, by_itself=True) if is_time_up(first) else first
 
 
 def _died(problem: Exception, by_itself: bool) -> WorkerDiedError:
