@@ -142,6 +142,9 @@ def test_jobs_share_a_study_and_those_that_are_ended_lose_nothing(
         "hydra/launcher=submitit_slurm",
         "hydra.launcher.partition=debug",
         "hydra.launcher.cpus_per_task=1",
+        # Below ten minutes submitit takes the signal for the end of a job's time whenever it comes, and not for a
+        # preemption.
+        "hydra.launcher.timeout_min=9",
         "seconds=8",
     ]
     with Server() as server, Searching(tmp_path, server, *overrides, environment=slurm) as search:
