@@ -28,10 +28,12 @@ from aero_search.report.function_sweep import SweepView, print_best
 from aero_search.schema import from_mapping
 from aero_search.search.address import read_address
 from aero_search.search.conductor import keep_going
+from aero_search.search.deaths import is_time_up
 from aero_search.search.files import write_yaml
 from aero_search.search.function_study import Call, Direction, FunctionPlan, FunctionStudy
 from aero_search.search.ledger import RETRIES
 from aero_search.search.parent import stop_with_parent
+from aero_search.search.roster import new_crew
 from aero_search.search.spec import HEARTBEAT_SECONDS, SamplerSpec
 from aero_search.space import Parameter, Real, Space
 
@@ -95,6 +97,7 @@ class FunctionWorker:
     master: DictConfig
     parent_process: int
     parent_host: str
+    crew: str
 
     def __call__(self, cfg: DictConfig) -> Exception | None:
         """Returns what went wrong instead of raising it: Hydra would announce it with a job that means nothing."""
@@ -109,7 +112,7 @@ class FunctionWorker:
 
     def _work(self, study: FunctionStudy) -> bool:
         """Call under one name. Returns False where others have taken that for dead: another is needed."""
-        with study.roster.enter() as worker:
+        with study.roster.enter(self.crew) as worker:
             while call := study.claim(worker):
                 returned, problem = self._call(call)
                 if problem is None:
@@ -121,7 +124,11 @@ class FunctionWorker:
         return True
 
     def _call(self, call: Call) -> tuple[object, Exception | None]:
-        """Run one Hydra job. Returns what the function returned, or what it raised."""
+        """Run one Hydra job. Returns what the function returned, or what it raised.
+
+        Raises:
+            Exception: the time of the worker's job is up; the call has not failed.
+        """
         loader = self.context.config_loader
         config = loader.load_sweep_config(self.master, [*self.plan.fixed, *call.overrides])
         with open_dict(config):
@@ -139,6 +146,8 @@ class FunctionWorker:
             return job.return_value, None
         problem = job._return_value  # the property would print and raise it
         assert isinstance(problem, Exception)
+        if is_time_up(problem):
+            raise problem
         _log.error("trial %d (%s) failed", call.number, " ".join(call.overrides), exc_info=problem)
         return None, problem
 
@@ -185,11 +194,13 @@ class FunctionSweep:
         )
         study = plan.prepare()
         worker = FunctionWorker(
-            plan, self.function, self.context, self.config, os.getpid(), socket.gethostname()
+            plan, self.function, self.context, self.config, os.getpid(), socket.gethostname(), new_crew()
         )
         console = Console()
         with SweepView(study, console):
-            keep_going(study, study.left, plan.workers, lambda count: self._launch(worker, count))
+            keep_going(
+                study, study.left, plan.workers, lambda count: self._launch(worker, count), crew=worker.crew
+            )
         write_yaml(plan.study_folder / RESULTS_FILE, study.document(), f"study {plan.name}")
         failed = [trial for trial in study.finished() if not trial.values]
         if failed and len(failed) == len(study.finished()):

@@ -10,19 +10,7 @@ from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from aero_search.search.conductor import WorkerDiedError
-
-# What joblib, Ray and submitit raise when the process or the machine of a job is gone; named, not imported: any of
-# them may be missing here.
-_DEATHS = {
-    "TerminatedWorkerError",
-    "BrokenProcessPool",
-    "WorkerCrashedError",
-    "NodeDiedError",
-    "LocalRayletDiedError",
-    "ObjectLostError",
-    "OutOfMemoryError",
-    "UncompletedJobError",
-}
+from aero_search.search.deaths import ends_all, is_death, is_time_up
 
 
 def launch_workers(
@@ -34,23 +22,26 @@ def launch_workers(
         task: returns what went wrong instead of raising it: Hydra would announce it with a job that means nothing.
 
     Raises:
-        WorkerDiedError: a worker's process was killed.
+        WorkerDiedError: a worker's process was killed, or its job's time is up.
         Exception: what a worker returned, or its launcher raised.
     """
     launcher = Plugins.instance().instantiate_launcher(
         hydra_context=context, task_function=task, config=_launcher_config(config, len(overrides))
     )
     try:
-        returns = launcher.launch(overrides, initial_job_idx=0)
-    except KeyboardInterrupt:
-        raise
+        returned = [job.return_value for job in launcher.launch(overrides, initial_job_idx=0)]
     except Exception as problem:
-        if any(kind.__name__ in _DEATHS for kind in type(problem).__mro__):
-            raise WorkerDiedError(" ".join(str(problem).split())[:200]) from problem
+        if is_death(problem):
+            raise _died(problem, by_itself=not ends_all(problem)) from problem
         raise
-    for job in returns:
-        if isinstance(job.return_value, Exception):
-            raise job.return_value
+    wrong = [value for value in returned if isinstance(value, Exception)]
+    # What is wrong with the work goes before what became of a worker.
+    for first in sorted(wrong, key=is_time_up):
+        raise _died(first, by_itself=True) if is_time_up(first) else first
+
+
+def _died(problem: Exception, by_itself: bool) -> WorkerDiedError:
+    return WorkerDiedError(" ".join(str(problem).split())[:200], by_itself)
 
 
 def _launcher_config(config: DictConfig, count: int) -> DictConfig:

@@ -18,6 +18,7 @@ from aero_search.search.ledger import Ledger
 from aero_search.search.pareto import Reference
 from aero_search.search.record import Record
 from aero_search.search.repeats import to_confirm
+from aero_search.search.roster import new_crew
 from aero_search.search.settings import check_settings
 from aero_search.search.store import create_study, name_metrics, open_storage
 from aero_search.search.study import Study
@@ -113,7 +114,7 @@ class Conductor:
         varied = list(dict.fromkeys(p.override for p in self.plan.space.parameters))
         always = list(dict.fromkeys(p.override for p in self.plan.space.parameters if not p.when))
         tracker.present(self.plan.name, self.plan.objective.costs, varied, always)
-        worker = Worker(self.plan, compose, parent_run, os.getpid(), socket.gethostname())
+        worker = Worker(self.plan, compose, parent_run, os.getpid(), socket.gethostname(), crew=new_crew())
         status: StudyStatus = "FAILED"
         try:
             with watch(study, tracker, parent_run):
@@ -141,6 +142,7 @@ class Conductor:
             spec.workers,
             lambda count: launch(worker, count),
             lambda count: launch(replace(alone, limit=count), 1),
+            worker.crew,
         )
 
     def _follow_up(self, study: Study) -> int:
@@ -178,7 +180,15 @@ def _is_param(name: str) -> bool:
 
 
 class WorkerDiedError(AeroSearchError):
-    """A worker's process ended without finishing its work."""
+    """A worker's process ended without finishing its work.
+
+    Attributes:
+        by_itself: it did not end those that were placed with it; they may still work, and nobody waits for them.
+    """
+
+    def __init__(self, message: str, by_itself: bool = False) -> None:
+        super().__init__(message)
+        self.by_itself = by_itself
 
 
 def keep_going(
@@ -187,27 +197,31 @@ def keep_going(
     workers: int,
     launch: Callable[[int], None],
     launch_alone: Callable[[int], None] | None = None,
+    crew: str = "",
 ) -> None:
     """Place workers until nothing is left to claim; those that were killed are replaced.
 
     A launcher may end all workers when one dies. When several trials were lost at once, one worker takes them
-    alone: the next death tells which trial kills.
+    alone: the next death tells which trial kills. Another leaves the others at work: those that hold a trial, or
+    did when they died and are not yet known to be dead, are not replaced.
 
     Args:
         launch: places that many workers and waits for them.
         launch_alone: places one that takes so many of the queued trials.
+        crew: of the workers that are placed, see `Presence`.
 
     Raises:
         AeroSearchError: workers died again and again, and none finished anything in between.
     """
-    deaths, finished, lost = 0, ledger.completed(), 0
+    deaths, finished, lost, unseen = 0, ledger.completed(), 0, False
     ledger.give_back_orphans()
     while True:
         count = left()
-        if not count:
-            if not ledger.training():
+        free = workers - ledger.training(crew) if unseen else workers
+        if not count or free < 1:
+            if not count and not ledger.training():
                 return
-            # On another machine; its last trials come to us if it dies.
+            # Out of sight, as on another machine; their trials come to us if they die.
             time.sleep(_LOOK_SECONDS)
             ledger.give_back_orphans()
             continue
@@ -215,7 +229,7 @@ def keep_going(
             if launch_alone is not None and lost > 1 and workers > 1:
                 launch_alone(lost)
             else:
-                launch(min(workers, count))
+                launch(min(free, count))
             lost = 0
         except WorkerDiedError as death:
             done = ledger.completed()
@@ -224,6 +238,7 @@ def keep_going(
                 raise AeroSearchError(
                     f"workers died {deaths} times and finished nothing, last: {death}; the same command goes on"
                 ) from death
-            lost = ledger.training()
+            unseen = unseen or death.by_itself
+            lost = 0 if death.by_itself else ledger.training()
         # What a dead worker held counts as left again, also where it was the last of the budget.
         ledger.give_back_orphans()

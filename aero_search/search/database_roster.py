@@ -54,8 +54,8 @@ class DatabaseRoster(Roster):
     def __init__(self, engine: sa.Engine, study: str, every: float) -> None:
         self._engine, self._study, self._every = engine, study, every
 
-    def enter(self) -> Heart:
-        return Heart(self._engine, self._study, self._every)
+    def enter(self, crew: str = "") -> Heart:
+        return Heart(self._engine, self._study, self._every, crew)
 
     @contextmanager
     def turn(self) -> Iterator[None]:
@@ -106,8 +106,8 @@ class DatabaseRoster(Roster):
 class Heart(Presence):
     """A worker that beats from a thread of its own."""
 
-    def __init__(self, engine: sa.Engine, study: str, every: float) -> None:
-        super().__init__()
+    def __init__(self, engine: sa.Engine, study: str, every: float, crew: str = "") -> None:
+        super().__init__(crew)
         self._engine, self._study, self._every = engine, study, every
         self._stopped = threading.Event()
         self._lost = False

@@ -70,9 +70,10 @@ class Ledger(ABC):
         """Settle trials whose worker died: tell those with a result, queue the others again."""
         self._in_turn(self._give_back_orphans)
 
-    def training(self) -> int:
-        """How many trials somebody works on now, or did when he died."""
-        return sum(trial.state == TrialState.RUNNING for trial in self._trials())
+    def training(self, crew: str = "") -> int:
+        """How many trials somebody works on now, or did when he died; of one crew, or of all."""
+        running = (trial for trial in self._trials() if trial.state == TrialState.RUNNING)
+        return sum(trial.user_attrs.get("worker", "").startswith(crew) for trial in running)
 
     def completed(self) -> int:
         """How many trials have their values."""

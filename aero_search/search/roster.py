@@ -22,10 +22,14 @@ class TurnLostError(AeroSearchError):
 
 
 class Presence(ABC):
-    """A worker while it lives, a context manager: known by its name until it leaves, or is taken for dead."""
+    """A worker while it lives, a context manager: known by its name until it leaves, or is taken for dead.
 
-    def __init__(self) -> None:
-        self.name = uuid.uuid4().hex[:12]
+    Args:
+        crew: what the names of all workers of one command begin with.
+    """
+
+    def __init__(self, crew: str = "") -> None:
+        self.name = crew + uuid.uuid4().hex[:12]
 
     @abstractmethod
     def __enter__(self) -> Presence: ...
@@ -37,6 +41,11 @@ class Presence(ABC):
     def lost(self) -> bool:
         """Whether others have taken this worker for dead, and its trial with it."""
         return False
+
+
+def new_crew() -> str:
+    """What the workers of one command have in common; short enough for the names that a database holds."""
+    return uuid.uuid4().hex[:8] + "-"
 
 
 class StillMine:
@@ -62,8 +71,8 @@ class Roster(ABC):
     """The workers of one study."""
 
     @abstractmethod
-    def enter(self) -> Presence:
-        """A new worker."""
+    def enter(self, crew: str = "") -> Presence:
+        """A new worker of that crew."""
 
     @abstractmethod
     def turn(self) -> AbstractContextManager[None]:
@@ -81,8 +90,8 @@ class Roster(ABC):
 class WorkerLock(Presence):
     """A locked file; the kernel lets go of it however the worker dies."""
 
-    def __init__(self, folder: Path) -> None:
-        super().__init__()
+    def __init__(self, folder: Path, crew: str = "") -> None:
+        super().__init__(crew)
         folder.mkdir(parents=True, exist_ok=True)
         self._lock = FileLock(folder / f"{self.name}.lock")
 
@@ -102,8 +111,8 @@ class FileRoster(Roster):
         self._folder = folder
         self._turn = FileLock(folder / "claim.lock")
 
-    def enter(self) -> WorkerLock:
-        return WorkerLock(self._folder / "workers")
+    def enter(self, crew: str = "") -> WorkerLock:
+        return WorkerLock(self._folder / "workers", crew)
 
     @contextmanager
     def turn(self) -> Iterator[None]:

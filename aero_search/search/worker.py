@@ -98,6 +98,7 @@ class Worker:
             a killed search does not go on unseen.
         index: of this worker among those launched with it, from 0.
         limit: candidates it takes; None is no limit.
+        crew: see `Presence`.
     """
 
     plan: Plan
@@ -107,6 +108,7 @@ class Worker:
     parent_host: str
     index: int = 0
     limit: int | None = None
+    crew: str = ""
 
     def run(self) -> None:
         """Train until the budget is used."""
@@ -121,7 +123,7 @@ class Worker:
         """Train under one name. Returns False where others have taken that for dead: another is needed."""
         plan = self.plan
         taken = 0
-        with study.roster.enter() as worker:
+        with study.roster.enter(self.crew) as worker:
             while self.limit is None or taken < self.limit:
                 claim = study.claim(worker, plan.search, plan.space, self.compose, plan.only_queued)
                 if claim is None:

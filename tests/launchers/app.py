@@ -17,11 +17,17 @@ ConfigStore.instance().store("app", {"x": 0.0, "calls": "", "seconds": 1})
 def app(cfg: DictConfig) -> float:
     calls = Path(cfg.calls)
     with (calls / "begun").open("a") as lines:
-        lines.write(f"{cfg.x} {os.getpid()} {os.environ.get('SLURM_JOB_ID', '')} {_ray_node()}\n")
+        lines.write(f"{cfg.x} {os.getpid()} {_slurm_job()} {_ray_node()}\n")
     time.sleep(float(cfg.seconds))
     with (calls / "ended").open("a") as lines:
         lines.write(f"{cfg.x}\n")
     return (float(cfg.x) - 0.3) ** 2
+
+
+def _slurm_job() -> str:
+    names = ("SLURM_ARRAY_JOB_ID", "SLURM_ARRAY_TASK_ID")
+    array = "_".join(os.environ[name] for name in names if name in os.environ)
+    return array or os.environ.get("SLURM_JOB_ID", "")
 
 
 def _ray_node() -> str:

@@ -1,7 +1,7 @@
-"""A Ray cluster of two nodes on this machine; kills its second node when told to.
+"""A Ray cluster of two nodes on this machine; another takes the place of the second when told to.
 
 Run as `python -m tests.launchers.cluster`: prints the address and the second node's id, reads a line, kills the
-node, reads another and ends.
+node and adds another, reads a line and ends.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ def main() -> None:
     print("cluster", cluster.address, second.node_id, flush=True)
     sys.stdin.readline()
     cluster.remove_node(second, allow_graceful=False)
-    print("killed", flush=True)
+    cluster.add_node(**settings)
     sys.stdin.readline()
     cluster.shutdown()
 

@@ -38,11 +38,20 @@ StateSaveLocation={folder}/state
 SlurmctldLogFile={folder}/slurmctld.log
 SlurmdLogFile={folder}/slurmd.log
 ReturnToService=2
+KillWait=1
 MpiDefault=none
 JobAcctGatherType=jobacct_gather/none
 AccountingStorageType=accounting_storage/none
 NodeName={host} NodeAddr=127.0.0.1 CPUs=2 State=UNKNOWN
 PartitionName=debug Nodes=ALL Default=YES MaxTime=INFINITE State=UP
+"""
+
+# submitit asks `sacct` which of its jobs have ended, and that wants a database; the controller knows for minutes.
+SACCT = r"""#!/bin/sh
+echo "JobID|State|NodeList"
+scontrol show job -o | sed -nE \
+  -e 's/^JobId=.* ArrayJobId=([0-9]+) ArrayTaskId=([0-9]+) .*JobState=([A-Z]+) .*/\1_\2|\3|/p; t' \
+  -e 's/^JobId=([0-9]+) .*JobState=([A-Z]+) .*/\1|\2|/p'
 """
 
 
@@ -68,7 +77,7 @@ def slurm() -> Iterator[dict[str, str]]:
         pytest.skip("slurmd runs jobs as root only")
     folder = Path(tempfile.mkdtemp(prefix="aero-slurm-"))
     folder.chmod(0o755)
-    for name in ("spool", "state"):
+    for name in ("bin", "spool", "state"):
         (folder / name).mkdir()
     host = socket.gethostname().partition(".")[0]
     controller, node = free_ports(2)
@@ -77,7 +86,10 @@ def slurm() -> Iterator[dict[str, str]]:
     key = folder / "munge.key"
     key.write_bytes(os.urandom(64))
     key.chmod(0o600)
-    environment = {"SLURM_CONF": str(config)}
+    sacct = folder / "bin" / "sacct"
+    sacct.write_text(SACCT)
+    sacct.chmod(0o755)
+    environment = {"SLURM_CONF": str(config), "PATH": f"{sacct.parent}:{os.environ['PATH']}"}
     daemons = [
         [
             "munged", "--foreground", "--force", f"--socket={folder}/munge.socket", f"--key-file={key}",
@@ -104,6 +116,7 @@ def slurm() -> Iterator[dict[str, str]]:
             time.sleep(0.5)
         yield environment
     finally:
+        _ask("scancel", "--partition=debug", environment=environment)
         for process in reversed(running):
             process.terminate()
             process.wait(30)
@@ -121,7 +134,7 @@ def _ask(*command: str, environment: dict[str, str]) -> str:
     return done.stdout + done.stderr
 
 
-def test_slurm_s_jobs_share_a_study_and_one_that_is_cancelled_loses_nothing(
+def test_jobs_share_a_study_and_those_that_are_ended_lose_nothing(
     slurm: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PGPASSWORD", PASSWORD)
@@ -129,14 +142,31 @@ def test_slurm_s_jobs_share_a_study_and_one_that_is_cancelled_loses_nothing(
         "hydra/launcher=submitit_slurm",
         "hydra.launcher.partition=debug",
         "hydra.launcher.cpus_per_task=1",
+        # Below ten minutes submitit takes the signal for the end of a job's time whenever it comes, and not for a
+        # preemption.
+        "hydra.launcher.timeout_min=9",
+        "seconds=8",
     ]
     with Server() as server, Searching(tmp_path, server, *overrides, environment=slurm) as search:
         search.wait_for(4)
-        jobs = sorted({call[2] for call in search.begun()})
-        assert len(jobs) == 2
-        assert all(jobs)
-        _ask("scancel", "--signal=KILL", "--full", jobs[0], environment=slurm)
+        process = {job: int(process) for _, process, job, _ in search.begun()}
+        first, second = sorted(process)
+        _ask("scancel", first, environment=slurm)
+        wait_for_end(process[first])
+        # The other goes on, and beside it one that takes the place of the first.
+        while len(jobs := {call[2] for call in search.begun()}) < 3:
+            search.wait_for(len(search.begun()) + 1)
+        # What Slurm sends shortly before a job's time is up.
+        _ask("scancel", "--signal=USR2", second, environment=slurm)
+        wait_for_end(process[second])
         trials = search.finish()
-        assert sum("orphan" in t.user_attrs for t in trials) <= 1
-        # Somebody took the place of the cancelled job.
-        assert len({call[2] for call in search.begun()}) > 2
+        assert sum("orphan" in t.user_attrs for t in trials) == 2
+        assert {call[2] for call in search.begun()} == jobs
+
+
+def wait_for_end(process: int) -> None:
+    """Slurm kills a job some seconds after it was told to."""
+    deadline = time.monotonic() + 60
+    while Path(f"/proc/{process}").exists():
+        assert time.monotonic() < deadline
+        time.sleep(0.1)

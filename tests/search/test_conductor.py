@@ -60,7 +60,8 @@ def train_some(worker: Worker, count: int | None = None) -> None:
             count = None if count is None else count - 1
 
 
-def test_workers_that_die_with_the_last_claims_are_replaced(tmp_path: Path) -> None:
+@pytest.mark.parametrize("by_itself", [False, True])
+def test_workers_that_die_with_the_last_claims_are_replaced(tmp_path: Path, by_itself: bool) -> None:
     launched = []
 
     def launch(worker: Worker, count: int) -> None:
@@ -71,11 +72,31 @@ def test_workers_that_die_with_the_last_claims_are_replaced(tmp_path: Path) -> N
             with WorkerLock(worker.plan.folder / "workers") as lock:
                 for _ in range(2):
                     assert study.claim(lock, worker.plan.search, SPACE, compose)
-            raise WorkerDiedError("killed")
+            raise WorkerDiedError("killed", by_itself)
         train_some(worker)
 
     assert run(conductor(tmp_path), launch) == 3
-    # Two were lost together: one worker takes them alone, for the next death to tell which one kills.
+    # Where one death ended both, one worker takes them alone, for the next death to tell which one kills.
+    assert launched == ([2, 2] if by_itself else [2, 1])
+
+
+def test_those_that_live_on_out_of_sight_are_not_replaced(tmp_path: Path) -> None:
+    launched = []
+
+    def launch(worker: Worker, count: int) -> None:
+        launched.append(count)
+        study = worker.plan.open_study()
+        if len(launched) == 1:
+            survivor.append(study.roster.enter(worker.crew).__enter__())
+            claims.append(study.claim(survivor[0], worker.plan.search, SPACE, compose))
+            raise WorkerDiedError("killed", by_itself=True)
+        train_some(worker)
+        study.tell(claims[0].trial.number, trained(claims[0].candidate))
+        survivor[0].__exit__()
+
+    survivor: list[Any] = []
+    claims: list[Any] = []
+    assert run(conductor(tmp_path), launch) == 3
     assert launched == [2, 1]
 
 
