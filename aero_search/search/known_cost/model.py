@@ -92,7 +92,8 @@ def capped(values: Array) -> Array:
 
     How bad the hopeless are teaches nothing about the best, yet a few of them would set the scale for all.
     """
-    return np.minimum(values, 2 * np.median(values) - values.min())
+    most = 2 * float(np.median(values)) - float(values.min())
+    return np.asarray(np.minimum(values, most), dtype=np.float64)
 
 
 class Surface:
