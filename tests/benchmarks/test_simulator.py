@@ -99,7 +99,7 @@ def really(task: Task, search: SearchSpec, folder: Path, monkeypatch: pytest.Mon
 def test_a_real_worker_makes_the_same_decisions(
     sampler: str, rungs: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    search = spec(sampler, rungs, 18, seed=2)
+    search = spec(sampler, rungs, 18, seed=3)
     simulated = open_study(TASK, tmp_path / "simulated")
     with WorkerLock(simulated.folder / "workers") as lock:
         simulate(TASK, StudySearcher(simulated, search, TASK, lock), search.seed, 1)
