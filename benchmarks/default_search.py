@@ -61,10 +61,12 @@ class Done:
 
 
 def search(name: str, folder: Path, trials: int, overrides: Sequence[str]) -> Done:
-    """Search, or go on, and read the front."""
+    """Search, or go on, and read the front; one that has ended is only read."""
     study = name.replace("+", "_")
     own = [f"study.name={study}", f"output_dir={folder}"]
-    clock = folder / f"{study}.seconds"
+    clock, document = folder / f"{study}.seconds", folder / f"{study}.json"
+    if document.exists():
+        return Done(name, float(clock.read_text()), json.loads(document.read_text()))
     before = float(clock.read_text()) if clock.exists() else 0.0
     folder.mkdir(parents=True, exist_ok=True)
     began = time.monotonic()
@@ -72,11 +74,10 @@ def search(name: str, folder: Path, trials: int, overrides: Sequence[str]) -> Do
     try:
         subprocess.run([*command, *SEARCHES[name], *overrides], check=True)
     finally:
-        if not (folder / f"{study}.json").exists():
-            clock.write_text(str(before + time.monotonic() - began))
+        clock.write_text(str(before + time.monotonic() - began))
     front = [sys.executable, "-m", "aero_search", "front", f"study={study}", own[1], "format=json"]
     told = subprocess.run(front, check=True, capture_output=True, text=True).stdout
-    (folder / f"{study}.json").write_text(told)
+    document.write_text(told)
     return Done(name, float(clock.read_text()), json.loads(told))
 
 
