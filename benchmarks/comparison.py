@@ -19,6 +19,8 @@ Runs = Mapping[str, Sequence[Replay]]
 GOALS = (0.90, 0.95, 0.98, 0.99)
 MARKS = (5, 10, 15, 20, 30, 40, 60, 80, 100, 150)
 OURS = "known_cost"
+# Of an interval.
+_RESAMPLES = 2000
 
 
 @dataclass(frozen=True)
@@ -112,7 +114,8 @@ def report(task: Task, contenders: Sequence[Contender], runs: Runs, workers: int
     lines += [
         "",
         "lost: diverged or left on the plateau; stopped: at a rung, for good; missed: stopped, though they would",
-        "lie on the front of all that the search had begun; none missed: share of the searches without such a one",
+        "lie on the front of all that the search had begun; none missed: share of the searches without such a one;",
+        "a share's interval holds 95 % of the shares that these searches give when drawn anew with replacement",
     ]
     return "\n".join(lines) + "\n"
 
@@ -145,17 +148,22 @@ def _took(contenders: Sequence[Contender], runs: Runs, yardstick: Yardstick) -> 
             done = runs[contender.name]
             cells = ""
             for goal in GOALS:
-                middle = _median(done, yardstick, goal, unit)
+                middle = _median(_took_each(done, yardstick, goal, unit))
                 most_had = np.median([getattr(run, unit)[-1] for run in done])
                 cells += f"{middle:>9.0f}" if np.isfinite(middle) else f"{f'>{most_had:.0f}':>9}"
             lines.append(f"{contender.label:28}{cells}")
     return lines
 
 
-def _median(done: Sequence[Replay], yardstick: Yardstick, goal: float, unit: str) -> float:
-    """The middle search's trainings or seconds until a goal; infinite where half of them never reached it."""
-    took = sorted(needed(yardstick.of(run), goal, getattr(run, unit)) for run in done)
-    middle = took[(len(took) - 1) // 2 : len(took) // 2 + 1]
+def _took_each(done: Sequence[Replay], yardstick: Yardstick, goal: float, unit: str) -> Array:
+    """Each search's trainings or seconds until a goal; infinite where it never reached it."""
+    return np.array([needed(yardstick.of(run), goal, getattr(run, unit)) for run in done])
+
+
+def _median(took: Array) -> float:
+    """Of the middle search, or of the two in the middle; infinite where half of them never reached the goal."""
+    ordered = np.sort(took)
+    middle = ordered[(len(took) - 1) // 2 : len(took) // 2 + 1]
     return float(np.mean(middle)) if np.isfinite(middle).all() else np.inf
 
 
@@ -171,15 +179,31 @@ def targets(contenders: Sequence[Contender], runs: Runs, yardstick: Yardstick) -
     ):
         if ours not in runs or not rivals:
             continue
-        times = {c.label: _median(runs[c.name], yardstick, 0.95, unit) for c in rivals}
+        took = {c.label: _took_each(runs[c.name], yardstick, 0.95, unit) for c in rivals}
+        times = {label: _median(each) for label, each in took.items()}
         rival = min(times, key=times.__getitem__)
-        own = _median(runs[ours], yardstick, 0.95, unit)
-        if not np.isfinite(own):
+        own = _took_each(runs[ours], yardstick, 0.95, unit)
+        if not np.isfinite(_median(own)):
             lines.append(f"{text} to 95 %: {ours} does not reach it (target {share:.2f})")
             continue
         if np.isfinite(times[rival]):
-            says = f"best other {rival} {times[rival]:.0f}: a share of {own / times[rival]:.2f}"
+            low, high = _interval(own, list(took.values()))
+            says = (
+                f"best other {rival} {times[rival]:.0f}: a share of {_median(own) / times[rival]:.2f} "
+                f"({low:.2f} to {high:.2f})"
+            )
         else:
             says = "no other reaches it"
-        lines.append(f"{text} to 95 %: {ours} {own:.0f}, {says} (target {share:.2f})")
+        lines.append(f"{text} to 95 %: {ours} {_median(own):.0f}, {says} (target {share:.2f})")
     return lines
+
+
+def _interval(own: Array, others: Sequence[Array]) -> tuple[float, float]:
+    """Of 95 % for the share: the searches of each sampler are drawn anew, and the best other is chosen anew."""
+    rng = np.random.default_rng(0)
+    shares = [
+        _median(rng.choice(own, len(own))) / min(_median(rng.choice(took, len(took))) for took in others)
+        for _ in range(_RESAMPLES)
+    ]
+    low, high = np.nanquantile(np.array(shares), (0.025, 0.975), method="nearest")
+    return float(low), float(high)

@@ -15,12 +15,15 @@ import json
 import sys
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
+import yaml
 from rich.console import Console
 from rich.progress import Progress
 
+from aero_search.config.paths import conf_dir
 from aero_search.errors import AeroSearchError, RequestError
 from aero_search.schema import from_mapping, to_mapping
 from aero_search.search.spec import RungsSpec, SamplerSpec, SearchSpec
@@ -32,19 +35,33 @@ from benchmarks.table import Table
 from benchmarks.tasks import Synthetic, Task
 
 CACHE = Path("outputs/benchmarks/samplers")
-DOMINANCE = RungsSpec("dominance")
-# As `conf/search/sampler/*.yaml` ships them.
+
+
+def _shipped(group: str, name: str) -> Any:
+    return yaml.safe_load((conf_dir() / "search" / group / f"{name}.yaml").read_text(encoding="utf-8"))
+
+
+def sampler(name: str) -> SamplerSpec:
+    """As `conf/search/sampler/` ships it."""
+    return from_mapping(SamplerSpec, _shipped("sampler", name))
+
+
+def rungs(name: str) -> RungsSpec:
+    """As `conf/search/rungs/` ships them."""
+    return from_mapping(RungsSpec, _shipped("rungs", name))
+
+
 CONTENDERS = (
-    Contender("random", "random", SamplerSpec("random"), cheap=True),
-    Contender("nsga2", "NSGA-II", SamplerSpec("nsga2"), cheap=True),
-    Contender("tpe", "TPE, multivariate", SamplerSpec("tpe"), cheap=True),
-    Contender("gp", "GPSampler", SamplerSpec("gp"), slow=True),
+    Contender("random", "random", sampler("random"), cheap=True),
+    Contender("nsga2", "NSGA-II", sampler("nsga2"), cheap=True),
+    Contender("tpe", "TPE, multivariate", sampler("tpe"), cheap=True),
+    Contender("gp", "GPSampler", sampler("gp"), slow=True),
     Contender("mo_asha", "MO-ASHA (syne-tune)", None, cheap=True),
-    Contender("tpe+rungs", "TPE, our rungs", SamplerSpec("tpe"), DOMINANCE, cheap=True),
-    Contender("known_cost", "known_cost", SamplerSpec("known_cost")),
-    Contender("known_cost/s", "known_cost, a second", SamplerSpec("known_cost", per_second=True)),
-    Contender("known_cost+asha", "known_cost, asha", SamplerSpec("known_cost"), RungsSpec("asha")),
-    Contender("known_cost+rungs", "known_cost, rungs", SamplerSpec("known_cost"), DOMINANCE),
+    Contender("tpe+rungs", "TPE, our rungs", sampler("tpe"), rungs("dominance"), cheap=True),
+    Contender("known_cost", "known_cost", sampler("known_cost")),
+    Contender("known_cost/s", "known_cost, a second", replace(sampler("known_cost"), per_second=True)),
+    Contender("known_cost+asha", "known_cost, asha", sampler("known_cost"), rungs("asha")),
+    Contender("known_cost+rungs", "known_cost, rungs", sampler("known_cost"), rungs("dominance")),
 )
 
 

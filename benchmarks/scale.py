@@ -11,6 +11,8 @@ rung is a validation reported and judged by `dominance`.
 from __future__ import annotations
 
 import argparse
+import os
+import platform
 import statistics
 import sys
 import time
@@ -31,6 +33,7 @@ from aero_search.search.ledger import WorkerLock
 from aero_search.search.spec import RungsSpec, SamplerSpec, SearchSpec
 from aero_search.search.store import create_study, open_storage
 from aero_search.search.study import Study
+from benchmarks.samplers import sampler
 from benchmarks.tasks import OBJECTIVE, Synthetic, Task
 
 FOLDER = Path("outputs/benchmarks/scale")
@@ -152,9 +155,12 @@ def main() -> None:
         # One study for all of them: each adds the few trials of its measurement.
         study = filled(task, arguments.trials)
         there = len(study.study.get_trials(deepcopy=False))
-        found = measure(task, study, SamplerSpec(name), there)
+        found = measure(task, study, sampler(name), there)
         if not lines:
-            lines.append(f"processor seconds, {arguments.trials} trials in one study (SQLite)")
+            lines.append(
+                f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}; processor "
+                f"seconds, {arguments.trials:,} trials in one study (SQLite)"
+            )
             lines.append(f"{'':14}" + "".join(f"{what:>26}" for what in found))
         lines.append(f"{name:14}" + "".join(f"{seconds:>26.3f}" for seconds in found.values()))
     text = "\n".join(lines) + "\n"

@@ -7,7 +7,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hydra import compose, initialize_config_dir
 
+from aero_search.config.app import read_request
+from aero_search.config.paths import conf_dir
 from aero_search.search.pareto import Reference
 from aero_search.search.spec import RungsSpec, SamplerSpec
 from benchmarks.boxes import FrontBox
@@ -74,13 +77,35 @@ def test_the_targets_are_shares_of_the_best_other() -> None:
         "known_cost+rungs": [run([0.0, 1.0], 6.0, missed=1)],
     }
     told = targets(contenders, runs, WHOLE)
-    assert told[0].endswith("known_cost 2, best other TPE 8: a share of 0.25 (target 0.50)")
-    assert told[1].endswith("known_cost+rungs 12, best other TPE 80: a share of 0.15 (target 0.33)")
+    assert told[0].endswith("known_cost 2, best other TPE 8: a share of 0.25 (0.25 to 0.25) (target 0.50)")
+    assert told[1].endswith(
+        "known_cost+rungs 12, best other TPE 80: a share of 0.15 (0.15 to 0.15) (target 0.33)"
+    )
     text = report(TASK, contenders, runs, 1)
     assert "ours, rungs                0.0      1.0    1.00           0%" in text
     assert ">80" not in text
     nowhere = targets(contenders, {**runs, "known_cost": [run([0.5], 1.0)]}, WHOLE)
     assert nowhere[0] == "trainings to 95 %: known_cost does not reach it (target 0.50)"
+
+
+def test_a_share_s_interval_is_that_of_the_seeds() -> None:
+    rng = np.random.default_rng(0)
+    contenders = [
+        Contender("random", "random", SamplerSpec("random")),
+        Contender("known_cost", "ours", SamplerSpec("known_cost")),
+    ]
+    ends = {"random": rng.integers(30, 50, 200), "known_cost": rng.integers(10, 20, 200)}
+    runs = {name: [run([0.0] * (n - 1) + [1.0], 1.0) for n in took] for name, took in ends.items()}
+    share = np.median(ends["known_cost"]) / np.median(ends["random"])
+
+    def interval(seeds: int) -> tuple[float, float]:
+        few = {name: done[:seeds] for name, done in runs.items()}
+        low, high = targets(contenders, few, WHOLE)[0].split("(")[1].strip(") ").split(" to ")
+        return float(low), float(high)
+
+    low, high = interval(200)
+    assert low <= share <= high
+    assert 0 < high - low < interval(10)[1] - interval(10)[0]
 
 
 def test_kept_searches_survive_a_torn_line(tmp_path: Path) -> None:
@@ -105,6 +130,17 @@ def test_a_comparison_goes_on_where_its_time_was_up(tmp_path: Path) -> None:
     assert searches(TASK, contenders, budget, Kept(path), until=0.0) == done
     draw(TASK, contenders, done, tmp_path / "picture.png")
     assert (tmp_path / "picture.png").stat().st_size > 10_000
+
+
+def test_contenders_search_as_the_product_does() -> None:
+    by_name = {contender.name: contender for contender in CONTENDERS}
+    with initialize_config_dir(version_base="1.3", config_dir=str(conf_dir())):
+        for name in ("random", "nsga2", "tpe", "gp", "known_cost"):
+            search = read_request(compose("config", overrides=[f"search/sampler={name}"])).search
+            assert by_name[name].sampler == search.sampler
+        for name in ("asha", "dominance"):
+            search = read_request(compose("config", overrides=[f"search/rungs={name}"])).search
+            assert by_name[f"known_cost+{name.replace('dominance', 'rungs')}"].rungs == search.rungs
 
 
 def test_names_are_one_each_and_every_contender_searches() -> None:
