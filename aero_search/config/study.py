@@ -162,7 +162,6 @@ class Watching:
         done = [record for record in records if record.state != "running"]
         training = [record for record in (*records, *repetitions) if record.state == "running"]
         running = [read_progress(record.folder) for record in training]
-        budget = len(records) + self._study.new(plan.search, plan.only_queued)
         repeated = sum(record.state != "running" for record in repetitions)
         over = (len(done), len(front.stopped), repeated)
         if over != self._published:
@@ -171,7 +170,7 @@ class Watching:
             self._published = over
         return Snapshot(
             study=plan.name,
-            budget=budget,
+            budget=self._study.planned(plan.search, plan.only_queued),
             done=len(done),
             stopped=sum(record.state in ("plateau", "stopped") for record in done),
             diverged=len(front.diverged),

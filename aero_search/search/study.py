@@ -240,13 +240,17 @@ class Study(FurtherTurns):
 
     def left(self, spec: SearchSpec, only_queued: bool = False) -> int:
         """How many trainings are still to be claimed: new ones, then stopped ones that may go on, and repeats."""
-        if (new := self.new(spec, only_queued)) or only_queued:
+        if (new := self._new(self._trials(), spec, only_queued)) or only_queued:
             return new
         return self.waiting() + len(self._resumable(spec.rungs))
 
-    def new(self, spec: SearchSpec, only_queued: bool = False) -> int:
-        """How many candidates of the budget are still to be claimed."""
+    def planned(self, spec: SearchSpec, only_queued: bool = False) -> int:
+        """How many candidates there will be: claimed ones and those still to be claimed, at one moment."""
         trials = self._trials()
+        return len(candidates(trials)) + self._new(trials, spec, only_queued)
+
+    def _new(self, trials: Sequence[FrozenTrial], spec: SearchSpec, only_queued: bool) -> int:
+        """How many candidates of the budget are still to be claimed."""
         if only_queued:
             return sum(trial.state == TrialState.WAITING for trial in trials)
         over = sum("over" in trial.user_attrs for trial in trials)

@@ -38,6 +38,18 @@ def test_the_budget_counts_trained_candidates_only(tmp_path: Path, sampler: str)
     assert all(r.state == "finished" and r.perplexity is not None for r in study.records())
 
 
+def test_what_is_planned_stays_the_same_while_candidates_come_and_go(tmp_path: Path) -> None:
+    study = open_study(tmp_path)
+    assert study.planned(spec(5)) == 5
+    with WorkerLock(study.folder / "workers") as lock:
+        claim = study.claim(lock, spec(5), SPACE, compose)
+        assert claim is not None
+        assert (study.used(), study.left(spec(5)), study.planned(spec(5))) == (1, 4, 5)
+        study.tell(claim.trial.number, trained(claim.candidate))
+    run_to_the_end(study, 5)
+    assert (study.planned(spec(5)), study.planned(spec(7)), study.planned(spec(3))) == (5, 7, 5)
+
+
 def test_a_raised_budget_goes_on(tmp_path: Path) -> None:
     first = run_to_the_end(open_study(tmp_path), 3)
     second = run_to_the_end(open_study(tmp_path), 5)
