@@ -10,7 +10,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from benchmarks.comparison import Array, Contender, Runs, Yardstick, by_training, yardsticks
+from benchmarks.comparison import OURS, Array, Contender, Runs, Yardstick, by_training, yardsticks
 from benchmarks.simulator import Replay
 from benchmarks.tasks import Task
 
@@ -23,6 +23,9 @@ def draw(task: Task, contenders: Sequence[Contender], runs: Runs, path: Path) ->
         figure.subplots(len(found), 2, sharey="row", squeeze=False), found, strict=True
     ):
         _draw(row[0], row[1], contenders, runs, yardstick)
+    # Where no curve comes: the cheap samplers' searches are long, and near the top by then.
+    lines, labels = figure.axes[0].get_legend_handles_labels()
+    figure.axes[1].legend(lines, labels, loc="lower right", fontsize=8, title="(searches)", title_fontsize=8)
     figure.savefig(path, dpi=120)
 
 
@@ -34,18 +37,18 @@ def _draw(left: Axes, right: Axes, contenders: Sequence[Contender], runs: Runs, 
         curves = by_training(done, yardstick)
         starts.append(np.median(curves[:, min(4, curves.shape[1] - 1)]))
         label = f"{contender.label} ({len(done)})"
-        color = _band(left, np.arange(1, curves.shape[1] + 1), curves, label, style)
+        width = 2.5 if contender.name.startswith(OURS) else 1.2
+        color = _band(left, np.arange(1, curves.shape[1] + 1), curves, label, style, width)
         # As far as the shortest search goes, so that every median is one of all searches.
         times = np.linspace(0, min(run.wall[-1] for run in done), 200)
         at = np.array([_at(run, times, yardstick) for run in done])
-        _band(right, times / 60, at, "", style, color)
+        _band(right, times / 60, at, "", style, width, color)
     box = "the front's box" if yardstick.in_front else "the study's box"
     left.set(
         xlabel="trainings", ylabel="share of the largest hypervolume", title=f"in {box}, against trainings"
     )
     right.set(xlabel="simulated wall time, minutes", title="the same against time")
     left.set_ylim(max(0.0, float(min(starts))), 1.005)
-    left.legend(loc="lower right", fontsize=7, title="(searches)", title_fontsize=7)
 
 
 def _at(run: Replay, times: Array, yardstick: Yardstick) -> Array:
@@ -54,8 +57,10 @@ def _at(run: Replay, times: Array, yardstick: Yardstick) -> Array:
     return np.concatenate([[0.0], yardstick.of(run)])[index]
 
 
-def _band(axes: Axes, x: Array, curves: Array, label: str, style: str, color: Any = None) -> Any:
-    (line,) = axes.plot(x, np.median(curves, axis=0), style, label=label, color=color)
+def _band(
+    axes: Axes, x: Array, curves: Array, label: str, style: str, width: float, color: Any = None
+) -> Any:
+    (line,) = axes.plot(x, np.median(curves, axis=0), style, label=label, linewidth=width, color=color)
     low, high = np.percentile(curves, [25, 75], axis=0)
     axes.fill_between(x, low, high, color=line.get_color(), alpha=0.12, linewidth=0)
     return line.get_color()
