@@ -35,17 +35,16 @@ def from_mapping(cls: type[T], data: object, where: str = "") -> T:
     """
     if not isinstance(data, Mapping):
         raise SchemaError(f"{where or cls.__name__} must be a mapping of fields, not {_show(data)}")
-    fields = {f.name: f for f in dataclasses.fields(cls) if f.init}  # type: ignore[arg-type]
+    fields = _fields(cast(Any, cls))
     unknown = [key for key in data if key not in fields]
     if unknown:
         key = unknown[0]
         raise SchemaError(f"{_join(where, str(key))} is not a known field: {nearest(key, fields)}")
-    hints = _hints(cast(Any, cls))
     values: dict[str, Any] = {}
-    for name, field in fields.items():
+    for name, (hint, needed) in fields.items():
         if name in data:
-            values[name] = _value(hints[name], data[name], _join(where, name))
-        elif field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING:
+            values[name] = _value(hint, data[name], _join(where, name))
+        elif needed:
             raise SchemaError(f"{_join(where, name)} is missing: give it a value")
     return cls(**values)
 
@@ -62,30 +61,35 @@ def to_mapping(value: Any) -> Any:
 
 
 @functools.cache
-def _hints(cls: Any) -> Mapping[str, Any]:
-    """The resolved types of a dataclass's fields; resolving takes longer than all the rest."""
-    return get_type_hints(cls)
+def _fields(cls: Any) -> Mapping[str, tuple[Any, bool]]:
+    """The resolved type of each field of a dataclass, and whether it must be given; looked up once."""
+    hints = get_type_hints(cls)
+    missing = dataclasses.MISSING
+    return {
+        f.name: (hints[f.name], f.default is missing and f.default_factory is missing)
+        for f in dataclasses.fields(cls)
+        if f.init
+    }
 
 
 def _value(hint: Any, value: object, where: str) -> Any:
-    origin = get_origin(hint)
+    origin, arguments = get_origin(hint), get_args(hint)
     if origin is Literal:
-        choices = get_args(hint)
-        for choice in choices:
+        for choice in arguments:
             if value == choice and type(value) is type(choice):
                 return choice
-        raise SchemaError(f"{where}={_show(value)} is not a choice: {nearest(value, choices)}")
+        raise SchemaError(f"{where}={_show(value)} is not a choice: {nearest(value, arguments)}")
     if origin in (Union, types.UnionType):
-        return _union(get_args(hint), value, where)
+        return _union(arguments, value, where)
     if origin is tuple:
         if not isinstance(value, list | tuple):
             raise SchemaError(f"{where}={_show(value)} must be a list")
-        item = get_args(hint)[0]
+        item = arguments[0]
         return tuple(_value(item, entry, f"{where}[{i}]") for i, entry in enumerate(value))
     if origin is not None and issubclass(origin, Mapping):
         if not isinstance(value, Mapping):
             raise SchemaError(f"{where} must be a mapping, not {_show(value)}")
-        item = get_args(hint)[1]
+        item = arguments[1]
         return {str(key): _value(item, entry, _join(where, str(key))) for key, entry in value.items()}
     if dataclasses.is_dataclass(hint) and isinstance(hint, type):
         return value if isinstance(value, hint) else from_mapping(hint, value, where)
