@@ -23,6 +23,7 @@ from typing import Any
 
 from aero_search.search.pareto import Reference
 from benchmarks.boxes import FrontBox
+from benchmarks.say import say
 
 SEARCHES = {
     "tpe": ("search/sampler=tpe", "search/rungs=none"),
@@ -128,11 +129,7 @@ def main() -> None:
     options, overrides = parser.parse_known_args()
     names = options.only.split(",") if options.only else list(SEARCHES)
     searches = [search(name, options.folder.resolve(), options.trials, overrides) for name in names]
-    text = report(searches)
-    print(text, end="")
-    if options.output:
-        command = f"python -m benchmarks.default_search {' '.join(sys.argv[1:])}".strip()
-        options.output.write_text(f"$ {command}\n\n{text}")
+    say(report(searches), options.output, "python -m benchmarks.default_search")
 
 
 if __name__ == "__main__":

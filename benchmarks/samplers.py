@@ -30,6 +30,7 @@ from aero_search.search.spec import RungsSpec, SamplerSpec, SearchSpec
 from benchmarks.comparison import Contender, report
 from benchmarks.curves import draw
 from benchmarks.mo_asha import MoAsha
+from benchmarks.say import say
 from benchmarks.simulator import Replay, replay, simulate
 from benchmarks.table import Table
 from benchmarks.tasks import Synthetic, Task
@@ -182,13 +183,10 @@ def main() -> None:
     there = [contender for contender in contenders if runs[contender.name]]
     if not there:
         sys.exit("no search is done yet: give it more --minutes")
-    text = report(task, there, runs, budget.workers)
-    print(text, end="")
-    if arguments.output:
-        arguments.output.mkdir(parents=True, exist_ok=True)
-        command = f"OMP_NUM_THREADS=1 python -m benchmarks.samplers {' '.join(sys.argv[1:])}"
-        (arguments.output / f"samplers_{task.name}.txt").write_text(f"$ {command.strip()}\n\n{text}")
-        draw(task, there, runs, arguments.output / f"samplers_{task.name}.png")
+    to = arguments.output / f"samplers_{task.name}.txt" if arguments.output else None
+    say(report(task, there, runs, budget.workers), to, "OMP_NUM_THREADS=1 python -m benchmarks.samplers")
+    if to:
+        draw(task, there, runs, to.with_suffix(".png"))
 
 
 if __name__ == "__main__":

@@ -14,7 +14,6 @@ import argparse
 import os
 import platform
 import statistics
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -34,6 +33,7 @@ from aero_search.search.spec import RungsSpec, SamplerSpec, SearchSpec
 from aero_search.search.store import create_study, open_storage
 from aero_search.search.study import Study
 from benchmarks.samplers import sampler
+from benchmarks.say import say
 from benchmarks.tasks import OBJECTIVE, Synthetic, Task
 
 FOLDER = Path("outputs/benchmarks/scale")
@@ -163,11 +163,7 @@ def main() -> None:
             )
             lines.append(f"{'':14}" + "".join(f"{what:>26}" for what in found))
         lines.append(f"{name:14}" + "".join(f"{seconds:>26.3f}" for seconds in found.values()))
-    text = "\n".join(lines) + "\n"
-    print(text, end="")
-    if arguments.output:
-        command = "OMP_NUM_THREADS=1 python -m benchmarks.scale " + " ".join(sys.argv[1:])
-        arguments.output.write_text(f"$ {command.strip()}\n\n{text}")
+    say("\n".join(lines) + "\n", arguments.output, "OMP_NUM_THREADS=1 python -m benchmarks.scale")
 
 
 if __name__ == "__main__":

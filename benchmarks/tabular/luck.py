@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import argparse
 import math
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
 from aero_search.search.pareto import nondominated
+from benchmarks.say import say
 from benchmarks.table import FOLDER, Table
 from benchmarks.tabular.rows import ROWS_FILE, Row, read_rows
 
@@ -49,11 +49,7 @@ def main() -> None:
     options = parser.parse_args()
     table = Table()
     front = int(nondominated(table.reference.scaled(table.front_rows)).sum())
-    text = report(read_rows(FOLDER / ROWS_FILE), front)
-    print(text, end="")
-    if options.output:
-        command = f"python -m benchmarks.tabular.luck {' '.join(sys.argv[1:])}".strip()
-        options.output.write_text(f"$ {command}\n\n{text}")
+    say(report(read_rows(FOLDER / ROWS_FILE), front), options.output, "python -m benchmarks.tabular.luck")
 
 
 if __name__ == "__main__":
