@@ -30,7 +30,7 @@ class Contender:
     Attributes:
         sampler: None is another library's, with rungs of its own.
         slow: asks take seconds, so it gets fewer seeds.
-        cheap: asks take milliseconds, so it goes on for longer.
+        cheap: goes on for longer, to see when it comes where the others are.
     """
 
     name: str
@@ -168,16 +168,21 @@ def _median(took: Array) -> float:
 
 
 def targets(contenders: Sequence[Contender], runs: Runs, yardstick: Yardstick) -> list[str]:
-    """What is asked of known_cost: trainings against the best other, seconds against the best that stops none."""
-    others = [c for c in contenders if not c.name.startswith(OURS) and c.rungs.name == "none"]
-    if not others or OURS not in runs:
+    """What is asked of known_cost: trainings against the best other, seconds against the best that stops none.
+
+    Other samplers with our rungs are no others.
+    """
+    others = [
+        c for c in contenders if not c.name.startswith(OURS) and c.rungs.name == "none" and runs.get(c.name)
+    ]
+    if not others or not runs.get(OURS):
         return []
     lines = []
     for ours, unit, share, rivals, text in (
         (OURS, "trained", 1 / 2, others, "trainings"),
         (f"{OURS}+rungs", "spent", 1 / 3, [c for c in others if c.whole], "training seconds"),
     ):
-        if ours not in runs or not rivals:
+        if not runs.get(ours) or not rivals:
             continue
         took = {c.label: _took_each(runs[c.name], yardstick, 0.95, unit) for c in rivals}
         times = {label: _median(each) for label, each in took.items()}
@@ -199,7 +204,7 @@ def targets(contenders: Sequence[Contender], runs: Runs, yardstick: Yardstick) -
 
 
 def _interval(own: Array, rival: Array) -> tuple[float, float]:
-    """Of 95 % for the share, the searches of both drawn anew."""
+    """Of 95 % for the share, the searches of both drawn anew; which other is best stays."""
     rng = np.random.default_rng(0)
     shares = [
         _median(rng.choice(own, len(own))) / _median(rng.choice(rival, len(rival))) for _ in range(_RESAMPLES)

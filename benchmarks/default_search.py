@@ -62,11 +62,12 @@ class Done:
 
 
 def search(name: str, folder: Path, trials: int, overrides: Sequence[str]) -> Done:
-    """Search, or go on, and read the front; one that has ended is only read."""
+    """Search, or go on, and read the front; one that has ended with the same settings is only read."""
     study = name.replace("+", "_")
     own = [f"study.name={study}", f"output_dir={folder}"]
-    clock, document = folder / f"{study}.seconds", folder / f"{study}.json"
-    if document.exists():
+    clock, document, asked = (folder / f"{study}.{end}" for end in ("seconds", "json", "asked"))
+    asks = json.dumps([trials, *overrides])
+    if document.exists() and asked.read_text() == asks:
         return Done(name, float(clock.read_text()), json.loads(document.read_text()))
     before = float(clock.read_text()) if clock.exists() else 0.0
     folder.mkdir(parents=True, exist_ok=True)
@@ -78,6 +79,7 @@ def search(name: str, folder: Path, trials: int, overrides: Sequence[str]) -> Do
         clock.write_text(str(before + time.monotonic() - began))
     front = [sys.executable, "-m", "aero_search", "front", f"study={study}", own[1], "format=json"]
     told = subprocess.run(front, check=True, capture_output=True, text=True).stdout
+    asked.write_text(asks)
     document.write_text(told)
     return Done(name, float(clock.read_text()), json.loads(told))
 

@@ -72,7 +72,7 @@ class Budget:
 
     Attributes:
         trials: of a search.
-        cheap_trials: of one whose asks take milliseconds, to see when it comes where the others are.
+        cheap_trials: of one that goes on, to see when it comes where the others are.
         seeds: searches each; slow_seeds: of one whose asks take seconds.
     """
 

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 
 from aero_search.search.pareto import nondominated
 from benchmarks.say import say
@@ -28,16 +29,25 @@ def report(rows: Sequence[Row], front: int) -> str:
     for row in rows:
         if row.verdict == "finished" and row.perplexity is not None:
             seeds.setdefault(row.overrides, {})[row.seed] = math.log(row.perplexity)
-    pairs = np.array([known[0] - known[1] for known in seeds.values() if {0, 1} <= known.keys()])
+    pairs = np.array([(known[0], known[1]) for known in seeds.values() if {0, 1} <= known.keys()])
     first = np.sort([known[0] for known in seeds.values() if 0 in known])
     better = first[: len(first) // 2]
+    below = pairs[:, 0] <= better[-1]
     return (
         f"{len(first)} networks, {front} on the front, {len(pairs)} with a second seed\n"
-        f"two seeds of one network differ by {np.median(np.abs(pairs)):.1%} (median), "
-        f"{np.quantile(np.abs(pairs), 0.9):.1%} (nine of ten are below)\n"
-        f"one seed scatters by {math.sqrt(np.mean(pairs**2) / 2):.1%} (standard deviation of log perplexity)\n"
-        f"the better half of the networks, {math.exp(better[0]):.2f} to {math.exp(better[-1]):.2f}, "
-        f"scatters by {np.std(better):.1%}, luck included\n"
+        f"{_half('better', pairs[below], better)}{_half('worse', pairs[~below], first[len(better) :])}"
+        "scatter: standard deviation of log perplexity, of one seed around its network, and of the first seed\n"
+        "over the networks, luck included; halves by the first seed\n"
+    )
+
+
+def _half(name: str, pairs: npt.NDArray[np.float64], first: npt.NDArray[np.float64]) -> str:
+    apart = np.abs(pairs[:, 0] - pairs[:, 1])
+    return (
+        f"the {name} half, perplexity {math.exp(first[0]):.2f} to {math.exp(first[-1]):.2f}, {len(pairs)} pairs: "
+        f"two seeds differ by {np.median(apart):.1%} (median), a seed scatters by "
+        f"{math.sqrt(np.mean(apart**2) / 2):.1%}, the networks by {np.std(first):.1%}, "
+        f"correlation of the two seeds {np.corrcoef(pairs.T)[0, 1]:.2f}\n"
     )
 
 

@@ -59,3 +59,6 @@ def test_a_search_is_made_once(tmp_path: Path, tiny: Sequence[str]) -> None:
     assert first.wall > first.trained / 2 > 0
     again = search("known_cost+rungs", tmp_path, 3, overrides)
     assert again == first
+    more = search("known_cost+rungs", tmp_path, 4, overrides)
+    assert len(more.candidates) == 4
+    assert more.wall > first.wall

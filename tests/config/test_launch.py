@@ -49,7 +49,7 @@ def launch(monkeypatch: pytest.MonkeyPatch, *outcomes: Exception | None, raised:
     ("death", "by_itself"),
     [(TerminatedWorkerError("killed"), False), (UncompletedJobError("no output"), True)],
 )
-def test_a_death_says_whether_the_by_itself_on(
+def test_a_death_says_whether_the_others_live_on(
     monkeypatch: pytest.MonkeyPatch, death: Exception, by_itself: bool
 ) -> None:
     with pytest.raises(WorkerDiedError, match=str(death)) as died:

@@ -38,7 +38,9 @@ def test_the_budget_counts_trained_candidates_only(tmp_path: Path, sampler: str)
     assert all(r.state == "finished" and r.perplexity is not None for r in study.records())
 
 
-def test_what_is_planned_stays_the_same_while_candidates_come_and_go(tmp_path: Path) -> None:
+def test_what_is_planned_stays_the_same_while_candidates_come_and_go(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     study = open_study(tmp_path)
     assert study.planned(spec(5)) == 5
     with WorkerLock(study.folder / "workers") as lock:
@@ -48,6 +50,11 @@ def test_what_is_planned_stays_the_same_while_candidates_come_and_go(tmp_path: P
         study.tell(claim.trial.number, trained(claim.candidate))
     run_to_the_end(study, 5)
     assert (study.planned(spec(5)), study.planned(spec(7)), study.planned(spec(3))) == (5, 7, 5)
+    looks = []
+    listed = study.study.get_trials
+    monkeypatch.setattr(study.study, "get_trials", lambda *a, **k: looks.append(1) or listed(*a, **k))
+    study.planned(spec(5))
+    assert len(looks) == 1, "a claim between two looks would be counted twice or not at all"
 
 
 def test_a_raised_budget_goes_on(tmp_path: Path) -> None:

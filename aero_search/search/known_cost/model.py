@@ -60,7 +60,7 @@ class Scaling:
 
     @classmethod
     def of(cls, x: Array) -> Scaling:
-        """Fit to every row that will be looked at, (n, d)."""
+        """Fit to rows that tell what varies and what depends on what among those to be looked at, (n, d)."""
         low = x.min(axis=0)
         span = x.max(axis=0) - low
         varied = np.flatnonzero(span > 1e-9)
