@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import optuna
+from filelock import FileLock
 from optuna.exceptions import ExperimentalWarning, StorageInternalError
 from optuna.storages import RDBStorage
 
@@ -56,9 +57,11 @@ def open_storage(output_dir: Path, address: str | None = None, wait: bool = Fals
     if address is not None:
         return _open_postgresql(address, wait)
     output_dir.mkdir(parents=True, exist_ok=True)
-    with sqlite3.connect(output_dir / DATABASE, timeout=_LOCK_SECONDS) as connection:
-        connection.execute("PRAGMA journal_mode=WAL")
-    return RDBStorage(storage_url(output_dir), engine_kwargs={"connect_args": {"timeout": _LOCK_SECONDS}})
+    # SQLite lets two commands find a fresh file empty, and both create the tables.
+    with FileLock(output_dir / f"{DATABASE}.lock", timeout=_LOCK_SECONDS):
+        with sqlite3.connect(output_dir / DATABASE, timeout=_LOCK_SECONDS) as connection:
+            connection.execute("PRAGMA journal_mode=WAL")
+        return RDBStorage(storage_url(output_dir), engine_kwargs={"connect_args": {"timeout": _LOCK_SECONDS}})
 
 
 def open_roster(storage: RDBStorage, name: str, folder: Path, heartbeat: float) -> Roster:
