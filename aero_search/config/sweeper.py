@@ -10,7 +10,7 @@ import hashlib
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, cast
 
 from hydra.core.config_loader import ConfigLoader
 from hydra.core.hydra_config import HydraConfig
@@ -52,8 +52,8 @@ class Compose:
 
         def groups(overrides: Sequence[str]) -> Mapping[str, Any]:
             cfg = self.loader.load_sweep_config(self.master, [*self.fixed, *overrides])
-            plain: Mapping[str, Any] = OmegaConf.to_container(_without_hydra(cfg))  # type: ignore[assignment]
-            return plain
+            plain = OmegaConf.to_container(_without_hydra(cfg))
+            return cast("Mapping[str, Any]", plain)  # a composed config is never a list
 
         def is_group(name: str) -> bool:
             return bool(self.loader.get_group_options(name))

@@ -12,9 +12,10 @@ from torch import Tensor, nn
 from aero_search.architecture import Architecture, canonical
 from aero_search.data.corpus import Corpus
 from aero_search.data.tokenizer import END_OF_TEXT, load_tokenizer
-from aero_search.errors import AeroSearchError, RequestError
+from aero_search.errors import AeroSearchError
 from aero_search.export.choice import Choice, write_folder
 from aero_search.export.documents import write_provenance
+from aero_search.export.extras import require
 from aero_search.export.layout import ARCHITECTURE_FILE, CARD_FILE
 from aero_search.export.models import difference, example_tokens, trained_and_folded
 from aero_search.export.native import native, native_tensors
@@ -56,7 +57,7 @@ def write_huggingface(choice: Choice, corpus: Corpus | None, folder: Path) -> Wr
         RequestError: transformers is not installed, or `folder` holds something else.
         AeroSearchError: logits differ by more than 1e-5, or the candidate's files are gone.
     """
-    _require_transformers()
+    require("hf", "transformers")
     written: list[Written] = []
     write_folder(folder, "hf", lambda partial: written.append(_fill(choice, corpus, partial)))
     return written[0]
@@ -154,13 +155,6 @@ def _eps(norm: nn.Module | None) -> float:
     """The epsilon of a norm; 0 where there is none."""
     eps: float | Tensor | None = getattr(norm, "eps", None)
     return float(eps) if eps is not None else 0.0
-
-
-def _require_transformers() -> None:
-    try:
-        import transformers  # noqa: F401
-    except ImportError:
-        raise RequestError("kind=hf needs transformers: pip install 'aero-search[hf]'") from None
 
 
 def _card(choice: Choice, written: Written, perplexity: float | None) -> str:

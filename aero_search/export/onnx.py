@@ -17,9 +17,10 @@ from torch import Tensor
 
 from aero_search.architecture import Architecture
 from aero_search.data.corpus import Corpus
-from aero_search.errors import AeroSearchError, RequestError
+from aero_search.errors import AeroSearchError
 from aero_search.export.choice import Choice, write_folder
 from aero_search.export.documents import write_provenance
+from aero_search.export.extras import require
 from aero_search.export.layout import ARCHITECTURE_FILE, CARD_FILE
 from aero_search.export.models import difference, example_tokens, trained_and_folded
 from aero_search.export.tokens import write_tokenizer
@@ -45,7 +46,7 @@ def write_onnx(choice: Choice, corpus: Corpus | None, folder: Path) -> float:
         RequestError: onnx or onnxruntime is not installed, or `folder` holds something else.
         AeroSearchError: logits differ by more than 1e-4, or the candidate's files are gone.
     """
-    _require_onnx()
+    require("onnx", "onnx", "onnxruntime", "onnxscript")
     apart: list[float] = []
     write_folder(folder, "onnx", lambda partial: apart.append(_fill(choice, corpus, partial)))
     return apart[0]
@@ -119,15 +120,6 @@ def _quiet() -> Iterator[None]:
             yield
     finally:
         logger.setLevel(level)
-
-
-def _require_onnx() -> None:
-    try:
-        import onnx  # noqa: F401
-        import onnxruntime  # noqa: F401
-        import onnxscript  # noqa: F401
-    except ImportError as problem:
-        raise RequestError(f"kind=onnx needs {problem.name}: pip install 'aero-search[onnx]'") from None
 
 
 def _card(choice: Choice, apart: float) -> str:

@@ -56,6 +56,7 @@ def attention_with_entropy(
     # Half precision would lose the entropy in the difference of two large numbers.
     exact = torch.float64 if q_bhtd.dtype == torch.float64 else torch.float32
     with torch.autocast(q_bhtd.device.type, enabled=False):
+        # torch does not type `Function.apply`.
         out_bhtd, entropy_bht = _AttentionWithEntropy.apply(  # type: ignore[no-untyped-call]
             q_bhtd.to(exact), k_bhtd.to(exact), v_bhtd.to(exact)
         )
