@@ -16,10 +16,10 @@ import argparse
 import math
 import platform
 import statistics
-import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -28,6 +28,7 @@ from torch import Tensor
 
 from aero_search.architecture import Architecture, Layer, Regularizer, parse_notation
 from aero_search.model import attention_with_entropy, build_model, entropy_penalty, parameter_groups
+from benchmarks.say import processor, say
 
 SHAPES = ((16, 4, 128, 16), (4, 12, 128, 64), (1, 12, 512, 64))
 GOAL_ATTENTION, GOAL_STEP = 1.50, 1.10
@@ -109,7 +110,7 @@ def attention_steps(shape: tuple[int, int, int, int]) -> dict[str, Callable[[], 
         loss = out.square().sum()
         (loss if penalty is None else loss + penalty).backward()
 
-    return {name: lambda c=contender: step(c) for name, contender in CONTENDERS.items()}  # type: ignore[misc]
+    return {name: partial(step, contender) for name, contender in CONTENDERS.items()}
 
 
 def training_steps(architecture: Architecture) -> dict[str, Callable[[], None]]:
@@ -138,7 +139,7 @@ def training_steps(architecture: Architecture) -> dict[str, Callable[[], None]]:
 
 def report(rounds: int) -> str:
     lines = [
-        f"torch {torch.__version__}, {torch.get_num_threads()} thread, {platform.machine()}, {cpu_name()}",
+        f"torch {torch.__version__}, {torch.get_num_threads()} thread, {platform.machine()}, {processor()}",
         f"forward + backward, processor time, median of {rounds} interleaved rounds",
         "",
         f"attention: ms, and times sdpa (goal for ours: {GOAL_ATTENTION:.2f})",
@@ -162,27 +163,14 @@ def report(rounds: int) -> str:
     return "\n".join(lines) + "\n"
 
 
-def cpu_name() -> str:
-    """The processor as /proc says, or as Python does."""
-    information = Path("/proc/cpuinfo")
-    if information.is_file():
-        for line in information.read_text().splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    return platform.processor()
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=40)
     parser.add_argument("--output", type=Path, help="also write the tables here")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
-    text = report(arguments.rounds)
-    print(text, end="")
-    if arguments.output:
-        command = "OMP_NUM_THREADS=1 python " + " ".join(sys.argv)
-        arguments.output.write_text(f"$ {command}\n\n{text}")
+    command = "OMP_NUM_THREADS=1 python benchmarks/attention_entropy.py"
+    say(report(arguments.rounds), arguments.output, command)
 
 
 if __name__ == "__main__":

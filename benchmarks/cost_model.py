@@ -15,22 +15,19 @@ import logging
 import platform
 import random
 import statistics
-import sys
 import time
 import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from aero_search.architecture import Architecture, Layer
 from aero_search.cost import Network, Pricer, Protocol, estimate, flops
-from aero_search.schema import from_mapping
+from benchmarks.say import say
+from benchmarks.shipped import shipped
 
 GOAL_MICROSECONDS = 100
 BATCH, SINGLES, TRACES, ROUNDS = 2000, 50, 3, 5
-CONF = Path(__file__).resolve().parents[1] / "conf"
 
 
 def architectures(count: int) -> list[Architecture]:
@@ -98,8 +95,8 @@ def model_on_meta(architecture: Architecture) -> tuple[Any, Any]:
 
 
 def report() -> str:
-    protocol = from_mapping(Protocol, _read("protocol", "spu_cheetah_0_9_5"), "protocol")
-    network = from_mapping(Network, _read("network", "lan"), "network")
+    protocol = shipped(Protocol, "protocol", "spu_cheetah_0_9_5")
+    network = shipped(Network, "network", "lan")
     batch = architectures(BATCH)
     warm = Pricer(protocol, network)
     warm.price(batch)
@@ -133,18 +130,11 @@ def report() -> str:
     return "\n".join(lines) + "\n"
 
 
-def _read(group: str, name: str) -> object:
-    return yaml.safe_load((CONF / group / f"{name}.yaml").read_text(encoding="utf-8"))
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--output", type=Path, help="also write the table here")
     arguments = parser.parse_args()
-    text = report()
-    print(text, end="")
-    if arguments.output:
-        arguments.output.write_text(f"$ OMP_NUM_THREADS=1 python {' '.join(sys.argv)}\n\n{text}")
+    say(report(), arguments.output, "OMP_NUM_THREADS=1 python benchmarks/cost_model.py")
 
 
 if __name__ == "__main__":

@@ -65,10 +65,10 @@ def search(name: str, folder: Path, trials: int, overrides: Sequence[str]) -> Do
     """Search, or go on, and read the front; one that has ended with the same settings is only read."""
     study = name.replace("+", "_")
     own = [f"study.name={study}", f"output_dir={folder}"]
-    clock, document, asked = (folder / f"{study}.{end}" for end in ("seconds", "json", "asked"))
-    asks = json.dumps([trials, *overrides])
-    if document.exists() and asked.read_text() == asks:
-        return Done(name, float(clock.read_text()), json.loads(document.read_text()))
+    clock, found = folder / f"{study}.seconds", folder / f"{study}.json"
+    asked = [trials, *overrides]
+    if found.exists() and (said := json.loads(found.read_text()))["asked"] == asked:
+        return Done(name, float(clock.read_text()), said["front"])
     before = float(clock.read_text()) if clock.exists() else 0.0
     folder.mkdir(parents=True, exist_ok=True)
     began = time.monotonic()
@@ -78,10 +78,12 @@ def search(name: str, folder: Path, trials: int, overrides: Sequence[str]) -> Do
     finally:
         clock.write_text(str(before + time.monotonic() - began))
     front = [sys.executable, "-m", "aero_search", "front", f"study={study}", own[1], "format=json"]
-    told = subprocess.run(front, check=True, capture_output=True, text=True).stdout
-    asked.write_text(asks)
-    document.write_text(told)
-    return Done(name, float(clock.read_text()), json.loads(told))
+    told = json.loads(subprocess.run(front, check=True, capture_output=True, text=True).stdout)
+    # Whole or not at all, and with what was asked, so that it is never taken for another search's.
+    partial = found.with_suffix(".partial")
+    partial.write_text(json.dumps({"asked": asked, "front": told}))
+    partial.replace(found)
+    return Done(name, float(clock.read_text()), told)
 
 
 def report(searches: Sequence[Done]) -> str:

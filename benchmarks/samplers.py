@@ -17,13 +17,10 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
 
-import yaml
 from rich.console import Console
 from rich.progress import Progress
 
-from aero_search.config.paths import conf_dir
 from aero_search.errors import AeroSearchError, RequestError
 from aero_search.schema import from_mapping, to_mapping
 from aero_search.search.spec import RungsSpec, SamplerSpec, SearchSpec
@@ -31,6 +28,7 @@ from benchmarks.comparison import Contender, report
 from benchmarks.curves import draw
 from benchmarks.mo_asha import MoAsha
 from benchmarks.say import say
+from benchmarks.shipped import shipped
 from benchmarks.simulator import Replay, replay, simulate
 from benchmarks.table import Table
 from benchmarks.tasks import Synthetic, Task
@@ -38,31 +36,25 @@ from benchmarks.tasks import Synthetic, Task
 CACHE = Path("outputs/benchmarks/samplers")
 
 
-def _shipped(group: str, name: str) -> Any:
-    return yaml.safe_load((conf_dir() / "search" / group / f"{name}.yaml").read_text(encoding="utf-8"))
+def _sampler(name: str) -> SamplerSpec:
+    return shipped(SamplerSpec, "search/sampler", name)
 
 
-def sampler(name: str) -> SamplerSpec:
-    """As `conf/search/sampler/` ships it."""
-    return from_mapping(SamplerSpec, _shipped("sampler", name))
-
-
-def rungs(name: str) -> RungsSpec:
-    """As `conf/search/rungs/` ships them."""
-    return from_mapping(RungsSpec, _shipped("rungs", name))
+def _rungs(name: str) -> RungsSpec:
+    return shipped(RungsSpec, "search/rungs", name)
 
 
 CONTENDERS = (
-    Contender("random", "random", sampler("random"), cheap=True),
-    Contender("nsga2", "NSGA-II", sampler("nsga2"), cheap=True),
-    Contender("tpe", "TPE, multivariate", sampler("tpe"), cheap=True),
-    Contender("gp", "GPSampler", sampler("gp"), slow=True),
+    Contender("random", "random", _sampler("random"), cheap=True),
+    Contender("nsga2", "NSGA-II", _sampler("nsga2"), cheap=True),
+    Contender("tpe", "TPE, multivariate", _sampler("tpe"), cheap=True),
+    Contender("gp", "GPSampler", _sampler("gp"), slow=True),
     Contender("mo_asha", "MO-ASHA (syne-tune)", None, cheap=True),
-    Contender("tpe+rungs", "TPE, our rungs", sampler("tpe"), rungs("dominance"), cheap=True),
-    Contender("known_cost", "known_cost", sampler("known_cost")),
-    Contender("known_cost/s", "known_cost, a second", replace(sampler("known_cost"), per_second=True)),
-    Contender("known_cost+asha", "known_cost, asha", sampler("known_cost"), rungs("asha")),
-    Contender("known_cost+rungs", "known_cost, rungs", sampler("known_cost"), rungs("dominance")),
+    Contender("tpe+rungs", "TPE, our rungs", _sampler("tpe"), _rungs("dominance"), cheap=True),
+    Contender("known_cost", "known_cost", _sampler("known_cost")),
+    Contender("known_cost/s", "known_cost, a second", replace(_sampler("known_cost"), per_second=True)),
+    Contender("known_cost+asha", "known_cost, asha", _sampler("known_cost"), _rungs("asha")),
+    Contender("known_cost+rungs", "known_cost, rungs", _sampler("known_cost"), _rungs("dominance")),
 )
 
 

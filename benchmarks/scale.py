@@ -32,8 +32,8 @@ from aero_search.search.ledger import WorkerLock
 from aero_search.search.spec import RungsSpec, SamplerSpec, SearchSpec
 from aero_search.search.store import create_study, open_storage
 from aero_search.search.study import Study
-from benchmarks.samplers import sampler
 from benchmarks.say import say
+from benchmarks.shipped import shipped
 from benchmarks.tasks import OBJECTIVE, Synthetic, Task
 
 FOLDER = Path("outputs/benchmarks/scale")
@@ -155,7 +155,7 @@ def main() -> None:
         # One study for all of them: each adds the few trials of its measurement.
         study = filled(task, arguments.trials)
         there = len(study.study.get_trials(deepcopy=False))
-        found = measure(task, study, sampler(name), there)
+        found = measure(task, study, shipped(SamplerSpec, "search/sampler", name), there)
         if not lines:
             lines.append(
                 f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}; processor "

@@ -7,6 +7,7 @@ training it gives. `aero_search.search.study.Study` runs on it unchanged.
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -65,7 +66,7 @@ class Outcome:
     curve: tuple[tuple[int, float, float], ...] = ()
 
 
-class Task:
+class Task(ABC):
     """A search without training.
 
     Attributes:
@@ -89,13 +90,13 @@ class Task:
     front_box: FrontBox | None = None
     best_in_front: float | None = None
 
+    @abstractmethod
     def compose(self, overrides: Sequence[str]) -> Candidate:
         """From overrides to a candidate, as Hydra would."""
-        raise NotImplementedError
 
+    @abstractmethod
     def train(self, candidate: Candidate, seed: int) -> Outcome:
         """What training gives; noise depends on candidate and seed alone."""
-        raise NotImplementedError
 
     def costs(self, architecture: Architecture) -> Mapping[str, float]:
         """Every known metric."""
@@ -180,6 +181,7 @@ class Synthetic(Task):
         return make_candidate(self._architecture(said), recipe, self.name, tuple(overrides))
 
     def _architecture(self, said: Mapping[str, str]) -> Architecture:
+        # What is ignored: these are strings, but only the ones that this task's own space offers.
         layers = [
             Layer(said[f"norm{pair}"], said.get(f"act{pair}", "identity"), said[f"ffn{pair}"])  # type: ignore[arg-type]
             for pair in range(3)
@@ -192,7 +194,7 @@ class Synthetic(Task):
             attention=Attention(
                 temperature="learned" if learned else "none", temperature_init=float(said.get("init", 0.1))
             ),
-            stabilizer=Stabilizer(said["stabilizer"]),  # type: ignore[arg-type]
+            stabilizer=Stabilizer(said["stabilizer"]),  # type: ignore[arg-type]  # as above
         )
 
     def train(self, candidate: Candidate, seed: int) -> Outcome:

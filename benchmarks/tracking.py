@@ -37,6 +37,7 @@ from aero_search.tracking.spec import TrackingSpec
 from aero_search.tracking.tracker import CandidateRun, Tracker
 from aero_search.training.result import RESULT_FILE, WEIGHTS_FILE, CurvePoint
 from aero_search.training.run import train
+from benchmarks.say import processor, say
 
 GOAL = 0.02
 
@@ -108,15 +109,13 @@ def main() -> None:
             os.killpg(server.pid, signal.SIGKILL)
             server.wait()
     text = _table(seconds, runs, options.steps, len(result.curve))
-    print(text)
-    if options.output:
-        options.output.write_text(f"$ OMP_NUM_THREADS=1 python {' '.join(sys.argv)}\n\n{text}\n")
+    say(text, options.output, "OMP_NUM_THREADS=1 python benchmarks/tracking.py")
 
 
 def _table(seconds: float, runs: dict[str, Timed], steps: int, validations: int) -> str:
     names = ("create", "step", "validation", "end")
     lines = [
-        f"{platform.machine()}, {_processor()}, Python {platform.python_version()}",
+        f"{platform.machine()}, {processor()}, Python {platform.python_version()}",
         f"the proxy, {steps} steps, {validations} validations: {seconds:.1f} s of training",
         f"seconds in each tracker's calls, and their sum over the training's seconds (goal: {GOAL:.1%})",
         "",
@@ -126,14 +125,7 @@ def _table(seconds: float, runs: dict[str, Timed], steps: int, validations: int)
         total = sum(run.seconds.values())
         cells = "".join(f"{run.seconds[name]:>12.3f}" for name in names)
         lines.append(f"{what:<14}{cells}{total:>10.3f}{total / seconds:>9.2%}")
-    return "\n".join(lines)
-
-
-def _processor() -> str:
-    lines = Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").is_file() else []
-    return next(
-        (line.partition(": ")[2] for line in lines if line.startswith("model name")), "unknown processor"
-    )
+    return "\n".join(lines) + "\n"
 
 
 def _server(folder: Path) -> tuple[str, subprocess.Popen[bytes]]:

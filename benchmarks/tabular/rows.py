@@ -12,7 +12,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from aero_search.errors import RequestError
 from aero_search.training.result import Verdict
@@ -73,6 +73,7 @@ class Row:
 
 
 COLUMNS = tuple(field.name for field in fields(Row))
+_VERDICTS: Mapping[str, Verdict] = {verdict: verdict for verdict in get_args(Verdict)}
 
 
 def read_rows(path: Path) -> list[Row]:
@@ -96,7 +97,7 @@ def _row(cells: Mapping[str, str], where: str) -> Row:
             overrides=tuple(cells["overrides"].split()),
             notation=cells["notation"],
             seed=int(cells["seed"]),
-            verdict=cells["verdict"],  # type: ignore[arg-type]
+            verdict=_VERDICTS[cells["verdict"]],
             perplexity=float(cells["perplexity"]) if cells["perplexity"] else None,
             seconds=float(cells["seconds"]),
             steps=int(cells["steps"]),

@@ -81,11 +81,12 @@ def test_what_is_no_table_is_said(tmp_path):
     path.write_text("a,b\n")
     with pytest.raises(RequestError, match="has the columns"):
         read_rows(path)
-    mend(path_of_bad := tmp_path / "bad.csv")
-    with path_of_bad.open("a") as file:
-        file.write("x,y,0,finished,abc,1,1,1,[]\n")
-    with pytest.raises(RequestError, match="line 2 is not a training"):
-        read_rows(path_of_bad)
+    for number, line in enumerate(("x,y,0,finished,abc,1,1,1,[]", "x,y,0,ended,50.0,1,1,1,[]")):
+        mend(path_of_bad := tmp_path / f"bad{number}.csv")
+        with path_of_bad.open("a") as file:
+            file.write(line + "\n")
+        with pytest.raises(RequestError, match="line 2 is not a training"):
+            read_rows(path_of_bad)
 
 
 def test_a_table_remembers_what_it_was_begun_with_and_who_built_it(tmp_path):
