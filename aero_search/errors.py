@@ -16,6 +16,10 @@ class RequestError(AeroSearchError):
     """The request was wrong; the command line prints the message and exits 2."""
 
 
+class UnsafeFileError(AeroSearchError):
+    """A file from outside is more than plain data, or leads out of its folder."""
+
+
 def nearest(value: object, choices: Iterable[object]) -> str:
     """Say which choice `value` was probably meant to be, and list them all.
 

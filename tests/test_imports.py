@@ -18,6 +18,8 @@ RANK = {
     "errors": -1,
     "schema": 0,
     "quantity": 0,
+    "plain_yaml": 0,
+    "untrusted_files": 1,
     "architecture": 1,
     "space": 2,
     "cost": 2,

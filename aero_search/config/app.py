@@ -21,7 +21,7 @@ from aero_search.config.request import Request
 from aero_search.errors import AeroSearchError, RequestError
 from aero_search.export.layout import ARCHITECTURE_FILE, CONFIG_FILE, LARGEST, MANIFEST_FILE
 from aero_search.export.manifest import check_manifest
-from aero_search.export.strange import read_yaml
+from aero_search.untrusted_files import read_yaml
 
 # Hydra's own logs and folders are off: results have one place, under output_dir.
 _QUIET_HYDRA = (

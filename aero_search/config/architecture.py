@@ -11,8 +11,8 @@ from aero_search.architecture import Architecture, Attention, Layer, Regularizer
 from aero_search.architecture.spec import Activation, Family, FeedForward, Norm
 from aero_search.errors import RequestError
 from aero_search.export.layout import ARCHITECTURE_FILE, LARGEST
-from aero_search.export.strange import read_yaml
 from aero_search.schema import from_mapping
+from aero_search.untrusted_files import read_yaml
 
 T = TypeVar("T")
 LayerSet = str | int | float | tuple[int, ...]

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from aero_search.architecture import Architecture, canonical, validate
-from aero_search.errors import AeroSearchError, RequestError
+from aero_search.errors import AeroSearchError, RequestError, UnsafeFileError
 from aero_search.export.layout import (
     ARCHITECTURE_FILE,
     CONFIG_FILE,
@@ -21,8 +21,8 @@ from aero_search.export.layout import (
     WEIGHTS_FILE,
 )
 from aero_search.export.manifest import Manifest, check_manifest
-from aero_search.export.strange import UnsafeBundleError, check_header, read_json, read_yaml, regular_file
 from aero_search.schema import SchemaError, from_mapping
+from aero_search.untrusted_files import check_header, read_json, read_yaml, regular_file
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -66,7 +66,7 @@ class Bundle:
         """The trained decoder in evaluation mode, on the CPU. Imports torch.
 
         Raises:
-            UnsafeBundleError: the weights are no safetensors file, or not those of the architecture.
+            UnsafeFileError: the weights are no safetensors file, or not those of the architecture.
         """
         from aero_search.model import Decoder, build_model
 
@@ -101,7 +101,7 @@ class Bundle:
         try:
             load_weights(model, self.folder / name)
         except RequestError as problem:
-            raise UnsafeBundleError(str(problem)) from None
+            raise UnsafeFileError(str(problem)) from None
 
     def _check_weights(self, name: str, kind: type[Decoder]) -> None:
         """Compare names and shapes before anything is allocated: a small file must not ask for a large model."""
@@ -115,9 +115,7 @@ class Bundle:
         size, told = (self.folder / name).stat().st_size, sum(p.numel() for p in skeleton.parameters())
         if wrong or not found or told > size:
             which = wrong[0] if wrong else "its size"
-            raise UnsafeBundleError(
-                f"{name} does not hold the weights of {ARCHITECTURE_FILE}: {which} differs"
-            )
+            raise UnsafeFileError(f"{name} does not hold the weights of {ARCHITECTURE_FILE}: {which} differs")
 
 
 def load_bundle(path: str | Path) -> Bundle:
@@ -125,7 +123,7 @@ def load_bundle(path: str | Path) -> Bundle:
 
     Raises:
         RequestError: there is no folder at `path`.
-        UnsafeBundleError: it holds something that could run code or lead out of the folder.
+        UnsafeFileError: it holds something that could run code or lead out of the folder.
         AeroSearchError: a file is missing, changed or unreadable.
     """
     folder = Path(path)
@@ -153,7 +151,7 @@ def read_bundle_architecture(folder: Path) -> Architecture:
     except SchemaError as problem:
         raise AeroSearchError(f"{ARCHITECTURE_FILE} is no architecture: {problem}") from None
     if architecture.seq_len > LONGEST_CONTEXT:
-        raise UnsafeBundleError(
+        raise UnsafeFileError(
             f"{ARCHITECTURE_FILE} has seq_len={architecture.seq_len}, above {LONGEST_CONTEXT}"
         )
     return architecture

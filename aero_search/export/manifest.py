@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from aero_search.errors import AeroSearchError
+from aero_search.errors import AeroSearchError, UnsafeFileError
 from aero_search.export.layout import LARGEST, MANIFEST_FILE, REQUIRED
-from aero_search.export.strange import UnsafeBundleError, carriers_of_code, read_text, regular_file
 from aero_search.schema import SchemaError, from_mapping, to_mapping
+from aero_search.untrusted_files import carriers_of_code, read_text, regular_file
 
 FORMAT = 1
 MANIFEST_BYTES = 100_000
@@ -47,16 +47,16 @@ def check_manifest(folder: Path) -> Manifest:
     """Hold a bundle's files against its manifest.
 
     Raises:
-        UnsafeBundleError: it lists what is no file of a bundle, or the folder holds what could carry code.
+        UnsafeFileError: it lists what is no file of a bundle, or the folder holds what could carry code.
         AeroSearchError: a file is missing or changed; names every one.
     """
     manifest = _read(folder)
     foreign = sorted(set(manifest.files) - LARGEST.keys())
     if foreign:
-        raise UnsafeBundleError(f"{MANIFEST_FILE} lists {foreign[0]!r}, which is no file of a bundle")
+        raise UnsafeFileError(f"{MANIFEST_FILE} lists {foreign[0]!r}, which is no file of a bundle")
     carriers = carriers_of_code(folder)
     if carriers:
-        raise UnsafeBundleError(
+        raise UnsafeFileError(
             f"{carriers[0]} lies in the bundle and could carry code or lead out of it: it is no part of a bundle, "
             "so move it away"
         )

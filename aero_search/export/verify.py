@@ -15,9 +15,9 @@ from aero_search.data.corpus import Corpus
 from aero_search.errors import AeroSearchError, RequestError
 from aero_search.export.layout import LARGEST, NETWORK_FILE, PROTOCOL_FILE, TARGET_FILE
 from aero_search.export.load import Bundle, load_bundle
-from aero_search.export.strange import read_yaml
 from aero_search.schema import SchemaError, from_mapping
 from aero_search.training.recipe import Recipe
+from aero_search.untrusted_files import read_yaml
 
 # Costs are sums of a few hundred terms in the same order: any real difference is far above rounding.
 COST_TOLERANCE = 1e-9

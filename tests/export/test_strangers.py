@@ -10,13 +10,12 @@ from pathlib import Path
 
 import pytest
 
+from aero_search import untrusted_files
 from aero_search.cli import main
 from aero_search.config.architecture import read_architecture
-from aero_search.errors import AeroSearchError
-from aero_search.export import strange
+from aero_search.errors import AeroSearchError, UnsafeFileError
 from aero_search.export.load import load_bundle
 from aero_search.export.manifest import write_manifest
-from aero_search.export.strange import UnsafeBundleError
 from aero_search.export.verify import verify_bundle
 
 
@@ -75,12 +74,15 @@ def test_the_untouched_bundle_is_read(bundle: Path) -> None:
         ("protocol.yaml", "x: !!binary aGVsbG8=", "YAML tag"),
         ("network.yaml", "x: !custom 1", "YAML tag"),
         ("candidate.yaml", "x: &a [1]\ny: [*a, *a]", "YAML anchor or alias"),
-        ("candidate.yaml", "x: {_target_: os.system, command: touch CANARY}", "key _target_"),
+        ("candidate.yaml", "x: {_target_: os.system, command: touch CANARY}", "key x._target_"),
         ("candidate.yaml", "hydra: {launcher: {}}", "key hydra"),
         ("candidate.yaml", "defaults: [override hydra/launcher: mine]", "key defaults"),
         ("candidate.yaml", "x: '${oc.env:HOME}'", "interpolation"),
         ("candidate.yaml", "---\nx: 1", "2 YAML documents"),
         ("architecture.yaml", "x: [", "is not YAML"),
+        ("architecture.yaml", "x: [1\ny: 2", r"is not YAML \(line \d+\)"),
+        ("network.yaml", "name: again", r"is not YAML \(line 7\): the key name stands twice"),
+        ("network.yaml", "'${oc.env:HOME}': 1", "interpolation"),
         ("architecture.yaml", "x: " + "[" * 3000 + "]" * 3000, "nested more than 32 deep"),
         ("architecture.yaml", "trust_remote_code: true", "key trust_remote_code"),
     ],
@@ -95,7 +97,7 @@ def test_yaml_that_is_more_than_data(name: str, line: str, match: str, bundle: P
 def test_flags_that_make_a_library_import_code(key: str, name: str, bundle: Path) -> None:
     data = json.loads((bundle / name).read_text())
     (bundle / name).write_text(json.dumps({**data, "deep": [{key: {"AutoModel": "evil.Model"}}]}))
-    refuse(bundle, f"{name} has the key {key}")
+    refuse(bundle, f"{name} has the key deep.0.{key}")
 
 
 @pytest.mark.parametrize("name", ["weights.safetensors", "folded.safetensors"])
@@ -114,10 +116,10 @@ def test_weights_as_torch_saves_them(bundle: Path, canary: Path) -> None:
     refuse(bundle, "weights.safetensors is not a safetensors file", canary)
 
 
-@pytest.mark.parametrize("length", [1 << 62, 900_000_000, strange.HEADER_BYTES + 1])
+@pytest.mark.parametrize("length", [1 << 62, 900_000_000, untrusted_files.HEADER_BYTES + 1])
 def test_headers_that_are_too_large(length: int, bundle: Path) -> None:
     path = bundle / "weights.safetensors"
-    path.write_bytes(length.to_bytes(8, "little") + b'{"' + b" " * (strange.HEADER_BYTES + 100))
+    path.write_bytes(length.to_bytes(8, "little") + b'{"' + b" " * (untrusted_files.HEADER_BYTES + 100))
     refuse(bundle, r"weights\.safetensors has a header of")
 
 
@@ -138,14 +140,14 @@ def test_manifests_that_list_what_is_no_file_of_a_bundle(name: str, bundle: Path
     data["files"][name] = {"sha256": "0" * 64, "bytes": 1}
     own = hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()
     (bundle / "manifest.json").write_text(json.dumps({**data, "sha256": own}, indent=1) + "\n")
-    with pytest.raises(UnsafeBundleError, match="no file of a bundle"):
+    with pytest.raises(UnsafeFileError, match="no file of a bundle"):
         read_all(bundle)
 
 
 @pytest.mark.parametrize("name", ["../x", "a/b", "", ".", "..", "a\\b", "/etc/passwd"])
 def test_names_that_leave_the_folder(name: str, bundle: Path) -> None:
-    with pytest.raises(UnsafeBundleError, match="leaves the bundle's folder"):
-        strange.regular_file(bundle, name, 100)
+    with pytest.raises(UnsafeFileError, match="leaves the bundle's folder"):
+        untrusted_files.regular_file(bundle, name, 100)
 
 
 @pytest.mark.parametrize("name", ["metrics.json", "weights.safetensors", "manifest.json"])
@@ -153,21 +155,21 @@ def test_symbolic_links(name: str, bundle: Path, tmp_path: Path) -> None:
     elsewhere = tmp_path / "elsewhere"
     (bundle / name).rename(elsewhere)
     (bundle / name).symlink_to(elsewhere)
-    with pytest.raises(UnsafeBundleError, match=name):
+    with pytest.raises(UnsafeFileError, match=name):
         read_all(bundle)
 
 
 def test_a_folder_under_the_name_of_a_file(bundle: Path) -> None:
     (bundle / "metrics.json").unlink()
     (bundle / "metrics.json").mkdir()
-    with pytest.raises(UnsafeBundleError, match="no regular file"):
+    with pytest.raises(UnsafeFileError, match="no regular file"):
         read_all(bundle)
 
 
 @pytest.mark.parametrize("name", ["modeling.py", "pytorch_model.bin", "weights.PT", "a.pkl", "conf.so"])
 def test_code_and_pickles_beside_the_files(name: str, bundle: Path) -> None:
     (bundle / name).write_bytes(b"")
-    with pytest.raises(UnsafeBundleError, match=name):
+    with pytest.raises(UnsafeFileError, match=name):
         read_all(bundle)
 
 
@@ -193,9 +195,9 @@ def test_a_small_file_cannot_ask_for_a_large_model(old: str, new: str, bundle: P
         with pytest.raises(AeroSearchError, match="architecture key is told as"):
             read_all(bundle)
         return
-    with pytest.raises(UnsafeBundleError, match="does not hold the weights"):
+    with pytest.raises(UnsafeFileError, match="does not hold the weights"):
         bundle_.module()
-    with pytest.raises(UnsafeBundleError, match="does not hold the weights"):
+    with pytest.raises(UnsafeFileError, match="does not hold the weights"):
         bundle_.folded()
 
 

@@ -1,7 +1,7 @@
 """Reading files that someone else wrote: plain data or a refusal, and nothing that could run.
 
-A bundle may come from a stranger. What is read here is a regular file of bounded size inside the folder; YAML is
-scalars, lists and mappings without tags or aliases; nothing asks Hydra or transformers to import something.
+What is read here is a regular file of bounded size inside its folder; YAML is scalars, lists and mappings (see
+`plain_yaml`); nothing asks Hydra or transformers to import something.
 """
 
 from __future__ import annotations
@@ -12,14 +12,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import yaml
-
-from aero_search.errors import AeroSearchError
+from aero_search.errors import AeroSearchError, UnsafeFileError
+from aero_search.plain_yaml import parse_yaml
 
 # A safetensors header names each tensor in about 100 bytes; the format's own limit is 100 MB.
 HEADER_BYTES = 8_000_000
-# The deepest file of a bundle, protocol.yaml, is nested 6 deep.
-DEPTH = 32
 # Endings that hold pickled objects or code; none belongs to a bundle.
 CODE_ENDINGS = (
     ".bin", ".ckpt", ".dill", ".joblib", ".pickle", ".pkl", ".pt", ".pth", ".pyc", ".py", ".so",
@@ -31,30 +28,26 @@ RUNNING_KEYS = (
 HYDRA_KEYS = ("hydra", "defaults")
 
 
-class UnsafeBundleError(AeroSearchError):
-    """A file is not what a bundle may hold."""
-
-
 def regular_file(folder: Path, name: str, most: int) -> Path:
     """The path of `name` directly in `folder`.
 
     Raises:
-        UnsafeBundleError: the name leaves the folder, or it is a link, no regular file, or above `most` bytes.
+        UnsafeFileError: the name leaves the folder, or it is a link, no regular file, or above `most` bytes.
         AeroSearchError: it is missing.
     """
     if name != Path(name).name or name in ("", ".", "..") or "\\" in name or "\0" in name:
-        raise UnsafeBundleError(f"{name!r} leaves the bundle's folder: a bundle's files lie directly in it")
+        raise UnsafeFileError(f"{name!r} leaves the bundle's folder: a bundle's files lie directly in it")
     path = folder / name
     try:
         info = path.lstat()
     except OSError:
         raise AeroSearchError(f"{name} is missing from the bundle {folder}") from None
     if stat.S_ISLNK(info.st_mode):
-        raise UnsafeBundleError(f"{name} is a symbolic link: a bundle's files are its own")
+        raise UnsafeFileError(f"{name} is a symbolic link: a bundle's files are its own")
     if not stat.S_ISREG(info.st_mode):
-        raise UnsafeBundleError(f"{name} is no regular file")
+        raise UnsafeFileError(f"{name} is no regular file")
     if info.st_size > most:
-        raise UnsafeBundleError(f"{name} has {info.st_size:,} bytes, more than the {most:,} it may have")
+        raise UnsafeFileError(f"{name} has {info.st_size:,} bytes, more than the {most:,} it may have")
     return path
 
 
@@ -73,44 +66,21 @@ def read_json(folder: Path, name: str, most: int) -> dict[str, Any]:
         data = json.loads(read_text(folder, name, most))
     except (ValueError, RecursionError) as problem:
         raise AeroSearchError(f"{name} is not JSON: {_first_line(problem)}") from None
-    return _plain_mapping(data, name)
+    return plain_mapping(data, name)
 
 
 def read_yaml(folder: Path, name: str, most: int) -> dict[str, Any]:
     """A YAML mapping of plain data; raises as `read_text`.
 
     Raises:
-        UnsafeBundleError: tags, anchors or aliases, several documents, interpolations, or keys that make Hydra
+        UnsafeFileError: tags, anchors or aliases, several documents, interpolations, or keys that make Hydra
             run or load something.
     """
-    text = read_text(folder, name, most)
-    try:
-        _check_events(text, name)
-        data = yaml.safe_load(text)
-    except (yaml.YAMLError, ValueError) as problem:
-        raise AeroSearchError(f"{name} is not YAML: {_first_line(problem)}") from None
-    mapping = _plain_mapping(data, name)
+    mapping = plain_mapping(parse_yaml(read_text(folder, name, most), name), name)
     for key in HYDRA_KEYS:
         if key in mapping:
-            raise UnsafeBundleError(f"{name} has the key {key}, with which Hydra loads or runs other things")
+            raise UnsafeFileError(f"{name} has the key {key}, with which Hydra loads or runs other things")
     return mapping
-
-
-def _check_events(text: str, name: str) -> None:
-    """Look at a document as it is parsed, before anything is made of it."""
-    documents = depth = 0
-    for event in yaml.parse(text, Loader=yaml.SafeLoader):
-        documents += isinstance(event, yaml.DocumentStartEvent)
-        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
-        tag, anchor = getattr(event, "tag", None), getattr(event, "anchor", None)
-        if tag is not None:
-            raise UnsafeBundleError(f"{name} has the YAML tag {tag}: only plain data is read")
-        if anchor is not None:
-            raise UnsafeBundleError(f"{name} has the YAML anchor or alias {anchor}: only plain data is read")
-        if depth > DEPTH:
-            raise UnsafeBundleError(f"{name} is nested more than {DEPTH} deep")
-    if documents != 1:
-        raise UnsafeBundleError(f"{name} has {documents} YAML documents: it must have one")
 
 
 def check_header(folder: Path, name: str, most: int) -> dict[str, tuple[int, ...]]:
@@ -120,7 +90,7 @@ def check_header(folder: Path, name: str, most: int) -> dict[str, tuple[int, ...
         The shape of every tensor by name.
 
     Raises:
-        UnsafeBundleError: pickled or otherwise no safetensors file, or a header that is too large.
+        UnsafeFileError: pickled or otherwise no safetensors file, or a header that is too large.
     """
     path = regular_file(folder, name, most)
     size = path.stat().st_size
@@ -128,10 +98,10 @@ def check_header(folder: Path, name: str, most: int) -> dict[str, tuple[int, ...
         length = int.from_bytes(file.read(8), "little")
         start = file.read(2)
         if size < 10 or start[:1] != b"{":
-            raise UnsafeBundleError(f"{name} is not a safetensors file: pickled weights are never read")
+            raise UnsafeFileError(f"{name} is not a safetensors file: pickled weights are never read")
         longest = min(HEADER_BYTES, size - 8)
         if length > longest:
-            raise UnsafeBundleError(
+            raise UnsafeFileError(
                 f"{name} has a header of {length:,} bytes, more than the {longest:,} it may have"
             )
         header = start + file.read(length - 2)
@@ -143,7 +113,7 @@ def check_header(folder: Path, name: str, most: int) -> dict[str, tuple[int, ...
             if key != "__metadata__"
         }
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
-        raise UnsafeBundleError(f"{name} has a header that is no safetensors header") from None
+        raise UnsafeFileError(f"{name} has a header that is no safetensors header") from None
     return shapes
 
 
@@ -156,29 +126,37 @@ def carriers_of_code(folder: Path) -> list[str]:
     )
 
 
-def _plain_mapping(data: object, name: str) -> dict[str, Any]:
+def plain_mapping(data: object, name: str) -> dict[str, Any]:
+    """The data of a file, if it is a mapping of plain data.
+
+    Raises:
+        UnsafeFileError: it has an interpolation, or a key that makes Hydra or transformers import something.
+        AeroSearchError: it is no mapping.
+    """
     if not isinstance(data, dict):
-        raise AeroSearchError(f"{name} is not a mapping")
-    for key, value in _entries(data):
-        if key in RUNNING_KEYS:
-            raise UnsafeBundleError(f"{name} has the key {key}, with which a library imports code: remove it")
-        if isinstance(value, str) and "${" in value:
-            raise UnsafeBundleError(
-                f"{name} has the interpolation {value!r} under {key}: only plain data is read"
-            )
+        raise AeroSearchError(f"{name} is not a mapping of fields")
+    for path, value in _entries(data):
+        if path.rpartition(".")[2] in RUNNING_KEYS:
+            raise UnsafeFileError(f"{name} has the key {path}, with which a library imports code: remove it")
+        for text in (path, value):
+            if isinstance(text, str) and "${" in text:
+                raise UnsafeFileError(
+                    f"{name} has the interpolation {text[:80]!r} under {path[:80]}: only plain data is read"
+                )
     return data
 
 
-def _entries(data: object) -> Iterator[tuple[object, object]]:
-    """Every key with its value, however deep, without recursion; items of lists under their index."""
-    waiting = [data]
+def _entries(data: object) -> Iterator[tuple[str, object]]:
+    """Every value with its dotted key, however deep, without recursion; items of lists under their index."""
+    waiting: list[tuple[str, object]] = [("", data)]
     while waiting:
-        node = waiting.pop()
+        where, node = waiting.pop()
         items = node.items() if isinstance(node, dict) else enumerate(node) if isinstance(node, list) else ()
         for key, value in items:
-            yield key, value
+            path = f"{where}.{key}" if where else str(key)
+            yield path, value
             if isinstance(value, dict | list):
-                waiting.append(value)
+                waiting.append((path, value))
 
 
 def _first_line(problem: BaseException) -> str:
