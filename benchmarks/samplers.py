@@ -18,9 +18,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-from rich.console import Console
-from rich.progress import Progress
+from rich.progress import BarColumn, MofNCompleteColumn, TimeRemainingColumn
 
+from aero_search.console import make_console, progress_bars
 from aero_search.errors import AeroSearchError, RequestError
 from aero_search.schema import from_mapping, to_mapping
 from aero_search.search.spec import RungsSpec, SamplerSpec, SearchSpec
@@ -127,7 +127,8 @@ def searches(
         for contender in contenders
         if seed < budget.of(contender)[0]
     ]
-    with Progress(console=Console(stderr=True)) as progress:
+    columns = ("{task.description}", BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with progress_bars(make_console(stderr=True), *columns) as progress:
         bar = progress.add_task("searches", total=len(plan))
         for seed, contender, trials in plan:
             progress.update(bar, description=f"{contender.name}, seed {seed}")

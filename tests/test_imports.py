@@ -20,6 +20,7 @@ RANK = {
     "quantity": 0,
     "plain_yaml": 0,
     "untrusted_files": 1,
+    "console": 0,
     "architecture": 1,
     "space": 2,
     "cost": 2,

@@ -48,8 +48,7 @@ def run(request: Request) -> None:
 
 
 def _from_published(options: CalibrateOptions) -> None:
-    from rich.console import Console
-
+    from aero_search.console import make_console
     from aero_search.report.cost import published_report
 
     fit = calibrate_published()
@@ -59,18 +58,17 @@ def _from_published(options: CalibrateOptions) -> None:
         f"protocol/{protocol}.yaml": yaml_text({**fit.protocol_mapping, "name": protocol}, PROTOCOL_HEADER),
         f"network/{network}.yaml": yaml_text({**fit.network_mapping, "name": network}, NETWORK_HEADER),
     }
-    Console().print(published_report(compare_published(fit.protocol, fit.network)))
+    make_console().print(published_report(compare_published(fit.protocol, fit.network)))
     _write(files, options, f"protocol={protocol} network={network}")
 
 
 def _from_spu(request: Request, options: CalibrateOptions) -> None:
-    from rich.console import Console
-
+    from aero_search.console import make_console
     from aero_search.measure.benchmarks import expected_seconds, items
     from aero_search.measure.environment import find_environment, machine
     from aero_search.measure.fit import fit_protocol
     from aero_search.measure.readings import ReadingStore, take_readings
-    from aero_search.report.calibrate import REPORT_WIDTH, CalibrateView, calibration_report
+    from aero_search.report.calibrate import CalibrateView, calibration_report
 
     name = options.name or "spu_cheetah_here"
     if (conf_dir() / "protocol" / f"{name}.yaml").exists():
@@ -87,7 +85,7 @@ def _from_spu(request: Request, options: CalibrateOptions) -> None:
     )
     missing = store.missing(planned)
     expected = {item.key: expected_seconds(item, template) / item.repeats for item in planned}
-    console = Console(stderr=True)
+    console = make_console(stderr=True)
     total = sum(expected[item.key] * (item.repeats - len(store.of(item.key))) for item in missing)
     print(
         f"{len(planned)} micro-benchmarks, {len(planned) - len(missing)} of them read before; "
@@ -97,7 +95,7 @@ def _from_spu(request: Request, options: CalibrateOptions) -> None:
         take_readings(planned, store, environment, told=lambda key, _: view.done(key, expected.get(key, 0.0)))
     date = datetime.datetime.now(datetime.UTC)
     fit = fit_protocol(template, store, name, here, f"{date:%Y-%m}")
-    Console(width=max(Console().width, REPORT_WIDTH)).print(calibration_report(fit))
+    make_console().print(calibration_report(fit))
     text = yaml_text(
         protocol_mapping(fit.protocol), _spu_header(fit, environment.versions, here, f"{date:%Y-%m-%d}")
     )

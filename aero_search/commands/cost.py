@@ -57,11 +57,10 @@ def finish(requests: Sequence[Request]) -> None:
 
 
 def _tables(requests: Sequence[Request], decode: bool) -> None:
-    from rich.console import Console
-
+    from aero_search.console import make_console
     from aero_search.report.cost import cost_report, variants_table
 
-    console = Console()
+    console = make_console()
     if len(requests) > 1:
         console.print(variants_table(_named_costs(requests, decode)))
         return
@@ -73,8 +72,7 @@ def _tables(requests: Sequence[Request], decode: bool) -> None:
 
 
 def _published(requests: Sequence[Request]) -> None:
-    from rich.console import Console
-
+    from aero_search.console import make_console
     from aero_search.report.cost import published_report
 
     if len(requests) > 1:
@@ -83,7 +81,7 @@ def _published(requests: Sequence[Request]) -> None:
     if requests[0].format == "json":
         _print_json(published_document(comparisons))
     else:
-        Console().print(published_report(comparisons))
+        make_console().print(published_report(comparisons))
 
 
 def _plot(requests: Sequence[Request], name: str, decode: bool) -> None:

@@ -24,9 +24,9 @@ def run(request: Request) -> None:
         json.dump(document, sys.stdout, indent=1)
         print()
     else:
-        from rich.console import Console
+        from aero_search.console import make_console
 
-        Console().print(checkup_table(checks))
+        make_console().print(checkup_table(checks))
     broken = [check.name for check in checks if check.essential and not check.ok]
     if broken:
         raise AeroSearchError(f"essential parts do not work: {', '.join(broken)}")

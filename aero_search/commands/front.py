@@ -15,8 +15,7 @@ from aero_search.search.choosing import next_steps
 
 def run(request: Request) -> None:
     """Print the front; with protocol= or network= first re-price every candidate, without training."""
-    from rich.console import Console
-
+    from aero_search.console import make_console
     from aero_search.report.choosing import budget_words, choice_lines
     from aero_search.report.front import print_front
 
@@ -32,16 +31,16 @@ def run(request: Request) -> None:
         json.dump({**past.document(), "choice": choice}, sys.stdout, indent=1, allow_nan=False)
         print()
         return
-    console = Console()
+    console = make_console()
     target = f", target {past.pricing.target.name}" if past.pricing.target else ""
     console.print(f"study {past.name}, protocol {past.protocol.name}, network {past.network.name}{target}")
     print_front(front, console)
     for line in past.moves():
-        console.print(line, markup=False)
+        console.print(line)
     if chosen:
         how = f"best with {budget_words(limits)}" if limits else "best balance"
         for line in choice_lines(front, chosen, steps, how):
-            console.print(line, markup=False, highlight=False, soft_wrap=True)
+            console.print(line, soft_wrap=True)
         console.print(
             f"take one home: aero-search export study={past.name} pick=trial:{chosen.number}"
             + output_option(request.output_dir),

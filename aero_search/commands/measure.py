@@ -111,8 +111,7 @@ def _measure(
     folder: Path,
     python: str,
 ) -> Measurement:
-    from rich.console import Console
-
+    from aero_search.console import make_console
     from aero_search.measure.program import stages
     from aero_search.measure.run import measure
     from aero_search.report.measure import MeasureView
@@ -120,7 +119,7 @@ def _measure(
     count = planned.sequences * len(stages(planned.forward))
     # The parties' folders hold weights and tokens: they go once all is read, and stay where something broke.
     parties = folder / "parties"
-    console = Console(stderr=True)
+    console = make_console(stderr=True)
     with MeasureView(subject.label, count, subject.architecture.n_layer, console) as view:
         measured = measure(
             model,
@@ -160,11 +159,10 @@ def _print(request: Request, document: dict[str, Any], path: Path) -> None:
         json.dump(document, sys.stdout, indent=1, allow_nan=False)
         print()
         return
-    from rich.console import Console
-
+    from aero_search.console import make_console
     from aero_search.report.measure import measure_report
 
-    console = Console()
+    console = make_console()
     console.print(measure_report(document))
     console.print(f"written to {path}", soft_wrap=True)
 

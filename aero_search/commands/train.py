@@ -20,7 +20,7 @@ def run(request: Request) -> Result:
     from aero_search.tracking.tracker import Tracker
 
     views = _views()
-    console = views.Console()
+    console = views.make_console()
     architecture, recipe, compute = request.architecture, request.recipe, request.compute
     compute.check(recipe)
     costs = request.pricing(architecture)

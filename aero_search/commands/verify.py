@@ -33,13 +33,11 @@ def run(request: Request) -> None:
         json.dump({**said, "checks": to_mapping(verification.checks)}, sys.stdout, indent=1)
         print()
     else:
-        from rich.console import Console
-        from rich.markup import escape
-
+        from aero_search.console import make_console
         from aero_search.report.verify import verification_table
 
         rows = ((check.name, check.state, check.told, check.found) for check in verification.checks)
-        Console().print(verification_table(escape(f"{verification.notation}: {path}"), rows))
+        make_console().print(verification_table(f"{verification.notation}: {path}", rows))
     verification.require()
 
 

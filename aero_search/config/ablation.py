@@ -8,11 +8,10 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from rich.console import Console
-
 from aero_search.architecture import Architecture
 from aero_search.config.request import Request
 from aero_search.config.study import make_conductor
+from aero_search.console import make_console
 from aero_search.errors import RequestError
 from aero_search.report.ablation import LadderTable, ladder_markdown, print_ladder
 from aero_search.report.ablation_files import first_health, first_results, write_ladder
@@ -111,7 +110,7 @@ class LadderSweep:
         if self.request.format == "json":
             print(json.dumps(told.document(), indent=1, allow_nan=False))
             return
-        console = Console()
+        console = make_console()
         print_ladder(told, console)
         console.print(
             f"written: {plan.folder}/ladder.csv, .md, .tex, .json, entropy_*.png, curves.png", soft_wrap=True

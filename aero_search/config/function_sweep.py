@@ -19,10 +19,10 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.utils import JobStatus, run_job
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, open_dict
-from rich.console import Console
 
 from aero_search.config.launch import launch_workers
 from aero_search.config.sweeps import swept_parameter
+from aero_search.console import make_console
 from aero_search.errors import AeroSearchError, RequestError
 from aero_search.report.function_sweep import SweepView, print_best
 from aero_search.schema import from_mapping
@@ -196,7 +196,7 @@ class FunctionSweep:
         worker = FunctionWorker(
             plan, self.function, self.context, self.config, os.getpid(), socket.gethostname(), new_crew()
         )
-        console = Console()
+        console = make_console()
         with SweepView(study, console):
             keep_going(
                 study, study.left, plan.workers, lambda count: self._launch(worker, count), crew=worker.crew

@@ -7,13 +7,13 @@ import sys
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-from rich.console import Console
-from rich.progress import track
+from rich.progress import BarColumn, MofNCompleteColumn
 
 from aero_search.architecture import Architecture
 from aero_search.config.architecture import GROUPS
 from aero_search.config.request import Request
 from aero_search.config.study import check_sizes_stay
+from aero_search.console import make_console, progress_bars
 from aero_search.errors import RequestError
 from aero_search.report.plan import Plan, plan_report
 from aero_search.search.forecast import find_pace
@@ -84,7 +84,7 @@ def plan_search(request: Request, space: Space, build: Callable[[Sequence[str]],
         json.dump(plan.document(), sys.stdout, indent=1, allow_nan=False)
         print()
     else:
-        Console().print(plan_report(plan))
+        make_console().print(plan_report(plan))
 
 
 def architecture_parameters(space: Space) -> tuple[Parameter, ...]:
@@ -97,7 +97,6 @@ def architecture_parameters(space: Space) -> tuple[Parameter, ...]:
 
 
 def _progress(assignments: list[dict[str, Value]]) -> Iterable[dict[str, Value]]:
-    console = Console(stderr=True)
-    return track(
-        assignments, "looking at the space", console=console, transient=True, disable=not console.is_terminal
-    )
+    columns = ("{task.description}", BarColumn(), MofNCompleteColumn())
+    with progress_bars(make_console(stderr=True), *columns, transient=True) as shown:
+        yield from shown.track(assignments, description="looking at the space")

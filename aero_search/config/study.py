@@ -7,11 +7,10 @@ from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
 from typing import Any
 
-from rich.console import Console
-
 from aero_search.config.architecture import GROUPS
 from aero_search.config.paths import output_option, writable
 from aero_search.config.request import Request
+from aero_search.console import Console, make_console
 from aero_search.data import prepare
 from aero_search.errors import RequestError
 from aero_search.report.front import front_rows, print_front
@@ -200,7 +199,7 @@ def watch_study(
     """What shows a study while it runs, on stdout unless another console is given."""
 
     def watch(study: Study, tracker: Tracker, parent_run: str) -> Watching:
-        return Watching(conductor, study, tracker, parent_run, console or Console())
+        return Watching(conductor, study, tracker, parent_run, console or make_console())
 
     return watch
 
@@ -227,7 +226,7 @@ def finish_study(conductor: Conductor, study: Study, front: Front) -> None:
     Raises:
         RequestError: nothing could be built at all.
     """
-    console = Console()
+    console = make_console()
     plan = conductor.plan
     invalid, over = study.invalid(), study.over()
     if invalid and not study.used() and not over:

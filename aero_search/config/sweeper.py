@@ -18,7 +18,6 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from hydra.types import HydraContext
 from omegaconf import DictConfig, OmegaConf
-from rich.console import Console
 
 from aero_search.config.ablation import LadderCompose, LadderSweep
 from aero_search.config.app import read_request
@@ -29,6 +28,7 @@ from aero_search.config.quick import QuickCompose
 from aero_search.config.request import Request
 from aero_search.config.study import finish_study, make_conductor, watch_study
 from aero_search.config.sweeps import fixed_parameter, grid, swept_parameter
+from aero_search.console import make_console
 from aero_search.errors import RequestError, nearest
 from aero_search.search.address import masked
 from aero_search.search.candidate import Candidate, make_candidate
@@ -145,7 +145,7 @@ class StudySweep:
         study = conductor.prepare()
         compose = replace(compose, fingerprint=str(conductor.settings["corpus fingerprint"]))
         # With format=json stdout holds the document alone.
-        watch = watch_study(conductor, Console(stderr=request.format == "json"))
+        watch = watch_study(conductor, make_console(stderr=request.format == "json"))
         conductor.run(study, LadderCompose(compose, ladder.overrides), self._launch, watch)
         ladder.finish(conductor, study)
 

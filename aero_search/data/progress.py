@@ -51,11 +51,12 @@ class Reporter:
 def _bars() -> Progress | None:
     """Bars where stderr is a terminal and `rich` is there to draw them."""
     try:
-        from rich.console import Console
-        from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+        from rich.progress import BarColumn, TimeElapsedColumn
+
+        from aero_search.console import make_console, progress_bars
     except ModuleNotFoundError:
         return None
-    console = Console(stderr=True)
+    console = make_console(stderr=True)
     if not console.is_terminal:
         return None
-    return Progress(TextColumn("{task.description:<12}"), BarColumn(), TimeElapsedColumn(), console=console)
+    return progress_bars(console, "{task.description:<12}", BarColumn(), TimeElapsedColumn())

@@ -10,11 +10,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from rich import box
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from aero_search.architecture import Architecture
+from aero_search.console import Console
 from aero_search.cost import inventory
 from aero_search.report.units import scale, times
 from aero_search.schema import to_mapping

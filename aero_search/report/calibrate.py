@@ -6,18 +6,16 @@ from collections.abc import Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING
 
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import BarColumn, TimeElapsedColumn, TimeRemainingColumn
 
+from aero_search.console import Console, progress_bars
 from aero_search.report.cost import format_bytes, format_seconds
 
 if TYPE_CHECKING:
-    from rich.console import Console, Group
+    from rich.console import Group
     from rich.table import Table
 
     from aero_search.measure.fit import Check, Fit
-
-# Columns: what the widest row needs, also where the output goes to a file.
-REPORT_WIDTH = 100
 
 
 class CalibrateView:
@@ -25,14 +23,13 @@ class CalibrateView:
 
     def __init__(self, expected_seconds: float, console: Console) -> None:
         self._console = console
-        self._bar = Progress(
-            TextColumn("{task.description}"),
+        self._bar = progress_bars(
+            console,
+            "{task.description}",
             BarColumn(),
-            TextColumn("{task.percentage:>3.0f} %"),
+            "{task.percentage:>3.0f} %",
             TimeElapsedColumn(),
             TimeRemainingColumn(),
-            console=console,
-            disable=not console.is_terminal,
         )
         self._task = self._bar.add_task("set-up", total=max(expected_seconds, 1.0))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from rich.table import Table
+from rich.text import Text
 
 from aero_search.report.checkup import Check
 
@@ -15,6 +16,6 @@ def checkup_table(checks: Sequence[Check]) -> Table:
     for column in ("part", "", "found", "mend"):
         table.add_column(column, overflow="fold")
     for check in checks:
-        mark = "[green]ok[/]" if check.ok else ("[red]broken[/]" if check.essential else "[yellow]absent[/]")
-        table.add_row(check.name, mark, check.found, "" if check.ok else check.mend)
+        mark = ("ok", "green") if check.ok else ("broken", "red") if check.essential else ("absent", "yellow")
+        table.add_row(check.name, Text(*mark), check.found, "" if check.ok else check.mend)
     return table

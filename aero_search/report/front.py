@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from rich import box
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from aero_search.architecture import BASELINE
+from aero_search.console import Console
 from aero_search.report.units import Scale, compact, readable, scale, significant, times
 
 if TYPE_CHECKING:

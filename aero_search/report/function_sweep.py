@@ -8,11 +8,11 @@ from types import TracebackType
 
 from optuna.trial import FrozenTrial
 from rich import box
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, MofNCompleteColumn, TimeElapsedColumn
 from rich.table import Table
 from rich.text import Text
 
+from aero_search.console import Console, progress_bars
 from aero_search.search.function_study import FunctionStudy, assignment
 
 _INTERVAL = 0.5
@@ -25,14 +25,13 @@ class SweepView:
         self._study, self._console = study, console
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._loop, name="sweep-view", daemon=True)
-        self._bar = Progress(
-            TextColumn("{task.description}"),
+        self._bar = progress_bars(
+            console,
+            "{task.description}",
             BarColumn(),
             MofNCompleteColumn(),
             TimeElapsedColumn(),
-            TextColumn("{task.fields[note]}"),
-            console=console,
-            disable=not console.is_terminal,
+            "{task.fields[note]}",
         )
         self._task = self._bar.add_task(study.name, total=study.plan.n_trials, note="")
         # What a study had before is no news.

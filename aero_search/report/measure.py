@@ -6,12 +6,13 @@ from collections.abc import Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, MofNCompleteColumn, TimeElapsedColumn
 
+from aero_search.console import Console, progress_bars
 from aero_search.report.cost import PART_LABELS, format_bytes
 
 if TYPE_CHECKING:
-    from rich.console import Console, Group
+    from rich.console import Group
     from rich.table import Table
 
 
@@ -21,14 +22,13 @@ class MeasureView:
     def __init__(self, title: str, stages: int, layers: int, console: Console) -> None:
         self._console, self._layers = console, layers
         self._last: tuple[int, int | None] | None = None
-        self._bar = Progress(
-            TextColumn("{task.description}"),
+        self._bar = progress_bars(
+            console,
+            "{task.description}",
             BarColumn(),
             MofNCompleteColumn(),
-            TextColumn("{task.fields[note]}"),
+            "{task.fields[note]}",
             TimeElapsedColumn(),
-            console=console,
-            disable=not console.is_terminal,
         )
         self._task = self._bar.add_task(title, total=stages, note="set-up")
 

@@ -6,14 +6,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, TimeRemainingColumn
 from rich.table import Table
 
+from aero_search.console import Console, make_console, progress_bars
 from aero_search.report.train_plain import closing_lines, result_rows, validation_line
 from aero_search.training.result import CurvePoint, Result
 
-__all__ = ["Console", "TrainingView", "print_result"]
+__all__ = ["TrainingView", "make_console", "print_result"]
 
 
 class TrainingView:
@@ -22,14 +22,13 @@ class TrainingView:
     def __init__(self, title: str, steps: int, console: Console) -> None:
         self._console = console
         self._steps = steps
-        self._bar = Progress(
-            TextColumn("{task.description}"),
+        self._bar = progress_bars(
+            console,
+            "{task.description}",
             BarColumn(),
             MofNCompleteColumn(),
-            TextColumn("{task.fields[note]}"),
+            "{task.fields[note]}",
             TimeRemainingColumn(),
-            console=console,
-            disable=not console.is_terminal,
         )
         self._task = self._bar.add_task(title, total=steps, note="")
 

@@ -17,6 +17,11 @@ class Console:
         print(text, flush=True)
 
 
+def make_console() -> Console:
+    """As `aero_search.console` makes one of rich's."""
+    return Console()
+
+
 class TrainingView:
     """A listener that prints a line a validation."""
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from rich.table import Table
+from rich.text import Text
 
-_MARKS = {"ok": "[green]ok[/]", "differs": "[red]differs[/]", "skipped": "[yellow]not checked[/]"}
+_MARKS = {"ok": ("ok", "green"), "differs": ("differs", "red"), "skipped": ("not checked", "yellow")}
 
 
 def verification_table(title: str, checks: Iterable[tuple[str, str, str, str]]) -> Table:
@@ -15,5 +16,5 @@ def verification_table(title: str, checks: Iterable[tuple[str, str, str, str]]) 
     for column in ("compared", "", "the bundle says", "found here"):
         table.add_column(column, overflow="fold")
     for name, state, told, found in checks:
-        table.add_row(name, _MARKS[state], told, found)
+        table.add_row(name, Text(*_MARKS[state]), told, found)
     return table

@@ -29,9 +29,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from filelock import FileLock, Timeout
-from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from aero_search.console import make_console
 from aero_search.data import prepare
 from aero_search.data.corpus import Corpus
 from aero_search.errors import AeroSearchError
@@ -155,7 +155,7 @@ def _build(folder: Path, workers: int, only: int | None, networks: Networks, cor
     whole = jobs(networks, corpus, folder / "training")
     done = {row.name for row in read_rows(path)}
     missing = [job for job in whole if job.name not in done]
-    console = Console()
+    console = make_console()
     columns = (BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TextColumn("{task.fields[left]}"))
     context = multiprocessing.get_context("spawn")
     with (
