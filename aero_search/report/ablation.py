@@ -9,13 +9,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from rich import box
-from rich.table import Table
-from rich.text import Text
-
 from aero_search.architecture import Architecture
 from aero_search.console import Console
 from aero_search.cost import inventory
+from aero_search.report.table import Column, Sheet
 from aero_search.report.units import scale, times
 from aero_search.schema import to_mapping
 from aero_search.search.agreement import TIE, agreement
@@ -168,7 +165,7 @@ def print_ladder(table: LadderTable, console: Console) -> None:
     for row in table.ladder.rows if table.ladder.cross else ():
         console.print(cross_table(table, row))
     for sentence in table.sentences():
-        console.print(Text(sentence))
+        console.print(sentence)
 
 
 def _priced_apart(table: LadderTable) -> list[int]:
@@ -177,37 +174,36 @@ def _priced_apart(table: LadderTable) -> list[int]:
     return [i for i, said in enumerate(seen) if said not in seen[:i]]
 
 
-def ladder_table(table: LadderTable, parts: Sequence[str], title: str, kept: Sequence[int]) -> Table:
+def ladder_table(table: LadderTable, parts: Sequence[str], title: str, kept: Sequence[int]) -> Sheet:
     """The lines `kept`, by number, with the columns that `parts` names."""
-    shown = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
-    columns = [column for column in _columns(table) if column.part in parts]
-    for column in columns:
-        # Words fold where they must; numbers and names stay whole.
-        shown.add_column(
-            column.head,
-            justify="left" if column.words else "right",
-            no_wrap=not column.words or column.part == "variant",
-            overflow="fold",
-        )
-    for cells in ([column.cells[i] for column in columns] for i in kept):
+    columns = [
         # An operation a line: a terminal has no room for all of them side by side.
-        shown.add_row(*(Text(cell.replace("), ", ")\n")) for cell in cells))
-    return shown
+        Column(
+            column.head,
+            [column.cells[i].replace("), ", ")\n") for i in kept],
+            words=column.words,
+            part=parts.index(column.part),
+        )
+        for column in _columns(table)
+        if column.part in parts
+    ]
+    return Sheet(columns, title)
 
 
-def cross_table(table: LadderTable, row: str) -> Table:
+def cross_table(table: LadderTable, row: str) -> Sheet:
     """The perplexities of one row by the levels of the first two factors."""
     down, across = [*table.ladder.cross, "", ""][:2]
-    shown = Table(title=f"{row}: perplexity", title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
-    shown.add_column(f"{down} \\ {across}".rstrip(" \\"), justify="right")
-    columns = list(table.ladder.cross.get(across, {"": ()}))
-    for level in columns:
-        shown.add_column(level, justify="right", no_wrap=True)
-    for level in table.ladder.cross[down]:
-        of = [ln for ln in table.lines if ln.cell.row == row and ln.cell.levels[down] == level]
-        by = {ln.cell.levels.get(across, ""): ln for ln in of}
-        shown.add_row(level, *(_perplexity(by[column]) for column in columns))
-    return shown
+    levels = list(table.ladder.cross[down])
+    columns = [Column(f"{down} \\ {across}".rstrip(" \\"), levels)]
+    of = {
+        (line.cell.levels[down], line.cell.levels.get(across, "")): line
+        for line in table.lines
+        if line.cell.row == row
+    }
+    for number, level in enumerate(table.ladder.cross.get(across, {"": ()})):
+        cells = [_perplexity(of[other, level]) for other in levels]
+        columns.append(Column(level, cells, part=1 + number))
+    return Sheet(columns, f"{row}: perplexity")
 
 
 def ladder_markdown(table: LadderTable) -> str:

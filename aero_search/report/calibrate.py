@@ -13,9 +13,9 @@ from aero_search.report.cost import format_bytes, format_seconds
 
 if TYPE_CHECKING:
     from rich.console import Group
-    from rich.table import Table
 
     from aero_search.measure.fit import Check, Fit
+    from aero_search.report.table import Sheet
 
 
 class CalibrateView:
@@ -76,17 +76,11 @@ def summary(fit: Fit, used: bool) -> str:
     return "\n".join(lines)
 
 
-def _table(title: str, checks: Sequence[Check]) -> Table:
-    from rich.box import SIMPLE_HEAD
-    from rich.table import Table
+def _table(title: str, checks: Sequence[Check]) -> Sheet:
+    from aero_search.report.table import sheet
 
-    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
-    table.add_column("benchmark", no_wrap=True)
-    table.add_column("size", justify="right", no_wrap=True)
-    for quantity in ("bytes", "compute", "trips"):
-        table.add_column(quantity, justify="right")
-        table.add_column("error", justify="right")
     found: dict[tuple[str, str, str], Check] = {(c.benchmark, str(c.size), c.quantity): c for c in checks}
+    rows = []
     for name, size in dict.fromkeys((c.benchmark, str(c.size)) for c in checks):
         cells: list[str] = []
         for quantity, show in (
@@ -96,5 +90,6 @@ def _table(title: str, checks: Sequence[Check]) -> Table:
         ):
             check = found.get((name, size, quantity))
             cells += ["", ""] if check is None else [show(check.read), f"{check.error:+.1%}"]
-        table.add_row(name, size, *cells)
-    return table
+        rows.append((name, size, *cells))
+    heads = ("benchmark", "size", "bytes", "error", "compute", "error", "trips", "error")
+    return sheet(heads, rows, title, parts=(0, 0, 1, 1, 1, 1, 2, 2))

@@ -1,6 +1,6 @@
 """Costs for people: rich tables by part and by layer, the what-if block, the published rows, stacked bars.
 
-rich, matplotlib and plotly are imported where they are used, so that importing this module costs nothing.
+matplotlib and plotly are imported where they are used: they take seconds.
 """
 
 from __future__ import annotations
@@ -20,13 +20,15 @@ from aero_search.cost import (
     published_differences,
 )
 from aero_search.errors import RequestError
+from aero_search.report.table import Sheet, sheet
+from aero_search.report.units import compact
 
 if TYPE_CHECKING:
     from rich.console import Group
-    from rich.table import Table
 
 Quantity = Literal["communication", "latency"]
 PART_LABELS: dict[str, str] = {part: part.replace("_", " ").replace("lm head", "LM head") for part in PARTS}
+_COMPARED = ("GB published", "GB predicted", "error")
 _AXES = {"communication": "GB", "latency": "seconds"}
 # Okabe and Ito's palette and two greys: told apart by colour-blind readers, one colour a part in every plot.
 _COLOURS: dict[str, str] = {
@@ -56,16 +58,11 @@ def format_seconds(value: float) -> str:
     return f"{value / 60:.2f} min" if abs(value) >= 120 else f"{value:.3g} s"
 
 
-def parts_table(cost: Cost) -> Table:
+def parts_table(cost: Cost) -> Sheet:
     """Bytes, round trips and seconds by part of the model, each with its share, dearest first."""
-    from rich.table import Table
-
     sent, latency = cost.communication_bytes, cost.latency_seconds
-    table = Table(title="by part", title_justify="left")
-    for heading in ("part", "bytes", "share", "round trips", "seconds", "share"):
-        table.add_column(heading, justify="left" if heading == "part" else "right")
-    for part in sorted(sent.by_op, key=lambda name: -latency.by_op[name]):
-        table.add_row(
+    rows = [
+        (
             PART_LABELS[part],
             format_bytes(sent.by_op[part]),
             _share(sent.by_op[part], sent.total),
@@ -73,44 +70,39 @@ def parts_table(cost: Cost) -> Table:
             format_seconds(latency.by_op[part]),
             _share(latency.by_op[part], latency.total),
         )
-    table.add_section()
-    table.add_row(
-        "total",
-        format_bytes(sent.total),
-        "",
-        f"{cost.rounds:,.0f}",
-        format_seconds(latency.total),
-        "",
-        style="bold",
+        for part in sorted(sent.by_op, key=lambda name: -latency.by_op[name])
+    ]
+    total = ("total", format_bytes(sent.total), "", f"{cost.rounds:,.0f}", format_seconds(latency.total), "")
+    return sheet(
+        ("part", "bytes", "share", "round trips", "seconds", "share"),
+        [*rows, total],
+        "by part",
+        sections=(len(rows),),
+        styles=(*[None] * len(rows), "bold"),
     )
-    return table
 
 
-def layers_table(cost: Cost) -> Table:
+def layers_table(cost: Cost) -> Sheet:
     """Bytes and seconds by decoder layer, equal neighbours on one line, and what lies outside the layers."""
-    from rich.table import Table
-
     sent, latency = cost.communication_bytes, cost.latency_seconds
-    table = Table(title="by layer", title_justify="left")
-    for heading in ("layer", "bytes each", "seconds each", "share"):
-        table.add_column(heading, justify="left" if heading == "layer" else "right")
+    rows = []
     first = 0
     for i, size in enumerate(sent.by_layer):
         if i + 1 < len(sent.by_layer) and sent.by_layer[i + 1] == size:
             continue
         name = str(i) if i == first else f"{first} to {i}"
         share = sum(latency.by_layer[first : i + 1])
-        table.add_row(
-            name, format_bytes(size), format_seconds(latency.by_layer[i]), _share(share, latency.total)
+        rows.append(
+            (name, format_bytes(size), format_seconds(latency.by_layer[i]), _share(share, latency.total))
         )
         first = i + 1
     outside = (
+        "embedding, final norm, LM head",
         format_bytes(sent.outside),
         format_seconds(latency.outside),
         _share(latency.outside, latency.total),
     )
-    table.add_row("embedding, final norm, LM head", *outside)
-    return table
+    return sheet(("layer", "bytes each", "seconds each", "share"), [*rows, outside], "by layer")
 
 
 def dominating(cost: Cost) -> str:
@@ -153,38 +145,38 @@ def cost_report(
     return Group(*parts)
 
 
-def variants_table(costs: Sequence[tuple[str, Cost]]) -> Table:
+def variants_table(costs: Sequence[tuple[str, Cost]]) -> Sheet:
     """Several variants side by side, with what each saves against the first."""
-    from rich.table import Table
-
-    table = Table(title=f"savings against {costs[0][0]}" if costs else None, title_justify="left")
-    for heading in ("variant", "bytes", "saved", "round trips", "latency", "saved"):
-        table.add_column(heading, justify="left" if heading == "variant" else "right")
+    rows = []
     for name, cost in costs:
         first = costs[0][1]
         sent, latency = cost.communication_bytes.total, cost.latency_seconds.total
-        table.add_row(
-            name,
-            format_bytes(sent),
-            _times(first.communication_bytes.total, sent),
-            f"{cost.rounds:,.0f}",
-            format_seconds(latency),
-            _times(first.latency_seconds.total, latency),
+        rows.append(
+            (
+                compact(name),
+                format_bytes(sent),
+                _times(first.communication_bytes.total, sent),
+                f"{cost.rounds:,.0f}",
+                format_seconds(latency),
+                _times(first.latency_seconds.total, latency),
+            )
         )
-    return table
+    title = f"savings against {costs[0][0]}" if costs else ""
+    return sheet(("variant", "bytes", "saved", "round trips", "latency", "saved"), rows, title)
 
 
-def changes_table(changes: Sequence[Change]) -> Table:
+def changes_table(changes: Sequence[Change]) -> Sheet:
     """The what-if block: single changes with what each saves."""
-    from rich.table import Table
-
-    table = Table(title="what one change saves", title_justify="left")
-    for heading in ("change", "bytes", "seconds", "round trips"):
-        table.add_column(heading, justify="left" if heading == "change" else "right")
-    for change in changes:
-        saved = (format_bytes(change.bytes_saved), format_seconds(change.seconds_saved))
-        table.add_row(change.description, *saved, f"{change.rounds_saved:,.0f}")
-    return table
+    rows = [
+        (
+            change.description,
+            format_bytes(change.bytes_saved),
+            format_seconds(change.seconds_saved),
+            f"{change.rounds_saved:,.0f}",
+        )
+        for change in changes
+    ]
+    return sheet(("change", "bytes", "seconds", "round trips"), rows, "what one change saves")
 
 
 def published_report(comparisons: Sequence[Comparison]) -> Group:
@@ -200,19 +192,12 @@ def published_report(comparisons: Sequence[Comparison]) -> Group:
     return Group(*tables)
 
 
-def _comparison_table(split: str, rows: Sequence[Comparison]) -> Table:
-    from rich.table import Table
-
+def _comparison_table(split: str, rows: Sequence[Comparison]) -> Sheet:
     title = (
         "rows the fit used (calibrate)" if split == "calibrate" else "rows the fit has not seen (validate)"
     )
-    table = Table(title=title, title_justify="left")
-    for heading in ("variant", "layers", "tokens", "FFNs"):
-        table.add_column(heading, justify="left" if heading == "variant" else "right")
-    for heading in ("GB published", "predicted", "error", "min published", "predicted", "error"):
-        table.add_column(heading, justify="right")
-    for c in rows:
-        table.add_row(
+    cells = [
+        (
             c.row.variant,
             str(c.row.n_layer),
             str(c.row.seq_len),
@@ -224,19 +209,25 @@ def _comparison_table(split: str, rows: Sequence[Comparison]) -> Table:
             f"{c.latency_min:.2f}",
             f"{c.latency_error:+.1%}",
         )
-    return table
+        for c in rows
+    ]
+    heads = (
+        "variant",
+        "layers",
+        "tokens",
+        "FFNs",
+        *_COMPARED,
+        *(head.replace("GB", "min") for head in _COMPARED),
+    )
+    return sheet(heads, cells, title, parts=(0, 0, 0, 0, 1, 1, 1, 2, 2, 2))
 
 
-def _differences_table(comparisons: Sequence[Comparison]) -> Table:
-    from rich.table import Table
-
-    table = Table(title="what each step saves", title_justify="left")
-    for heading in ("from", "to", "GB published", "predicted", "error"):
-        table.add_column(heading, justify="left" if heading in ("from", "to") else "right")
-    for d in published_differences(tuple(comparisons)):
-        numbers = (f"{d.published_gb:.2f}", f"{d.predicted_gb:.2f}", f"{d.error:+.1%}")
-        table.add_row(d.before.label, d.after.label, *numbers)
-    return table
+def _differences_table(comparisons: Sequence[Comparison]) -> Sheet:
+    rows = [
+        (d.before.label, d.after.label, f"{d.published_gb:.2f}", f"{d.predicted_gb:.2f}", f"{d.error:+.1%}")
+        for d in published_differences(tuple(comparisons))
+    ]
+    return sheet(("from", "to", *_COMPARED), rows, "what each step saves", words=2)
 
 
 def _summary(rows: Sequence[Comparison]) -> str:

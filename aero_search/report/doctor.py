@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from rich.table import Table
 from rich.text import Text
 
 from aero_search.report.checkup import Check
+from aero_search.report.table import Sheet, sheet
 
 
-def checkup_table(checks: Sequence[Check]) -> Table:
+def checkup_table(checks: Sequence[Check]) -> Sheet:
     """One row a finding; the mend only where something is not ok."""
-    table = Table(title="aero-search doctor", title_justify="left")
-    for column in ("part", "", "found", "mend"):
-        table.add_column(column, overflow="fold")
-    for check in checks:
-        mark = ("ok", "green") if check.ok else ("broken", "red") if check.essential else ("absent", "yellow")
-        table.add_row(check.name, Text(*mark), check.found, "" if check.ok else check.mend)
-    return table
+    rows = [(c.name, Text(*_mark(c)), c.found, "" if c.ok else c.mend) for c in checks]
+    return sheet(("part", "", "found", "mend"), rows, "aero-search doctor", words=4)
+
+
+def _mark(check: Check) -> tuple[str, str]:
+    if check.ok:
+        return "ok", "green"
+    return ("broken", "red") if check.essential else ("absent", "yellow")

@@ -5,12 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from rich import box
-from rich.table import Table
 from rich.text import Text
 
 from aero_search.architecture import BASELINE
 from aero_search.console import Console
+from aero_search.report.table import Column, Sheet
 from aero_search.report.units import Scale, compact, readable, scale, significant, times
 
 if TYPE_CHECKING:
@@ -20,7 +19,7 @@ if TYPE_CHECKING:
 KNEE = "◆"
 
 
-def front_table(front: Front, title: str | None = None) -> Table:
+def front_table(front: Front, title: str = "") -> Sheet:
     """The front from cheapest to most expensive, one row a candidate, and the baseline's row below.
 
     Where places are known from several seeds, interval and probability take the room of change and learning rate.
@@ -28,39 +27,33 @@ def front_table(front: Front, title: str | None = None) -> Table:
     Costs have the unit of their heading and, after it, how many times less than the baseline they are.
     """
     scales = _scales(front)
-    table = Table(
-        title=title,
-        box=box.SIMPLE_HEAD,
-        padding=(0, 1, 0, 0),
-        title_justify="left",
-        caption=_caption(front),
-        caption_justify="left",
-    )
-    table.add_column("trial", justify="right", no_wrap=True)
-    table.add_column("architecture", min_width=16, overflow="fold")
-    table.add_column("ppl" if front.target is None else "proxy ppl", justify="right", no_wrap=True)
-    if front.standings:
-        table.add_column("95 %", justify="right", no_wrap=True)
-        table.add_column("on front", justify="right", no_wrap=True)
-    elif front.baseline_perplexity is not None:
-        table.add_column("change", justify="right", no_wrap=True)
-    for metric_scale in scales.values():
-        table.add_column(
-            metric_scale.heading.replace("communication", "comm."), justify="right", no_wrap=True
-        )
-    if not front.standings:
-        table.add_column("lr", justify="right", no_wrap=True)
     knee = front.knee() if front.points else None
-    for record in front.points:
-        row = _row(front, scales, record)
-        if record is knee:
-            row.trial = f"{KNEE} {row.trial}"
-        table.add_row(*row.terminal(), style="bold" if record is knee else None)
-    if not any(record.notation == BASELINE for record in front.points):
-        if front.points:
-            table.add_section()
-        table.add_row(*_row(front, scales).terminal(), style="dim")
-    return table
+    rows = [_row(front, scales, record) for record in front.points]
+    styles = ["bold" if record is knee else None for record in front.points]
+    for row, record in zip(rows, front.points, strict=True):
+        row.trial = f"{KNEE} {row.trial}" if record is knee else row.trial
+    alone = not any(record.notation == BASELINE for record in front.points)
+    if alone:
+        rows.append(_row(front, scales))
+        styles.append("dim")
+    columns = [
+        Column("trial", [row.trial for row in rows]),
+        Column("architecture", [compact(row.architecture) for row in rows], words=True),
+        Column("ppl" if front.target is None else "proxy ppl", [row.perplexity for row in rows], part=1),
+    ]
+    if front.standings:
+        columns.append(Column("95 %", [row.standing[0] for row in rows], part=1))
+        columns.append(Column("on front", [row.standing[1] for row in rows], part=1))
+    elif front.baseline_perplexity is not None:
+        columns.append(Column("change", [row.change or "" for row in rows], part=1))
+    for i, metric_scale in enumerate(scales.values()):
+        heading = metric_scale.heading.replace("communication", "comm.")
+        cells = [Text.assemble(row.costs[i][0], " ", (f"{row.costs[i][1]:>4}", "green")) for row in rows]
+        columns.append(Column(heading, cells, part=2))
+    if not front.standings:
+        columns.append(Column("lr", [row.lr for row in rows], part=2))
+    sections = (len(rows) - 1,) if alone and front.points else ()
+    return Sheet(columns, title, _caption(front), sections, styles)
 
 
 def front_summary(front: Front) -> str:
@@ -86,7 +79,7 @@ def front_summary(front: Front) -> str:
     )
 
 
-def print_front(front: Front, console: Console, title: str | None = None) -> None:
+def print_front(front: Front, console: Console, title: str = "") -> None:
     """Print table and summary; an empty front says why it is one."""
     if front.points:
         console.print(front_table(front, title))
@@ -163,15 +156,6 @@ class _Row:
     change: str | None
     costs: list[tuple[str, str]]
     lr: str
-
-    def terminal(self) -> list[Text]:
-        cells = [self.trial, compact(self.architecture), self.perplexity]
-        if self.standing:
-            cells += self.standing
-        elif self.change is not None:
-            cells.append(self.change)
-        costs = [Text.assemble(cost, " ", (f"{saving:>4}", "green")) for cost, saving in self.costs]
-        return [*map(Text, cells), *costs, *([] if self.standing else [Text(self.lr)])]
 
     def markdown(self) -> list[str]:
         cells = [self.trial, self.architecture.replace("|", "\\|"), self.perplexity, *self.standing]

@@ -7,12 +7,11 @@ import threading
 from types import TracebackType
 
 from optuna.trial import FrozenTrial
-from rich import box
 from rich.progress import BarColumn, MofNCompleteColumn, TimeElapsedColumn
-from rich.table import Table
 from rich.text import Text
 
 from aero_search.console import Console, progress_bars
+from aero_search.report.table import sheet
 from aero_search.search.function_study import FunctionStudy, assignment
 
 _INTERVAL = 0.5
@@ -83,17 +82,19 @@ def print_best(study: FunctionStudy, console: Console) -> None:
     """The best trial, or the front of several directions, and how to go on."""
     best = study.best()
     title = "best" if len(study.plan.directions) == 1 else f"front: {len(best)} of {len(study.finished())}"
-    table = Table(title=f"{study.name}, {title}", title_justify="left", box=box.SIMPLE_HEAD)
-    table.add_column("trial", justify="right")
     names = list(dict.fromkeys(name for trial in best for name in assignment(trial)))
     several = len(study.plan.directions) > 1
     values = [f"{way} {i}" if several else way for i, way in enumerate(study.plan.directions)]
-    for heading in (*names, *values):
-        table.add_column(heading, justify="right")
-    for trial in best:
-        said = [_short(assignment(trial).get(name, "")) for name in names]
-        table.add_row(f"#{trial.number}", *said, *(f"{value:.6g}" for value in trial.values))
-    console.print(table)
+    rows = [
+        (
+            f"#{trial.number}",
+            *(f"{value:.6g}" for value in trial.values),
+            *(_short(assignment(trial).get(name, "")) for name in names),
+        )
+        for trial in best
+    ]
+    parts = (*[0] * (1 + len(values)), *range(1, 1 + len(names)))
+    console.print(sheet(("trial", *values, *names), rows, f"{study.name}, {title}", words=0, parts=parts))
     console.print("go on: the same command with a larger hydra.sweeper.n_trials", soft_wrap=True)
 
 

@@ -13,7 +13,8 @@ from aero_search.report.cost import PART_LABELS, format_bytes
 
 if TYPE_CHECKING:
     from rich.console import Group
-    from rich.table import Table
+
+    from aero_search.report.table import Sheet
 
 
 class MeasureView:
@@ -50,30 +51,23 @@ class MeasureView:
         self._last = (sequence, layer)
 
 
-def parts_table(document: Mapping[str, Any]) -> Table:
+def parts_table(document: Mapping[str, Any]) -> Sheet:
     """Measured bytes, messages and seconds of one forward pass by part, each beside its estimate.
 
     MB are 1e6 bytes, both directions together; an error is estimate / reading - 1.
     """
-    from rich.box import SIMPLE_HEAD
-    from rich.table import Table
+    from aero_search.report.table import sheet
 
-    # Eight columns have to fit into a terminal of 80.
-    table = Table(
-        title="one forward pass",
-        title_justify="left",
-        box=SIMPLE_HEAD,
-        padding=0,
-        pad_edge=False,
+    rows = [(PART_LABELS[part], *_cells(line)) for part, line in document["parts"].items()]
+    total, setup = ("total", *_cells(document["total"])), ("set-up, once", *_cells(document["setup"]))
+    return sheet(
+        ("part", "MB", "estimate", "error", "messages", "seconds", "estimate", "error"),
+        [*rows, total, setup],
+        "one forward pass",
+        parts=(0, 1, 1, 1, 1, 2, 2, 2),
+        sections=(len(rows),),
+        styles=(*[None] * len(rows), "bold"),
     )
-    for heading in ("part", "MB", "estimate", "error", "messages", "seconds", "estimate", "error"):
-        table.add_column(heading, justify="left" if heading == "part" else "right", no_wrap=True)
-    for part, line in document["parts"].items():
-        table.add_row(PART_LABELS[part], *_cells(line))
-    table.add_section()
-    table.add_row("total", *_cells(document["total"]), style="bold")
-    table.add_row("set-up, once", *_cells(document["setup"]))
-    return table
 
 
 def measure_report(document: Mapping[str, Any]) -> Group:

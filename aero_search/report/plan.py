@@ -6,12 +6,11 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-from rich import box
 from rich.console import Group, RenderableType
-from rich.table import Table
 from rich.text import Text
 
 from aero_search.quantity import write_quantity
+from aero_search.report.table import Column, Sheet
 from aero_search.report.units import compact, duration, readable, significant, times
 from aero_search.schema import to_mapping
 from aero_search.search.forecast import Pace
@@ -126,28 +125,23 @@ def plan_report(plan: Plan) -> RenderableType:
     return Group(*parts)
 
 
-def _costs(plan: Plan) -> Table:
+def _costs(plan: Plan) -> Sheet:
     priced = "" if plan.pricing.target is None else f", at the size of {plan.pricing.target.text}"
     found = "" if plan.survey.exact else "; ends found by descent from the sample"
-    table = Table(
-        title=f"costs, protocol {plan.pricing.protocol.name}, network {plan.pricing.network.name}{priced}{found}",
-        title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0),
-    )  # fmt: skip
-    table.add_column("metric")
-    for heading in ("least", "most"):
-        table.add_column(heading, justify="right", no_wrap=True)
-        table.add_column("by", overflow="fold")
-    table.add_column("span", justify="right", no_wrap=True)
-    for span in plan.survey.spans:
-        table.add_row(
-            span.metric.removesuffix("_s").removesuffix("_bytes"),
-            readable(span.metric, span.low),
-            Text(compact(span.cheapest)),
-            readable(span.metric, span.high),
-            Text(compact(span.dearest)),
-            times(span.high / span.low) if span.low else "-",
-        )
-    return table
+    spans = plan.survey.spans
+    metrics = [span.metric.removesuffix("_s").removesuffix("_bytes") for span in spans]
+    columns = [
+        Column("metric", metrics, words=True),
+        Column("least", [readable(span.metric, span.low) for span in spans], part=1),
+        Column("by", [compact(span.cheapest) for span in spans], words=True, part=1),
+        Column("most", [readable(span.metric, span.high) for span in spans], part=2),
+        Column("by", [compact(span.dearest) for span in spans], words=True, part=2),
+        Column("span", [times(span.high / span.low) if span.low else "-" for span in spans], part=2),
+    ]
+    title = (
+        f"costs, protocol {plan.pricing.protocol.name}, network {plan.pricing.network.name}{priced}{found}"
+    )
+    return Sheet(columns, title)
 
 
 def _forecast(plan: Plan) -> str:

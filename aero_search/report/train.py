@@ -7,9 +7,9 @@ from pathlib import Path
 from types import TracebackType
 
 from rich.progress import BarColumn, MofNCompleteColumn, TimeRemainingColumn
-from rich.table import Table
 
 from aero_search.console import Console, make_console, progress_bars
+from aero_search.report.table import sheet
 from aero_search.report.train_plain import closing_lines, result_rows, validation_line
 from aero_search.training.result import CurvePoint, Result
 
@@ -59,9 +59,6 @@ def print_result(
     Args:
         priced_at: the model that the costs belong to; empty where it is the trained one.
     """
-    table = Table(title=result.notation, show_header=False, title_justify="left")
-    for name, value in result_rows(result, costs, priced_at):
-        table.add_row(name, value)
-    console.print(table)
+    console.print(sheet(("", ""), list(result_rows(result, costs, priced_at)), result.notation, words=2))
     for line in closing_lines(folder):
         console.print(line, soft_wrap=True)

@@ -4,17 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from rich.table import Table
 from rich.text import Text
+
+from aero_search.report.table import Sheet, sheet
 
 _MARKS = {"ok": ("ok", "green"), "differs": ("differs", "red"), "skipped": ("not checked", "yellow")}
 
 
-def verification_table(title: str, checks: Iterable[tuple[str, str, str, str]]) -> Table:
+def verification_table(title: str, checks: Iterable[tuple[str, str, str, str]]) -> Sheet:
     """One row a check: what, its state, what the bundle says, what was found."""
-    table = Table(title=title, title_justify="left")
-    for column in ("compared", "", "the bundle says", "found here"):
-        table.add_column(column, overflow="fold")
-    for name, state, told, found in checks:
-        table.add_row(name, Text(*_MARKS[state]), told, found)
-    return table
+    rows = [(name, Text(*_MARKS[state]), told, found) for name, state, told, found in checks]
+    return sheet(("compared", "", "the bundle says", "found here"), rows, title, words=4)

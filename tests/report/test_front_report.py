@@ -8,16 +8,16 @@ from io import StringIO
 from typing import Any
 
 import pytest
-from rich.console import Console
 from studies import STUDY
 
+from aero_search.console import make_console
 from aero_search.report.front import front_markdown, front_rows, front_summary, print_front
 from aero_search.report.units import compact, duration, readable, significant, times
 
 
 def printed(front: Any, width: int = 80) -> str:
     stream = StringIO()
-    print_front(front, Console(file=stream, width=width))
+    print_front(front, make_console(file=stream, width=width))
     return stream.getvalue()
 
 

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from rich.console import Console
 from studies import COSTS, STUDY, record
 
+from aero_search.console import make_console
 from aero_search.report.chart import panels
 from aero_search.report.front import front_markdown, front_rows, front_summary, print_front
 from aero_search.report.live import LiveView, Snapshot, outcome
@@ -42,7 +42,7 @@ def front() -> Front:
 
 def text(front: Front, width: int) -> str:
     stream = StringIO()
-    print_front(front, Console(file=stream, width=width))
+    print_front(front, make_console(file=stream, width=width))
     return stream.getvalue()
 
 
@@ -117,6 +117,6 @@ def test_the_view_tells_of_the_stopped_and_of_further_seeds(front: Front) -> Non
             started=time.time(), seconds=(), repeats=(1, 6),
         )  # fmt: skip
 
-    with LiveView(snapshot, Console(file=stream, width=200), interval=60):
+    with LiveView(snapshot, make_console(file=stream, width=200), interval=60):
         pass
     assert stream.getvalue().count(REASON) == 2

@@ -6,10 +6,10 @@ import io
 from dataclasses import replace
 from pathlib import Path
 
-from rich.console import Console
 from studies import BASE, COSTS
 
 from aero_search.architecture import key
+from aero_search.console import make_console
 from aero_search.report.train import print_result
 from aero_search.training.entropy_health import entropy_health
 from aero_search.training.result import CurvePoint, Result
@@ -38,7 +38,7 @@ RESULT = Result(
 
 
 def printed(result: Result) -> str:
-    console = Console(file=io.StringIO(), width=140)
+    console = make_console(file=io.StringIO(), width=140)
     print_result(result, COSTS, Path("outputs/train/x"), console)
     assert isinstance(console.file, io.StringIO)
     return console.file.getvalue()
