@@ -4,45 +4,119 @@ Where a kind of layer sits is told by the Legendre moments of its places: the me
 [layer is of the kind] * P_q(x) with x from -1 (shallowest) to 1 (deepest) and q = 0 to 3. The first is the share of
 such layers, the second how deep they lie, the others how they spread; a depth of 4 or less is told completely,
 and models of different depths share one description. Everything is finite and of fixed length.
+
+Every other field of an architecture and of a recipe is described by its type, so that a new one cannot be left out:
+a choice by one number an alternative, a number by itself or by its logarithm. What has a better description of its
+own is named in `_OWN`.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import math
-from typing import Literal, get_args, get_origin, get_type_hints
+import types
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, Literal, Union, cast, get_args, get_origin, get_type_hints
 
 import numpy as np
 import numpy.typing as npt
 from numpy.polynomial import legendre
 
-from aero_search.architecture import Architecture
-from aero_search.architecture.spec import Family, Nonlinearity, Norm
+from aero_search.architecture import Architecture, Layer, Stabilizer
+from aero_search.architecture.spec import StabilizerTargets
 from aero_search.search.candidate import Candidate
-from aero_search.training.recipe import Recipe
 
 Array = npt.NDArray[np.float64]
+_Read = Callable[[Any], list[float]]
 
 _MOMENTS = 4
-_NORMS = [norm for norm in get_args(Norm) if norm != "none"]
-_NONLINEARITIES = list(get_args(Nonlinearity))
-_FAMILIES = get_args(Family)
-_STABILIZERS = ("scaled", "weight_norm", "spectral_norm")
+# Names of what is not there.
+_NONE = ("none", "identity")
 # What the targets of a reparametrization name: qk, qkv or qkvo, and the feed-forward.
-_TARGETS = ("qk", "qkv", "qkvo", "ffn")
-_LOGARITHMIC = ("steps", "batch_size", "lr", "accumulate", "eps", "init_std")
-# What of a recipe is described, and its choices where it is a choice: everything but its seeds.
-_RECIPE = {
-    name: get_args(hint) if get_origin(hint) is Literal else ()
-    for name, hint in get_type_hints(Recipe).items()
-    if name not in ("seed", "data_seed")
+_TARGETS = tuple(dict.fromkeys(part for said in get_args(StabilizerTargets) for part in said.split("+")))
+_REPARAMETRIZED = ("weight_norm", "spectral_norm")
+# Numbers whose factors matter, not their differences; a setting without effect has the number of none.
+_LOGARITHMIC = {
+    *("n_head", "d_model", "seq_len", "vocab_size", "ffn_ratio", "regularizer.every"),
+    *(f"recipe.{name}" for name in ("steps", "batch_size", "lr", "accumulate", "eps")),
+}
+_SEEDS = ("recipe.seed", "recipe.data_seed")
+# By the field's dotted name, instead of what follows from its type.
+_OWN: Mapping[str, Callable[[Candidate], list[float]]] = {
+    "layers": lambda c: _layers(c.architecture),
+    "n_kv_head": lambda c: [math.log(c.architecture.kv_heads)],
+    "stabilizer.targets": lambda c: _targets(c.architecture.stabilizer),
+    # A temperature that is not learned is 1.
+    "attention.temperature_init": lambda c: [
+        math.log(c.architecture.attention.temperature_init)
+        if c.architecture.attention.temperature == "learned"
+        else 0.0
+    ],
+    "regularizer.weight": lambda c: _weight(c.architecture.regularizer.weight),
+    # What null stands for.
+    "recipe.init_std": lambda c: [
+        math.log(c.recipe.init_std or 0.02 * math.sqrt(768 / c.architecture.d_model))
+    ],
 }
 
 
 def features(candidate: Candidate) -> Array:
-    """Describe a candidate, (length,); equal for equal candidates whatever their seeds."""
+    """Describe a candidate, (length,); equal for equal candidates whatever their seeds.
+
+    Raises:
+        TypeError: a field has a type that has no description: it needs one in `_OWN`.
+    """
     a = candidate.architecture
-    return np.array([*_layers(a), *_whole(a), *_recipe(candidate.recipe, a)], dtype=np.float64)
+    values = [
+        *_described(candidate, a, ""),
+        math.log(a.n_layer),
+        math.log(matrix_parameters(a)),
+        *_described(candidate, candidate.recipe, "recipe."),
+    ]
+    return np.array(values, dtype=np.float64)
+
+
+def _described(candidate: Candidate, part: Any, where: str) -> Iterator[float]:
+    """Every field of a dataclass in numbers, of one length whatever the values are."""
+    # A penalty of weight 0 is none, whatever its settings are.
+    idle = where == "regularizer." and not candidate.architecture.regularizer.weight
+    for name, (field, read) in _fields(cast(Any, type(part)), where).items():
+        if field in _OWN:
+            yield from _OWN[field](candidate)
+        elif read is None:
+            yield from _described(candidate, getattr(part, name), f"{field}.")
+        else:
+            numbers = read(getattr(part, name))
+            yield from (0.0 for _ in numbers) if idle else numbers
+
+
+@functools.cache
+def _fields(cls: Any, where: str) -> Mapping[str, tuple[str, _Read | None]]:
+    """The fields of a dataclass: dotted name and what reads them; None for another dataclass."""
+    found: dict[str, tuple[str, _Read | None]] = {}
+    for name, hint in get_type_hints(cls).items():
+        field = where + name
+        if field not in _SEEDS:
+            plain = field not in _OWN and not dataclasses.is_dataclass(hint)
+            found[name] = field, _reader(field, hint) if plain else None
+    return found
+
+
+def _reader(field: str, hint: Any) -> _Read:
+    """From a value of the type to numbers; of a choice the first alternative is all zeros."""
+    if get_origin(hint) is Literal:
+        return lambda value: [float(value == choice) for choice in get_args(hint)[1:]]
+    if get_origin(hint) in (Union, types.UnionType) and type(None) in get_args(hint):
+        others = [other for other in get_args(hint) if other is not type(None)]
+        if len(others) == 1:
+            read, instead = _reader(field, others[0]), (get_args(others[0]) or (1,))[0]
+            return lambda value: [float(value is None), *read(instead if value is None else value)]
+    if hint in (int, float) and field in _LOGARITHMIC:
+        return lambda value: [math.log(max(value, 1e-30))]
+    if hint in (int, float, bool):
+        return lambda value: [float(value)]
+    raise TypeError(f"{field} has the type {hint!r}, which features cannot describe: give it a place in _OWN")
 
 
 def matrix_parameters(a: Architecture) -> int:
@@ -67,62 +141,42 @@ def _polynomials(n_layer: int) -> Array:
 
 
 def _layers(a: Architecture) -> list[float]:
-    acts = [layer.activation if layer.ffn == "full" else "identity" for layer in a.layers]
-    kinds = [
-        *([layer.norm == norm for layer in a.layers] for norm in _NORMS),
-        [layer.ffn != "none" for layer in a.layers],
-        [layer.ffn == "fused" for layer in a.layers],
-        [act != "identity" for act in acts],
-        *([act == kind for act in acts] for kind in _NONLINEARITIES),
-    ]
-    moments: list[float] = (np.array(kinds, dtype=np.float64) @ _polynomials(a.n_layer)).ravel().tolist()
+    moments: list[float] = (_kinds(a.layers) @ _polynomials(a.n_layer)).ravel().tolist()
     return moments
 
 
-def _whole(a: Architecture) -> list[float]:
-    attention, stabilizer, regularizer = a.attention, a.stabilizer, a.regularizer
-    targets = stabilizer.targets.split("+") if stabilizer.kind in ("weight_norm", "spectral_norm") else []
-    regularized = regularizer.weight > 0
-    return [
-        *(stabilizer.kind == kind for kind in _STABILIZERS),
-        *(target in targets for target in _TARGETS),
-        attention.value_projection == "identity",
-        attention.shaped,
-        attention.temperature == "learned",
-        # A temperature that is not learned is 1.
-        math.log(attention.temperature_init) if attention.temperature == "learned" else 0.0,
-        regularized,
-        math.log10(regularizer.weight) + 2 if regularized else 0.0,
-        regularizer.margin if regularized else 0.0,
-        regularizer.threshold_init if regularized else 0.0,
-        regularized and regularizer.reduction == "sum",
-        regularized and regularizer.sided == "one",
-        regularized and regularizer.reference == "log_t",
-        *(a.family == family for family in _FAMILIES),
-        *(a.final_norm == norm for norm in _NORMS),
-        a.gated,
-        a.tied_embeddings,
-        math.log(a.ffn_ratio),
-        math.log(a.d_model),
-        math.log(a.n_layer),
-        math.log(a.n_head),
-        math.log(a.kv_heads),
-        math.log(a.seq_len),
-        math.log(a.vocab_size),
-        math.log(matrix_parameters(a)),
-    ]
+def _kinds(layers: Sequence[Layer]) -> Array:
+    """Which layers have something and which something else than the usual, by field, (kinds, n_layer)."""
+    rows: list[list[bool]] = []
+    for name, (nothing, _, *others) in _layer_choices().items():
+        unused = name == "activation"
+        said = [nothing if unused and at.ffn != "full" else getattr(at, name) for at in layers]
+        rows.append([value != nothing for value in said])
+        rows += [[value == choice for value in said] for choice in others]
+    return np.array(rows, dtype=np.float64)
 
 
-def _recipe(recipe: Recipe, a: Architecture) -> list[float]:
-    values: list[float] = []
-    for name, choices in _RECIPE.items():
-        value = getattr(recipe, name)
-        if name == "init_std" and value is None:
-            value = 0.02 * math.sqrt(768 / a.d_model)  # what null stands for
-        if choices:
-            values += [value == choice for choice in choices[1:]]
-        elif name in _LOGARITHMIC:
-            values.append(math.log(max(value, 1e-30)))
-        else:
-            values.append(float(value or 0))
-    return values
+@functools.cache
+def _layer_choices() -> Mapping[str, tuple[Any, ...]]:
+    """The alternatives of each field of a layer: that which means there is nothing, the usual one, the others.
+
+    Raises:
+        TypeError: a field is no choice.
+    """
+    found = {}
+    for name, hint in get_type_hints(Layer).items():
+        choices = (False, True) if hint is bool else get_args(hint)
+        if len(choices) < 2:
+            raise TypeError(f"layers.{name} has the type {hint!r}, which features cannot describe")
+        found[name] = tuple(sorted(choices, key=lambda choice: choice not in _NONE))
+    return found
+
+
+def _targets(stabilizer: Stabilizer) -> list[float]:
+    said = stabilizer.targets.split("+") if stabilizer.kind in _REPARAMETRIZED else []
+    return [float(target in said) for target in _TARGETS]
+
+
+def _weight(weight: float) -> list[float]:
+    """Whether there is a penalty, and how heavy it is."""
+    return [1.0, math.log10(weight) + 2] if weight else [0.0, 0.0]

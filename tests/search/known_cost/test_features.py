@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+import dataclasses
+import types
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from itertools import product
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from torch import nn
 
-from aero_search.architecture import Architecture, Layer, canonical
+from aero_search.architecture import Architecture, Attention, Layer, Regularizer, Stabilizer, canonical, key
 from aero_search.model import build_model
 from aero_search.search.candidate import make_candidate
-from aero_search.search.known_cost.features import features, matrix_parameters
+from aero_search.search.known_cost.features import _reader, features, matrix_parameters
 from tests.architecture.strategies import architectures
 from tests.search.fakes import BASE, RECIPE
 
@@ -60,3 +64,88 @@ def test_parameters_are_counted_as_the_model_has_them(architecture: Architecture
         id(m.weight): m.weight.numel() for m in model.modules() if isinstance(m, nn.Linear | nn.Embedding)
     }
     assert matrix_parameters(plain) == pytest.approx(sum(matrices.values()))
+
+
+# Every setting of it has an effect.
+ACTIVE = replace(
+    BASE,
+    layers=(Layer(),) * 2,
+    attention=Attention(temperature="learned"),
+    stabilizer=Stabilizer("weight_norm"),
+    regularizer=Regularizer(weight=0.02),
+)
+
+
+def others(hint: Any, value: Any) -> Iterator[Any]:
+    """Other values of a field, by its type."""
+    if get_origin(hint) is Literal:
+        yield from (choice for choice in get_args(hint) if choice != value)
+    elif get_origin(hint) in (Union, types.UnionType):
+        kinds = [kind for kind in get_args(hint) if kind is not type(None)]
+        yield from ([None] if value is not None else [])
+        start = get_args(kinds[0])[0] if get_origin(kinds[0]) is Literal else kinds[0](1)
+        yield from others(kinds[0], start if value is None else value)
+    elif hint is bool:
+        yield not value
+    elif hint is int:
+        yield value + 1
+    elif hint is float:
+        yield value / 2 if value else 0.5
+    else:
+        raise AssertionError(
+            f"no other value of {hint!r} is known here: add one, and see that it is described"
+        )
+
+
+def changes(part: Any, where: str = "") -> Iterator[tuple[str, Any]]:
+    """`part` with one of its fields changed, for every field and fields of fields, by dotted name."""
+    for name, hint in get_type_hints(type(part)).items():
+        value = getattr(part, name)
+        if name == "layers":
+            for changed_name, layer in changes(value[0], "layers."):
+                yield changed_name, replace(part, layers=(layer, *value[1:]))
+        elif dataclasses.is_dataclass(value):
+            for changed_name, inner in changes(value, f"{where}{name}."):
+                yield changed_name, replace(part, **{name: inner})
+        else:
+            for other in others(hint, value):
+                yield f"{where}{name}={other}", replace(part, **{name: other})
+
+
+@pytest.mark.parametrize(
+    ("name", "changed"), list(changes(ACTIVE)), ids=[name for name, _ in changes(ACTIVE)]
+)
+def test_no_field_of_an_architecture_is_left_out(name: str, changed: Architecture) -> None:
+    """Also a field that is added later: two networks are two points."""
+    if key(changed) != key(ACTIVE):
+        assert (of(changed) != of(ACTIVE)).any(), name
+
+
+def test_two_networks_that_differ_in_how_often_they_are_regularized_are_two_points() -> None:
+    rare = replace(ACTIVE, regularizer=replace(ACTIVE.regularizer, every=1))
+    assert (of(rare) != of(ACTIVE)).sum() == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "changed"), list(changes(RECIPE)), ids=[name for name, _ in changes(RECIPE)]
+)
+def test_no_field_of_a_recipe_is_left_out_but_its_seeds(name: str, changed: Any) -> None:
+    different = features(make_candidate(BASE, changed, "corpus")) != of(BASE)
+    assert different.any() == (name.partition("=")[0] not in ("seed", "data_seed"))
+
+
+@dataclass(frozen=True)
+class Added:
+    """Fields of kinds that no architecture has yet."""
+
+    kind: Literal["a", "b", "c"] | None
+    count: int | None
+
+
+def test_a_field_of_any_plain_type_is_described() -> None:
+    hints = get_type_hints(Added)
+    kind, count = _reader("kind", hints["kind"]), _reader("count", hints["count"])
+    assert len({tuple(kind(value)) for value in (None, "a", "b", "c")}) == 4
+    assert len({tuple(count(value)) for value in (None, 1, 2)}) == 3
+    with pytest.raises(TypeError, match=r"text has the type .* give it a place"):
+        _reader("text", str)
