@@ -33,9 +33,10 @@ RANK = {
     "export": 7,
     "measure": 6,
     "config": 8,
-    "commands": 9,
-    "cli": 10,
-    "__main__": 11,
+    "api": 9,
+    "commands": 10,
+    "cli": 11,
+    "__main__": 12,
 }
 MODULES = sorted(path for path in PACKAGE.glob("**/*.py") if path != PACKAGE / "__init__.py")
 
@@ -77,6 +78,7 @@ def test_nothing_can_be_unpickled_or_executed(path: Path) -> None:
 @pytest.mark.parametrize(
     ("module", "absent"),
     [
+        ("aero_search", ("aero_search.architecture", "hydra", "numpy", "torch", "rich", "yaml")),
         ("aero_search.cli", ("hydra", "numpy", "torch", "rich")),
         (
             "aero_search.commands.cost",

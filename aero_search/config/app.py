@@ -6,7 +6,8 @@ import os
 import re
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from aero_search.config.command import Command
 from aero_search.config.complaints import sentence
 from aero_search.config.paths import conf_dir, user_conf_dir
 from aero_search.config.request import Request
-from aero_search.errors import AeroSearchError, RequestError
+from aero_search.errors import RequestError
 from aero_search.export.layout import ARCHITECTURE_FILE, CONFIG_FILE, LARGEST, MANIFEST_FILE
 from aero_search.export.manifest import check_manifest
 from aero_search.untrusted_files import read_yaml
@@ -49,7 +50,7 @@ def run_command(command: Command, arguments: Sequence[str]) -> int:
     """
     argv = [_shorthand(argument, command.spellings) for argument in arguments]
     if command.positional and argv and not argv[0].startswith("-") and "=" not in Path(argv[0]).name:
-        argv[0] = f"{command.positional}={_quoted(argv[0])}"
+        argv[0] = f"{command.positional}={quoted(argv[0])}"
     _check_bundle_config(argv)
     inspecting = any(a.split("=")[0] in _INSPECTING for a in argv)
     multirun = any(a in ("--multirun", "-m") for a in argv)
@@ -58,11 +59,8 @@ def run_command(command: Command, arguments: Sequence[str]) -> int:
     if multirun and command.sweep == "none":
         raise RequestError(f"aero-search {command.config} takes no --multirun")
     try:
-        results = _hydra_main(command, argv)
-    except AeroSearchError:
-        raise
-    except (HydraException, OmegaConfBaseException) as problem:
-        raise RequestError(sentence(problem, command.config)) from problem
+        with told(command.config):
+            results = _hydra_main(command, argv)
     except SystemExit as stop:
         return _exit_code(stop)
     if command.finish is not None and not inspecting:
@@ -76,12 +74,34 @@ def read_request(cfg: DictConfig, overrides: Sequence[str] = ()) -> Request:
     Raises:
         RequestError: an interpolation or a missing value, in one sentence.
     """
-    try:
+    with told(None):
         composed = OmegaConf.to_container(cfg, resolve=True, throw_on_missing=True)
-    except OmegaConfBaseException as problem:
-        raise RequestError(sentence(problem, None)) from problem
     assert isinstance(composed, dict)
     return Request({str(key): value for key, value in composed.items()}, tuple(overrides))
+
+
+@contextmanager
+def told(config_name: str | None) -> Iterator[None]:
+    """Turn what Hydra and OmegaConf raise into a RequestError of one sentence, see `complaints.sentence`."""
+    try:
+        yield
+    except (HydraException, OmegaConfBaseException) as problem:
+        raise RequestError(sentence(problem, config_name)) from problem
+
+
+@contextmanager
+def quiet_hydra(given: Sequence[str]) -> Iterator[list[str]]:
+    """Overrides that keep Hydra from writing logs and folders, and let it find the user's own groups.
+
+    Args:
+        given: the user's overrides; what they set of this themselves is left out.
+    """
+    quiet = [setting for setting in _QUIET_HYDRA if not _chosen(setting, given)]
+    if user_conf_dir().is_dir() and not _chosen("hydra.searchpath", given):
+        quiet.append(f"hydra.searchpath=[{quoted(f'file://{user_conf_dir().resolve()}')}]")
+    # Hydra's basic sweeper leaves a multirun.yaml in its folder.
+    with tempfile.TemporaryDirectory(prefix="aero-search-") as scratch:
+        yield [*quiet, *(f"{name}={scratch}" for name in _HYDRA_FOLDERS if not _chosen(name, given))]
 
 
 def _hydra_main(command: Command, argv: list[str]) -> list[Any]:
@@ -101,19 +121,13 @@ def _hydra_main(command: Command, argv: list[str]) -> list[Any]:
     # Hydra prints a traceback and exits unless told to let the exception through to us.
     os.environ["HYDRA_FULL_ERROR"] = "1"
     saved = sys.argv
-    quiet = [setting for setting in _QUIET_HYDRA if not _chosen(setting, argv)]
-    # Hydra's basic sweeper leaves a multirun.yaml in its folder.
-    scratch = tempfile.TemporaryDirectory(prefix="aero-search-")
-    quiet += [f"{name}={scratch.name}" for name in _HYDRA_FOLDERS if not _chosen(name, argv)]
-    if user_conf_dir().is_dir() and not _chosen("hydra.searchpath", argv):
-        quiet.append(f"hydra.searchpath=[{_quoted(f'file://{user_conf_dir().resolve()}')}]")
-    sys.argv = [f"aero-search {command.config}", *_flags_first(argv), *quiet]
     entry = hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name=command.config)
-    try:
-        entry(task)()
-    finally:
-        sys.argv = saved
-        scratch.cleanup()
+    with quiet_hydra(argv) as quiet:
+        sys.argv = [f"aero-search {command.config}", *_flags_first(argv), *quiet]
+        try:
+            entry(task)()
+        finally:
+            sys.argv = saved
     if problems:
         raise problems[0]
     return results
@@ -140,7 +154,7 @@ def _shorthand(argument: str, spellings: Mapping[str, str]) -> str:
     return argument
 
 
-def _quoted(text: str) -> str:
+def quoted(text: str) -> str:
     """A value as Hydra's grammar writes one whatever characters it has."""
     escaped = re.sub(r"(\\+)(?='|$)", r"\1\1", text).replace("'", "\\'")
     return f"'{escaped}'"

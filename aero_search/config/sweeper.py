@@ -106,12 +106,11 @@ class StudySweep:
         self.hydra_context = hydra_context
         self.task = WorkerTask()
 
-    def sweep(self, arguments: list[str]) -> Any:
-        """Run the study that the arguments and the configuration describe."""
+    def sweep(self, arguments: list[str]) -> str | None:
+        """Run the study that the arguments and the configuration describe; returns its name, None for a plan."""
         parsed = OverridesParser.create(self.hydra_context.config_loader).parse_overrides(arguments)
         if self.strategy == "ladder":
-            self._climb(read_request(_without_hydra(self.config), arguments), arguments, parsed)
-            return None
+            return self._climb(read_request(_without_hydra(self.config), arguments), arguments, parsed)
         request, base = self._request(parsed, arguments)
         space, queued = self._space(request, parsed)
         names = {parameter.override for parameter in space.parameters}
@@ -134,10 +133,10 @@ class StudySweep:
         compose = Compose(self.hydra_context.config_loader, self.config, fixed, fingerprint)
         front = conductor.run(study, compose, self._launch, watch_study(conductor))
         finish_study(conductor, study, front)
-        return None
+        return conductor.plan.name
 
-    def _climb(self, request: Request, arguments: Sequence[str], parsed: Sequence[Override]) -> None:
-        """Train the request's ladder and write its table."""
+    def _climb(self, request: Request, arguments: Sequence[str], parsed: Sequence[Override]) -> str:
+        """Train the request's ladder and write its table; returns the study's name."""
         ladder = LadderSweep(request, [str(o.input_line) for o in parsed if o.is_sweep_override()])
         fixed = tuple(str(o.input_line) for o in parsed)
         compose = Compose(self.hydra_context.config_loader, self.config, fixed, "")
@@ -148,6 +147,7 @@ class StudySweep:
         watch = watch_study(conductor, make_console(stderr=request.format == "json"))
         conductor.run(study, LadderCompose(compose, ladder.overrides), self._launch, watch)
         ladder.finish(conductor, study)
+        return conductor.plan.name
 
     def _request(self, parsed: Sequence[Override], arguments: list[str]) -> tuple[Request, tuple[str, ...]]:
         """What the user asked for, on top of what the space was made for."""

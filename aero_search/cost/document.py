@@ -6,7 +6,7 @@ from typing import Any
 
 from aero_search.architecture import Architecture, key, notation
 from aero_search.cost.estimate import estimate
-from aero_search.cost.flops import Convention, flops, nonlinear_operations
+from aero_search.cost.flops import Convention, flops
 from aero_search.cost.network import Network
 from aero_search.cost.protocol import Protocol
 from aero_search.cost.published import Comparison, published_differences
@@ -39,7 +39,7 @@ def cost_document(
         "pass": "decode" if decode else "forward",
         "flops": flops(architecture, convention, decode),
         "flops_convention": convention,
-        "nonlinear_ops": nonlinear_operations(architecture, decode),
+        "nonlinear_ops": cost.nonlinear_ops,
         "protocol": protocol.name,
         "trust": protocol.trust,
         "offline": protocol.offline,

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from aero_search.architecture import Architecture
 from aero_search.cost.charge import Charge, charge
+from aero_search.cost.flops import Flops, NonlinearOp, flops, nonlinear_operations
 from aero_search.cost.inventory import PARTS, inventory
 from aero_search.cost.network import Network
 from aero_search.cost.protocol import Protocol
@@ -53,11 +54,6 @@ class LatencySeconds:
     by_layer: tuple[float, ...]
     outside: float
 
-    @property
-    def first_query(self) -> float:
-        """Seconds of the first forward pass of a pair of parties, set-up included."""
-        return self.total + self.setup
-
 
 @dataclass(frozen=True)
 class Cost:
@@ -66,12 +62,16 @@ class Cost:
     Attributes:
         rounds: round trips on the critical path (one-way hops, halved).
         rounds_by_op: by part of the model; sums to `rounds`.
+        flops: 2 x MACs by part, attention products counted in full.
+        nonlinear_ops: count and (rows, columns) of each kind, such as softmax, layernorm, gelu.
     """
 
     communication_bytes: CommunicationBytes
     rounds: float
     rounds_by_op: Mapping[str, float]
     latency_seconds: LatencySeconds
+    flops: Flops
+    nonlinear_ops: Mapping[str, NonlinearOp]
 
 
 def estimate(architecture: Architecture, protocol: Protocol, network: Network, decode: bool = False) -> Cost:
@@ -93,19 +93,8 @@ def estimate(architecture: Architecture, protocol: Protocol, network: Network, d
         else:
             by_layer[operation.layer] = by_layer[operation.layer].plus(price)
     ordered: dict[str, Charge] = {part: by_op[part] for part in PARTS if part in by_op}
-    return _cost(ordered, by_layer, outside, protocol, network)
-
-
-def seconds(price: Charge, network: Network) -> float:
-    """Latency of a charge: compute, transfer and round trips."""
-    return price.seconds + price.bytes / network.bytes_per_second + price.rounds * network.rtt_seconds
-
-
-def _cost(
-    by_op: Mapping[str, Charge], by_layer: list[Charge], outside: Charge, protocol: Protocol, network: Network
-) -> Cost:
     total = Charge()
-    for price in by_op.values():
+    for price in ordered.values():
         total = total.plus(price)
     transfer = total.bytes / network.bytes_per_second
     round_trips = total.rounds * network.rtt_seconds
@@ -113,21 +102,28 @@ def _cost(
     return Cost(
         communication_bytes=CommunicationBytes(
             total=total.bytes,
-            by_op={part: price.bytes for part, price in by_op.items()},
+            by_op={part: price.bytes for part, price in ordered.items()},
             by_layer=tuple(price.bytes for price in by_layer),
             outside=outside.bytes,
             setup=setup.bytes,
         ),
         rounds=total.rounds,
-        rounds_by_op={part: price.rounds for part, price in by_op.items()},
+        rounds_by_op={part: price.rounds for part, price in ordered.items()},
         latency_seconds=LatencySeconds(
             total=total.seconds + transfer + round_trips,
             compute=total.seconds,
             transfer=transfer,
             round_trips=round_trips,
             setup=seconds(setup, network),
-            by_op={part: seconds(price, network) for part, price in by_op.items()},
+            by_op={part: seconds(price, network) for part, price in ordered.items()},
             by_layer=tuple(seconds(price, network) for price in by_layer),
             outside=seconds(outside, network),
         ),
+        flops=flops(architecture, decode=decode),
+        nonlinear_ops=nonlinear_operations(architecture, decode),
     )
+
+
+def seconds(price: Charge, network: Network) -> float:
+    """Latency of a charge: compute, transfer and round trips."""
+    return price.seconds + price.bytes / network.bytes_per_second + price.rounds * network.rtt_seconds

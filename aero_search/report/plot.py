@@ -1,4 +1,4 @@
-"""Writes the pictures of a front: PNG, SVG and a page that works offline."""
+"""The pictures of a front: PNG, SVG, a page that works offline, and a figure for notebooks."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from aero_search.report.chart import panels
 from aero_search.report.picture import whole, write_picture
 
 if TYPE_CHECKING:
+    from plotly.graph_objects import Figure
+
     from aero_search.search.front import Front
 
 TITLE = "Perplexity against the cost of private inference"
@@ -34,11 +36,18 @@ def plot_front(front: Front, folder: Path, title: str = TITLE, page: bool = True
     drawn, subtitle = panels(front), _subtitle(front)
     written = write_picture(draw(drawn, title, subtitle), folder / "front")
     if page:
-        from aero_search.report import interactive
+        from aero_search.report import figure
 
-        html = interactive.page(drawn, title, subtitle)
+        html = figure.page(drawn, title, subtitle)
         written["html"] = whole(folder / "front.html", lambda path: path.write_text(html, encoding="utf-8"))
     return written
+
+
+def figure_of(front: Front, title: str = TITLE) -> Figure:
+    """The same panels as an interactive figure, which shows itself in a notebook."""
+    from aero_search.report.figure import make_figure
+
+    return make_figure(panels(front), title, _subtitle(front))
 
 
 def _subtitle(front: Front) -> str:

@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import Any, Literal, get_args
 
 from aero_search.architecture import Architecture
-from aero_search.cost import Network, Protocol, estimate, flops, price_batch
+from aero_search.cost import Network, Protocol, estimate, price_batch
 from aero_search.errors import RequestError, nearest
 from aero_search.quantity import UNITS, parse_quantity, write_quantity
 
@@ -101,7 +101,7 @@ def known_costs(architecture: Architecture, protocol: Protocol, network: Network
     return {
         "latency_s": float(cost.latency_seconds.total),
         "communication_bytes": float(cost.communication_bytes.total),
-        "flops": float(flops(architecture).total),
+        "flops": float(cost.flops.total),
         "rounds": float(cost.rounds),
     }
 

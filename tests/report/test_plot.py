@@ -15,7 +15,7 @@ from studies import BASE, STUDY
 
 from aero_search.architecture import Layer, ModelShape
 from aero_search.report.chart import panels
-from aero_search.report.interactive import page
+from aero_search.report.figure import page
 from aero_search.report.labels import Box, place
 from aero_search.report.plot import plot_front
 

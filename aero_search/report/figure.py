@@ -1,4 +1,4 @@
-"""The front as a page to point at, with plotly: every candidate says who it is. Works offline."""
+"""The front as an interactive plotly figure, in which hovering over a candidate shows what it is."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from html import escape
 from itertools import pairwise
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from aero_search.report import palette
 from aero_search.report.chart import Mark, Panel
@@ -14,6 +14,9 @@ from aero_search.report.labels import Box, place
 from aero_search.report.published import PublishedMark
 from aero_search.report.static import baseline_lines, significant_tick
 from aero_search.report.units import readable
+
+if TYPE_CHECKING:
+    from plotly.graph_objects import Figure
 
 # Pixels of one panel's plotting area, and of the margins around it.
 _WIDTH, _HEIGHT, _LEFT, _RIGHT, _TOP, _BOTTOM = 560, 400, 70, 20, 74, 64
@@ -28,8 +31,8 @@ _STYLES: dict[str, tuple[str, int, str, float, str]] = {
 }
 
 
-def page(panels: Sequence[Panel], title: str, subtitle: str) -> str:
-    """The whole HTML document, plotly's code included (about 5 MB)."""
+def make_figure(panels: Sequence[Panel], title: str, subtitle: str) -> Figure:
+    """The panels beside and below each other, two a row."""
     import plotly.graph_objects as go
 
     columns = min(2, len(panels))
@@ -69,7 +72,12 @@ def page(panels: Sequence[Panel], title: str, subtitle: str) -> str:
         legend={"orientation": "h", "x": 0.5, "xanchor": "center", "y": 8 / height, "yanchor": "bottom"},
         shapes=shapes, annotations=annotations, hoverlabel={"align": "left", "bgcolor": "white"},
     )  # fmt: skip
-    html: str = figure.to_html(
+    return figure
+
+
+def page(panels: Sequence[Panel], title: str, subtitle: str) -> str:
+    """The figure as one HTML document that works offline, plotly's code included (about 5 MB)."""
+    html: str = make_figure(panels, title, subtitle).to_html(
         include_plotlyjs=True, full_html=True, config={"displaylogo": False, "responsive": False}
     )
     return html.replace("<head>", f"<head><title>{escape(title)}</title>", 1)
