@@ -12,11 +12,12 @@ from aero_search.architecture.spec import Activation, Family, FeedForward, Norm
 from aero_search.errors import RequestError
 from aero_search.export.layout import ARCHITECTURE_FILE, LARGEST
 from aero_search.schema import from_mapping
+from aero_search.space.allowed import ARCHITECTURE_GROUPS
 from aero_search.untrusted_files import read_yaml
 
 T = TypeVar("T")
 LayerSet = str | int | float | tuple[int, ...]
-GROUPS = ("model", "norm", "activation", "ffn", "stabilizer", "attention", "regularizer")
+GROUPS = ARCHITECTURE_GROUPS
 
 
 @dataclass(frozen=True)

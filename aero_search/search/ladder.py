@@ -16,6 +16,7 @@ from aero_search.architecture import Architecture, key
 from aero_search.errors import RequestError
 from aero_search.search.record import Record
 from aero_search.space import Assignment, Categorical, Integer, Real, Space
+from aero_search.space.allowed import check_override
 
 Published = float | Literal["diverged"] | None
 # The parameters of a ladder's study.
@@ -81,6 +82,20 @@ class Ladder:
         for factor, levels in self.cross.items():
             if not levels:
                 yield f"ladder.cross.{factor} has no levels"
+        try:
+            self._check_overrides()
+        except RequestError as problem:
+            yield str(problem)
+
+    def _check_overrides(self) -> None:
+        """A ladder's rows differ in what makes a candidate, and in nothing else."""
+        for row, entry in self.rows.items():
+            for line in entry.overrides:
+                check_override(line, f"ladder.rows.{row}")
+        for factor, levels in self.cross.items():
+            for level, lines in levels.items():
+                for line in lines:
+                    check_override(line, f"ladder.cross.{factor}.{level}")
 
     def cells(self) -> dict[str, Cell]:
         """Every combination of a row and one level of each factor, by name, in the table's order."""

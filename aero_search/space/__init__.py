@@ -1,6 +1,6 @@
 """What may vary in a search: YAML files become conditional parameters, and their values Hydra overrides.
 
-A parameter is named after the override it sets, so a space can vary whatever the command line can.
+A parameter is named after the override it sets; `allowed` says which settings of a candidate those may be.
 """
 
 from aero_search.space.parameter import Assignment, Categorical, Integer, Parameter, Real, Suggest, Value

@@ -11,6 +11,7 @@ import yaml
 
 from aero_search.errors import RequestError, nearest
 from aero_search.schema import from_mapping
+from aero_search.space.allowed import BASE, check_setting
 from aero_search.space.parameter import Assignment, Categorical, Integer, Parameter, Real, Suggest, Value
 
 Bound = int | float | str
@@ -138,6 +139,7 @@ def load_space(name: str, folder: Path, sizes: Mapping[str, int]) -> Space:
     start = tuple(_start(parameters, point, sizes, layered) for point in read.start)
     for point in start:
         _check_start(parameters, point, path.name)
+    _check_allowed(read, path.name)
     return Space(path.stem, " ".join(read.description.split()), parameters, start)
 
 
@@ -147,7 +149,8 @@ def space_base(name: str, folder: Path) -> tuple[str, ...]:
     Raises:
         RequestError: as `load_space`.
     """
-    _, read = _read(name, folder)
+    path, read = _read(name, folder)
+    _check_allowed(read, path.name)
     return tuple(f"{key}={_text(_plain(value))}" for key, value in read.base.items())
 
 
@@ -161,6 +164,15 @@ def _read(name: str, folder: Path) -> tuple[Path, _SpaceFile]:
     except yaml.YAMLError as problem:
         raise RequestError(f"space={name} is not YAML: {' '.join(str(problem).split())}") from problem
     return path, from_mapping(_SpaceFile, data, path.name)
+
+
+def _check_allowed(read: _SpaceFile, where: str) -> None:
+    """A space sets architecture and recipe; its base also what it is priced under."""
+    for name, value in read.base.items():
+        check_setting(name, value, f"{where}: base", BASE)
+    for name, entry in read.parameters.items():
+        for choice in entry.choices or (None,):
+            check_setting(name, choice, f"{where}: parameters")
 
 
 def _parameter(name: str, entry: _ParameterFile, sizes: Mapping[str, int]) -> Parameter:

@@ -43,7 +43,10 @@ PLAIN = Ladder(
 CROSSED = replace(
     PLAIN,
     rows={"SM": LadderRow(("variant=sm",))},
-    cross={"t": {"none": ("a=1",), "0.1": ("a=2",)}, "weight": {"0": (), "0.02": ("b=1",), "0.1": ("b=2",)}},
+    cross={
+        "t": {"none": ("norm.layers=1",), "0.1": ("norm.layers=2",)},
+        "weight": {"0": (), "0.02": ("ffn.layers=1",), "0.1": ("ffn.layers=2",)},
+    },
     confirm="best",
 )
 _numbers = count()
@@ -118,7 +121,7 @@ def test_a_walk_ends_at_a_learning_rate_without_a_better_neighbour(
 def test_cells_combine_rows_with_the_levels_of_every_factor() -> None:
     cells = CROSSED.cells()
     assert len(cells) == 6
-    assert cells["SM, t 0.1, weight 0.1"].overrides == ("variant=sm", "a=2", "b=2")
+    assert cells["SM, t 0.1, weight 0.1"].overrides == ("variant=sm", "norm.layers=2", "ffn.layers=2")
     assert next(iter(cells)) == "SM, t none, weight 0"
 
 
