@@ -19,13 +19,7 @@ def parameter_groups(model: Decoder, weight_decay: float) -> list[dict[str, Any]
     Weights of linears and embeddings decay. Norms, biases, gains (alpha, beta, gamma, weight-norm
     magnitudes), leaky slopes, temperatures and thresholds do not (recipe of the AERO authors' code).
     """
-    matrices = {
-        id(parameter)
-        for module in model.modules()
-        if isinstance(module, nn.Linear | nn.Embedding)
-        for name, parameter in module.named_parameters()
-        if name in _MATRICES
-    }
+    matrices = _matrices(model, nn.Linear, nn.Embedding)
     decayed = [p for p in model.parameters() if id(p) in matrices]
     kept = [p for p in model.parameters() if id(p) not in matrices]
     groups = [
@@ -33,6 +27,24 @@ def parameter_groups(model: Decoder, weight_decay: float) -> list[dict[str, Any]
         {"params": kept, "weight_decay": 0.0},
     ]
     return [group for group in groups if group["params"]]
+
+
+def layer_matrices(model: Decoder) -> set[int]:
+    """`id` of the weight of every linear inside the layers: what Muon trains.
+
+    Embeddings and the head are no maps between hidden states, and are left to AdamW (Jordan's post on Muon).
+    """
+    return _matrices(model.layers, nn.Linear)
+
+
+def _matrices(model: nn.Module, *kinds: type[nn.Module]) -> set[int]:
+    return {
+        id(parameter)
+        for module in model.modules()
+        if isinstance(module, kinds)
+        for name, parameter in module.named_parameters()
+        if name in _MATRICES
+    }
 
 
 def count_parameters(model: Decoder) -> int:

@@ -10,7 +10,6 @@ from functools import cached_property
 from typing import Any, Protocol, runtime_checkable
 
 from aero_search.architecture import Architecture, canonical, key, notation
-from aero_search.schema import to_mapping
 from aero_search.training.recipe import Recipe
 
 IDENTITY_LENGTH = 12
@@ -41,7 +40,7 @@ class Candidate:
         """
         said = {
             "architecture": key(self.architecture),
-            "recipe": to_mapping(self.recipe),
+            "recipe": self.recipe.identifying(),
             "corpus": self.fingerprint,
         }
         return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()[:IDENTITY_LENGTH]

@@ -18,7 +18,6 @@ from lightning.fabric.plugins.io.checkpoint_io import CheckpointIO
 from safetensors import SafetensorError
 
 from aero_search.architecture import key
-from aero_search.schema import to_mapping
 from aero_search.training.ranks import Job
 from aero_search.training.tensor_tree import load_tree, save_tree
 
@@ -157,6 +156,6 @@ def _identity(job: Job) -> dict[str, Any]:
     """What a state belongs to."""
     return {
         "architecture": key(job.architecture),
-        "recipe": to_mapping(job.recipe),
+        "recipe": job.recipe.identifying(),
         "corpus": job.corpus.fingerprint,
     }

@@ -1,4 +1,4 @@
-"""The Lightning module: a decoder, its loss, AdamW with warm-up and decay, validation in nats a token.
+"""The Lightning module: a decoder, its loss, its optimizer and schedule, validation in nats a token.
 
 Shapes: B sequences, T = seq_len tokens, batches are (B, T + 1) so that inputs and targets are one shifted view.
 """
@@ -11,9 +11,11 @@ from typing import Any, cast
 import lightning as L
 import torch
 from torch import Tensor
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from aero_search.architecture import Architecture
-from aero_search.model import build_model, parameter_groups
+from aero_search.model import Decoder, build_model
+from aero_search.training.optimizer import build_optimizer, lr_factor
 from aero_search.training.recipe import Recipe
 from aero_search.training.validation import cross_entropy_sum
 
@@ -30,6 +32,10 @@ class CandidateModule(L.LightningModule):
         super().__init__()
         self.recipe = recipe
         self.decoder = build_model(architecture, seed=recipe.seed, init_std=recipe.init_std)
+        self.average: AveragedModel | None = None
+        if recipe.ema:
+            average = get_ema_multi_avg_fn(recipe.ema)  # type: ignore[no-untyped-call] # torch leaves it so
+            self.average = AveragedModel(self.decoder, multi_avg_fn=average).requires_grad_(False)
         self.validation_loss = math.nan
         self.entropy: list[list[float]] = []
         self._nats = 0.0
@@ -40,6 +46,17 @@ class CandidateModule(L.LightningModule):
         self._train_loss = torch.zeros(())
         self._train_steps = 0
         self._last_total, self._last_loss = torch.zeros(()), torch.zeros(())
+
+    @property
+    def trained(self) -> Decoder:
+        """What is validated and kept: the decoder, or the average of its weights that the recipe asks for."""
+        return self.decoder if self.average is None else cast(Decoder, self.average.module)
+
+    def optimizer_step(self, *arguments: Any, **settings: Any) -> None:
+        super().optimizer_step(*arguments, **settings)
+        # Here, and not at the end of the batch, which comes after a checkpoint of this step.
+        if self.average is not None:
+            self.average.update_parameters(self.decoder)
 
     def training_step(self, batch_bt: Tensor, batch_idx: int) -> Tensor:
         every = self.decoder.architecture.regularizer.every
@@ -89,9 +106,9 @@ class CandidateModule(L.LightningModule):
         if not len(batch_bt):  # a last batch may have fewer windows than there are ranks
             return
         if batch_idx == 0:
-            entropy_lh = self.decoder.head_entropy(batch_bt[:, :-1])
+            entropy_lh = self.trained.head_entropy(batch_bt[:, :-1])
             self._entropy_lh, self._measured = entropy_lh.float(), len(batch_bt)
-        nats, tokens = cross_entropy_sum(self.decoder, batch_bt)
+        nats, tokens = cross_entropy_sum(self.trained, batch_bt)
         self._nats += nats
         self._tokens += tokens
 
@@ -119,24 +136,6 @@ class CandidateModule(L.LightningModule):
 
     def configure_optimizers(self) -> Any:
         recipe = self.recipe
-        optimizer = torch.optim.AdamW(
-            parameter_groups(self.decoder, recipe.weight_decay),
-            lr=recipe.lr,
-            betas=(recipe.beta1, recipe.beta2),
-            eps=recipe.eps,
-        )
+        optimizer = build_optimizer(self.decoder, recipe)
         scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: lr_factor(step, recipe))
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
-
-
-def lr_factor(step: int, recipe: Recipe) -> float:
-    """The learning rate of optimizer step `step` (from 0) as a share of the peak.
-
-    Linear warm-up over `warmup_ratio` of the steps, then linear or cosine decay to `lr_end_ratio`.
-    """
-    warmup = round(recipe.warmup_ratio * recipe.steps)
-    if step < warmup:
-        return (step + 1) / (warmup + 1)
-    done = min((step - warmup) / max(recipe.steps - warmup, 1), 1.0)
-    left = 1.0 - done if recipe.schedule == "linear" else 0.5 * (1.0 + math.cos(math.pi * done))
-    return recipe.lr_end_ratio + (1.0 - recipe.lr_end_ratio) * left

@@ -7,8 +7,8 @@ Defaults of `conf/recipe/proxy.yaml` follow the AERO authors' code (AdamW, linea
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import MISSING, dataclass, fields
+from typing import Any, Literal
 
 from aero_search.errors import RequestError
 
@@ -20,7 +20,7 @@ class Recipe:
     Attributes:
         steps: optimizer steps.
         batch_size: sequences a batch, of `seq_len` tokens each.
-        lr: peak learning rate of AdamW.
+        lr: peak learning rate; under muon, of the matrices of the layers.
         schedule: decay after the warm-up, from `lr` to `lr * lr_end_ratio`.
         warmup_ratio: share of the steps that rise linearly to `lr`.
         weight_decay: on matrices and embeddings; none on norms, biases, gains, temperatures, thresholds.
@@ -32,6 +32,10 @@ class Recipe:
         validation_sequences: held-out windows of seq_len tokens.
         seed: of the weights.
         data_seed: of the order of batches.
+        optimizer: `adamw` for every parameter, or `muon` for the matrices of the layers and AdamW for the rest.
+        momentum: of Muon.
+        adamw_lr: peak rate of what Muon leaves to AdamW (embeddings, norms, gains, temperatures); None is `lr`.
+        ema: decay a step of the average of the weights that is validated and kept; 0 keeps the last weights.
     """
 
     steps: int
@@ -52,6 +56,11 @@ class Recipe:
     validation_sequences: int
     seed: int
     data_seed: int
+    # Fields with a default came after the first trainings; at their default they do not enter an identity.
+    optimizer: Literal["adamw", "muon"] = "adamw"
+    momentum: float = 0.95
+    adamw_lr: float | None = None
+    ema: float = 0.0
 
     def __post_init__(self) -> None:
         problems = list(self._violations())
@@ -64,13 +73,25 @@ class Recipe:
                 yield f"recipe.{name}={getattr(self, name)} must be at least 1"
         if self.lr <= 0:
             yield f"recipe.lr={self.lr:g} must be above 0"
+        if self.adamw_lr is not None and self.adamw_lr <= 0:
+            yield f"recipe.adamw_lr={self.adamw_lr:g} must be above 0, or null"
+        if self.optimizer == "adamw" and self.adamw_lr is not None:
+            yield (
+                f"recipe.adamw_lr={self.adamw_lr:g} has no effect under recipe.optimizer=adamw: set recipe.lr, or "
+                "choose recipe.optimizer=muon"
+            )
+        if self.optimizer == "adamw" and self.momentum != Recipe.momentum:
+            yield (
+                f"recipe.momentum={self.momentum:g} has no effect under recipe.optimizer=adamw: leave it out, or "
+                "choose recipe.optimizer=muon"
+            )
         for name in ("weight_decay", "clip", "eps", "seed", "data_seed"):
             if getattr(self, name) < 0:
                 yield f"recipe.{name}={getattr(self, name)} must be 0 or above"
         for name in ("lr_end_ratio", "warmup_ratio"):
             if not 0 <= getattr(self, name) <= 1:
                 yield f"recipe.{name}={getattr(self, name):g} must lie between 0 and 1"
-        for name in ("beta1", "beta2"):
+        for name in ("beta1", "beta2", "momentum", "ema"):
             if not 0 <= getattr(self, name) < 1:
                 yield f"recipe.{name}={getattr(self, name):g} must be at least 0 and below 1"
         if self.init_std is not None and self.init_std <= 0:
@@ -79,3 +100,14 @@ class Recipe:
     def tokens(self, seq_len: int) -> int:
         """Tokens seen in the whole run."""
         return self.steps * self.batch_size * self.accumulate * seq_len
+
+    def identifying(self) -> dict[str, Any]:
+        """What tells this training from others: fields without a default, and those that differ from theirs.
+
+        So a training keeps its identity when a field is added whose default is what was done before.
+        """
+        return {
+            field.name: getattr(self, field.name)
+            for field in fields(self)
+            if field.default is MISSING or getattr(self, field.name) != field.default
+        }

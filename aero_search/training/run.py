@@ -178,7 +178,7 @@ def train(
         trainer, module, watch = fit(job, place, listeners, halt)
     last = watch.curve[-1] if watch.curve and watch.verdict != "diverged" else None
     if last is not None and watch.verdict != "stopped":
-        save_weights(module.decoder, folder / WEIGHTS_FILE)
+        save_weights(module.trained, folder / WEIGHTS_FILE)
     result = Result(
         key=key(architecture),
         notation=notation(architecture),

@@ -11,6 +11,7 @@ import pytest
 from aero_search.errors import AeroSearchError, RequestError
 from aero_search.training.result import CurvePoint
 from benchmarks.tabular import build as building
+from benchmarks.tabular import trainings
 from benchmarks.tabular.networks import load_networks
 from benchmarks.tabular.rows import Row, add, mend, read_rows, remember
 
@@ -100,7 +101,7 @@ def test_a_table_remembers_what_it_was_begun_with_and_who_built_it(tmp_path):
 
 
 def test_the_clock_notes_every_validation():
-    clock = building.Clock(0.0)
+    clock = trainings.Clock(0.0)
     clock.validated(CurvePoint(10, None, 2.0, 7.4, 1.0), [])
     ((step, perplexity, seconds),) = clock.curve
     assert (step, perplexity) == (10, 7.4)
@@ -139,7 +140,7 @@ def test_a_table_is_built_in_pieces(tmp_path: Path, tiny):
 def test_a_dead_worker_ends_the_building_with_a_sentence(tmp_path, tiny, monkeypatch):
     space = tmp_path / "small.yaml"
     space.write_text(SMALL)
-    monkeypatch.setattr(building, "train_row", _die)
+    monkeypatch.setattr(trainings, "train_row", _die)
     with pytest.raises(AeroSearchError, match="a worker died"):
         building.build(tmp_path / "table", 1, overrides=tiny[:7], space=space)
 

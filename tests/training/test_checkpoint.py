@@ -105,10 +105,11 @@ def interrupted(recipe: Recipe, corpus: Corpus, folder: Path, *cuts: Cut) -> Res
     [
         RUN,
         replace(RUN, accumulate=3, schedule="cosine"),
+        replace(RUN, optimizer="muon", adamw_lr=1e-2, ema=0.9),
         replace(RUN, precision="bf16-mixed"),
         replace(RUN, precision="bf16-true"),
     ],
-    ids=["plain", "accumulate", "bf16-mixed", "bf16-true"],
+    ids=["plain", "accumulate", "muon with an average", "bf16-mixed", "bf16-true"],
 )
 def test_cut_off_twice_it_ends_the_same(recipe: Recipe, corpus: Corpus, tmp_path: Path) -> None:
     whole = train(ARCHITECTURE, recipe, corpus, tmp_path / "whole")

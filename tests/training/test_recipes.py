@@ -15,7 +15,7 @@ from aero_search.cli import main
 from aero_search.config.app import read_request
 from aero_search.config.paths import conf_dir
 from aero_search.config.request import Request
-from aero_search.training.module import lr_factor
+from aero_search.training.optimizer import lr_factor
 from aero_search.training.result import Result, read_result
 
 

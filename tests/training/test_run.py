@@ -21,7 +21,7 @@ from aero_search.training.health import (
     on_plateau,
     unigram_loss,
 )
-from aero_search.training.module import lr_factor
+from aero_search.training.optimizer import lr_factor
 from aero_search.training.result import CurvePoint, read_result
 from aero_search.training.run import train
 from tests.search.fakes import RECIPE
@@ -89,10 +89,11 @@ def test_the_last_step_is_validated_whatever_the_interval(corpus: Corpus, tmp_pa
     assert result.perplexity == result.curve[-1].perplexity
 
 
-def test_the_reported_perplexity_is_the_saved_weights_own(corpus: Corpus, tmp_path: Path) -> None:
+@pytest.mark.parametrize("ema", [0.0, 0.9])
+def test_the_reported_perplexity_is_the_saved_weights_own(ema: float, corpus: Corpus, tmp_path: Path) -> None:
     from aero_search.data.datamodule import TokenDataModule
 
-    result = train(ARCHITECTURE, SHORT, corpus, tmp_path)
+    result = train(ARCHITECTURE, replace(SHORT, ema=ema), corpus, tmp_path)
     model = build_model(ARCHITECTURE).eval()
     load_weights(model, tmp_path / "weights.safetensors")
     nats, tokens = 0.0, 0
