@@ -66,8 +66,12 @@ CONTENDERS = (
 )
 
 
-def jobs(folder: Path) -> tuple[list[Job], dict[str, object]]:
-    """Every training, seed by seed and recipe by recipe, and what they have in common."""
+def jobs(folder: Path, base: Sequence[str] = ()) -> tuple[list[Job], dict[str, object]]:
+    """Every training, seed by seed and recipe by recipe, and what they have in common.
+
+    Args:
+        base: overrides that come first.
+    """
     from hydra import compose, initialize_config_dir
     from hydra.core.global_hydra import GlobalHydra
 
@@ -77,10 +81,12 @@ def jobs(folder: Path) -> tuple[list[Job], dict[str, object]]:
     from aero_search.data import prepare
 
     with initialize_config_dir(version_base="1.3", config_dir=str(conf_dir())):
-        request = read_request(compose("config"))
+        request = read_request(compose("config", overrides=list(base)))
         corpus = prepare(request.data, request.architecture.vocab_size)
         master = compose("config", return_hydra_config=True)
-        build = Compose(GlobalHydra.instance().config_loader(), master, (), corpus.fingerprint).quick()
+        build = Compose(
+            GlobalHydra.instance().config_loader(), master, tuple(base), corpus.fingerprint
+        ).quick()
         wanted = [
             (*network, *contender.of(rate), f"recipe.seed={seed}")
             for seed in SEEDS
