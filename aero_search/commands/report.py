@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import shlex
 import sys
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,9 +17,8 @@ from aero_search.config.request import Request
 from aero_search.errors import RequestError
 
 if TYPE_CHECKING:
-    from aero_search.architecture import ModelShape
+    from aero_search.architecture import Architecture, ModelShape
     from aero_search.report.page.document import PageSource
-    from aero_search.search.record import Record
 
 
 @dataclass(frozen=True)
@@ -67,7 +65,7 @@ def _source(request: Request, past: PastStudy) -> PageSource:
     from aero_search.search.timeline import timeline
 
     records = past.records
-    family = records[0].architecture.family if records else "gpt2"
+    base = past.told_front.reference.baseline
     where = output_option(request.output_dir)
     study = f"study={shlex.quote(past.name)}"
     return PageSource(
@@ -78,7 +76,7 @@ def _source(request: Request, past: PastStudy) -> PageSource:
         pricing=past.pricing,
         protocols={**offered_protocols(), past.protocol.name: past.protocol},
         networks={**offered_networks(), past.network.name: past.network},
-        shapes=[shape for shape in offered_shapes(family) if not _same_size(shape, records)],
+        shapes=[] if base is None else [s for s in offered_shapes(base.family) if not _same_size(s, base)],
         moments=timeline(past.study.study),
         importances=importances(past.study.study),
         settings=past.attrs["settings"],
@@ -94,11 +92,8 @@ def _source(request: Request, past: PastStudy) -> PageSource:
     )
 
 
-def _same_size(shape: ModelShape, records: Sequence[Record]) -> bool:
+def _same_size(shape: ModelShape, a: Architecture) -> bool:
     """Whether a shape is the one that was trained: what-if offers that first, and once."""
-    if not records:
-        return False
-    a = records[0].architecture
     trained = (a.n_layer, a.n_head, a.kv_heads, a.d_model, a.seq_len, a.vocab_size)
     kv_heads = shape.n_kv_head or shape.n_head
     return trained == (

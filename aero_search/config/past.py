@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
-from aero_search.architecture import ModelShape
+from aero_search.architecture import BASELINE, Architecture, ModelShape, parse_notation
 from aero_search.config.request import Request
 from aero_search.config.target import load_shape
 from aero_search.cost import Network, Protocol
@@ -49,9 +49,8 @@ class PastStudy:
     def front(self) -> Front:
         """The front at the asked prices and limits."""
         reference = self.told_front.reference
-        if self.repriced and self.records:
-            costs = self.pricing.baseline(self.records[0].architecture, self.objective)
-            reference = replace(reference, costs=costs)
+        if self.repriced and reference.baseline is not None:
+            reference = replace(reference, costs=self.pricing.baseline(reference.baseline, self.objective))
         return build_front(self.records, self.objective, reference, self.pricing.target)
 
     @property
@@ -109,7 +108,7 @@ def open_past_study(request: Request) -> PastStudy:
     pricing = _asked_pricing(request, told_pricing)
     opened = Study(study, objective, request.output_dir / "studies" / name, pricing)
     told = tuple(opened.records())
-    reference = Reference(attrs["reference"]["unigram_perplexity"], attrs["reference"]["costs"])
+    reference = read_reference(attrs["reference"], told, objective, told_pricing)
     return PastStudy(
         name=name,
         objective=_asked_limits(request, objective),
@@ -144,6 +143,27 @@ def read_told(name: str, attrs: Mapping[str, Any]) -> tuple[Objective, Pricing]:
         ) from problem
 
 
+def read_reference(
+    said: Mapping[str, Any], records: Sequence[Record], objective: Objective, pricing: Pricing
+) -> Reference:
+    """The reference that a study was run with.
+
+    One of an earlier version does not say what its baseline is: that is the network among those of its candidates'
+    sizes that costs, at the study's own prices, what the reference says.
+    """
+    costs: Mapping[str, float] = said["costs"]
+    if (told := said.get("baseline")) is not None:
+        return Reference(said["unigram_perplexity"], costs, from_mapping(Architecture, told, "baseline"))
+
+    def away(a: Architecture) -> float:
+        priced = pricing.baseline(a, objective)
+        return max(abs(priced[name] - cost) / (cost or 1.0) for name, cost in costs.items())
+
+    sizes = dict.fromkeys(parse_notation(BASELINE, record.architecture) for record in records)
+    nearest = min(sizes, key=away) if len(sizes) > 1 else next(iter(sizes), None)
+    return Reference(said["unigram_perplexity"], costs, nearest)
+
+
 def _asked_pricing(request: Request, told: Pricing) -> Pricing:
     """The study's own protocol, network and target, but for those that the request names."""
     target = told.target
@@ -158,10 +178,22 @@ def _asked_pricing(request: Request, told: Pricing) -> Pricing:
 
 
 def _asked_limits(request: Request, told: Objective) -> Objective:
-    """The study's objective, with the request's limits where it names any."""
-    if not request.chosen("objective.constraints") and not request.chosen("objective/constraints"):
-        return told
-    return replace(told, constraints={**told.constraints, **request.objective.constraints})
+    """The study's objective, with those of its limits changed that the request names; `null` lifts one.
+
+    What the request does not name is null in its configuration, and says nothing.
+    """
+    names, asked = request.override_names(), request.objective.constraints
+    limits = dict(told.constraints)
+    if "objective/constraints" in names:  # a whole set of them, instead of the study's
+        limits = dict(asked)
+    elif "objective.constraints" in names:  # written as a mapping
+        limits |= {metric: limit for metric, limit in asked.items() if limit.max is not None}
+    prefix = "objective.constraints."
+    for name in names:
+        if name.startswith(prefix):
+            metric = name.removeprefix(prefix).partition(".")[0]
+            limits[metric] = asked[metric]
+    return replace(told, constraints=limits)
 
 
 def _asked_network(request: Request, told: Network) -> Network:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
 from typing import Any
 
+from aero_search.architecture import BASELINE, parse_notation
 from aero_search.config.architecture import GROUPS
 from aero_search.config.paths import output_option, writable
 from aero_search.config.request import Request
@@ -44,7 +45,7 @@ _BASE_GROUPS = (*GROUPS, "recipe")
 def baseline_reference(request: Request, unigram_perplexity: float) -> Reference:
     """The reference of a request's study: the unigram perplexity and the baseline's costs."""
     costs = request.pricing.baseline(request.architecture, request.objective)
-    return Reference(unigram_perplexity, costs)
+    return Reference(unigram_perplexity, costs, parse_notation(BASELINE, request.architecture))
 
 
 def make_conductor(

@@ -11,7 +11,6 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from aero_search.architecture import BASELINE
 from aero_search.report.axis import BAND, Axis, axis_around
 from aero_search.report.published import PublishedMark, published_marks
 from aero_search.report.units import Scale, compact, scale
@@ -159,7 +158,7 @@ def _baseline(front: Front, metric: str) -> float | None:
     """The baseline's cost: the reference's, or that of a trained one; None where neither tells it."""
     if metric in front.baseline:
         return front.baseline[metric]
-    return next((r.costs[metric] for r in _drawn(front) if r.notation == BASELINE), None)
+    return next((r.costs[metric] for r in _drawn(front) if front.is_baseline(r)), None)
 
 
 def _step(points: Iterable[tuple[float, float]], x: Axis, top: float) -> tuple[tuple[float, float], ...]:

@@ -32,7 +32,7 @@ def front_table(front: Front, title: str = "") -> Sheet:
     styles = ["bold" if record is knee else None for record in front.points]
     for row, record in zip(rows, front.points, strict=True):
         row.trial = f"{KNEE} {row.trial}" if record is knee else row.trial
-    alone = not any(record.notation == BASELINE for record in front.points)
+    alone = not any(map(front.is_baseline, front.points))
     if alone:
         rows.append(_row(front, scales))
         styles.append("dim")
@@ -111,7 +111,7 @@ def front_markdown(front: Front) -> str:
         if record is knee:
             row.trial = f"{KNEE} {row.trial}"
         rows.append(row.markdown())
-    if not any(record.notation == BASELINE for record in front.points):
+    if not any(map(front.is_baseline, front.points)):
         rows.append(_row(front, scales).markdown())
     marks = [":--" if head == "architecture" else "--:" for head in heads]
     table = "\n".join(f"| {' | '.join(line)} |" for line in (heads, marks, *rows))

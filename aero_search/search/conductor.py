@@ -88,6 +88,7 @@ class Conductor:
             reference={
                 "unigram_perplexity": self.reference.unigram_perplexity,
                 "costs": dict(self.reference.costs),
+                "baseline": to_mapping(self.reference.baseline),
             },
         )
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from aero_search.architecture import BASELINE, ModelShape, notation, retarget
 from aero_search.errors import RequestError, nearest
-from aero_search.quantity import UNITS
+from aero_search.quantity import UNITS, write_quantity
 from aero_search.schema import to_mapping
 from aero_search.search.objective import PERPLEXITY, Objective
 from aero_search.search.pareto import Reference, knee, nondominated
@@ -52,6 +52,10 @@ class Front:
     @property
     def baseline(self) -> Mapping[str, float]:
         return self.reference.costs
+
+    def is_baseline(self, record: Record) -> bool:
+        """Whether a record is the network that savings are counted from: a size that varies makes others of it."""
+        return _is_baseline(self.reference, record)
 
     @property
     def sizes(self) -> str:
@@ -135,7 +139,7 @@ class Front:
         """The best candidate that keeps every limit: lowest perplexity; where only that is limited, cheapest.
 
         Args:
-            limits: metric name to the largest value allowed.
+            limits: metric name to the largest value allowed; those of the objective are kept besides.
 
         Raises:
             RequestError: no point keeps them all, with the nearest one.
@@ -145,7 +149,7 @@ class Front:
             if limit <= 0:
                 raise RequestError(f"a limit of {limit:g} on {metric} keeps everything out: give one above 0")
         # A limit may name a metric that the objective does not: then a dominated candidate may be the best.
-        trained = (*self.points, *self.dominated, *self.over)
+        trained = (*self.points, *self.dominated)
         fitting = [r for r in trained if all(_metric(r, m) <= limit for m, limit in limits.items())]
         if not fitting:
             nearest = min(trained, key=lambda r: max(_metric(r, m) / v for m, v in limits.items()))
@@ -204,8 +208,12 @@ class Front:
         return entry if self.target is None else {**entry, "target_notation": self.deployed(record)}
 
     def _require_points(self) -> None:
-        if not self.points:
-            raise RequestError("the front is empty: no candidate has finished with a perplexity yet")
+        if self.points:
+            return
+        if self.over:
+            limits = ", ".join(f"{m} {write_quantity(m, v)}" for m, v in self.objective.limits.items())
+            raise RequestError(f"the front is empty: every trained candidate is above a limit ({limits})")
+        raise RequestError("the front is empty: no candidate has finished with a perplexity yet")
 
 
 def build_front(
@@ -224,7 +232,7 @@ def build_front(
     rows = [_row(objective, record) for record in fitting]
     on_front = [bool(on) for on in nondominated(reference.scaled(rows))] if rows else []
     points = [record for record, on in zip(fitting, on_front, strict=True) if on]
-    baselines = [r.perplexity for r in trained if r.notation == BASELINE and r.perplexity is not None]
+    baselines = [r.perplexity for r in trained if _is_baseline(reference, r) and r.perplexity is not None]
     return Front(
         objective=objective,
         reference=reference,
@@ -236,6 +244,11 @@ def build_front(
         target=target,
         baseline_perplexity=min(baselines, default=None),
     )
+
+
+def _is_baseline(reference: Reference, record: Record) -> bool:
+    same = reference.baseline is None or record.architecture == reference.baseline
+    return same and record.notation == BASELINE
 
 
 def _said(metric: str, value: float) -> str:

@@ -13,6 +13,8 @@ import moocore
 import numpy as np
 import numpy.typing as npt
 
+from aero_search.architecture import Architecture
+
 Points = npt.NDArray[np.float64]
 
 # The reference is this much worse than the baseline's cost, so that the baseline itself adds volume.
@@ -39,10 +41,12 @@ class Reference:
     Attributes:
         unigram_perplexity: of the corpus; a model not below it has learned nothing.
         costs: the baseline's cost metrics, in the objective's order.
+        baseline: the network that costs are counted from, at the size that is trained; None where it is not known.
     """
 
     unigram_perplexity: float
     costs: Mapping[str, float]
+    baseline: Architecture | None = None
 
     def scaled(self, rows: Sequence[Sequence[float]] | Points) -> Points:
         """Map rows (perplexity, cost, ...) to shares of the box, (n, m); 1 is the reference."""

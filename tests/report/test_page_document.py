@@ -96,6 +96,7 @@ def test_what_if_prices_rows_at_sizes_and_knows_what_was_trained(tmp_path: Path)
     tariff = PageTariff(PROTOCOLS)
     what = what_if(
         source.records,
+        source.base,
         [SMALL, replace(SMALL, family="llama")],
         tariff,
         PROTOCOLS["aero_paper"],
@@ -111,19 +112,19 @@ def test_what_if_prices_rows_at_sizes_and_knows_what_was_trained(tmp_path: Path)
     assert here["changes"]
     assert all(change["flops"] <= here["flops"] for change in here["changes"])
     assert all(change["trial"] is None for change in there["changes"])
-    assert what_if([], [], tariff, PROTOCOLS["aero_paper"], NETWORKS["paper"]) is None
+    assert what_if([], None, [], tariff, PROTOCOLS["aero_paper"], NETWORKS["paper"]) is None
 
 
 def test_a_change_that_was_trained_names_its_trial(tmp_path: Path) -> None:
     source = page_source(tmp_path)
     first = source.records[0]
     tariff = PageTariff(PROTOCOLS)
-    changed = what_if([first], [], tariff, PROTOCOLS["aero_paper"], NETWORKS["paper"])
+    changed = what_if([first], first.architecture, [], tariff, PROTOCOLS["aero_paper"], NETWORKS["paper"])
     assert changed is not None
     assert all(change["trial"] is None for change in changed["cells"][0][0]["changes"])
     layers = (*first.architecture.layers[:-1], replace(first.architecture.layers[-1], activation="relu"))
     other = replace(first, number=77, architecture=replace(first.architecture, layers=layers))
-    told = what_if([first, other], [], tariff, PROTOCOLS["aero_paper"], NETWORKS["paper"])
+    told = what_if([first, other], first.architecture, [], tariff, PROTOCOLS["aero_paper"], NETWORKS["paper"])
     assert told is not None
     named = {change["description"]: change["trial"] for change in told["cells"][0][0]["changes"]}
     assert named["gelu to relu in one of layers 0-3"] == 77

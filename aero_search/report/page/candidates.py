@@ -7,6 +7,7 @@ from typing import Any
 
 from aero_search.errors import AeroSearchError
 from aero_search.report.page.prices import PageTariff
+from aero_search.search.front import Front
 from aero_search.search.pricing import Pricing
 from aero_search.search.record import Record
 from aero_search.search.standing import Standing
@@ -29,26 +30,27 @@ def results_of(records: Sequence[Record]) -> dict[int, Result]:
 def candidate_entries(
     records: Sequence[Record],
     results: Mapping[int, Result],
+    front: Front,
     pricing: Pricing,
     tariff: PageTariff,
     moments: Sequence[Moment],
-    standings: Mapping[int, Standing],
 ) -> list[dict[str, Any]]:
     """One JSON mapping a candidate, by trial number.
 
     Args:
+        front: of the same records.
         pricing: whose target, if any, the prices are of.
-        standings: of those trained with several seeds, by trial number.
     """
     ended = {moment.number: moment.ended for moment in moments}
     entries = []
     for record in records:
-        standing = standings.get(record.number)
+        standing = front.standings.get(record.number)
         result = results.get(record.number)
         entries.append(
             {
                 "trial": record.number,
                 "notation": record.notation,
+                "baseline": front.is_baseline(record),
                 "state": record.state,
                 "reason": record.reason,
                 "perplexity": record.perplexity,

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from aero_search.architecture import BASELINE, ModelShape, parse_notation
+from aero_search.architecture import BASELINE, Architecture, ModelShape, parse_notation
 from aero_search.cost import Network, Protocol
 from aero_search.report.page.candidates import candidate_entries, results_of
 from aero_search.report.page.prices import PageTariff
@@ -58,13 +58,20 @@ class PageSource:
     folder: Path
     version: str
 
+    @property
+    def base(self) -> Architecture | None:
+        """A network of the size that the study is about: its baseline, or where that is unknown one of its own."""
+        first = self.records[0].architecture if self.records else None
+        return self.front.reference.baseline or first
+
 
 def page_document(source: PageSource) -> dict[str, Any]:
     """The data of the page, SI units; every number in it can be written as JSON."""
     tariff = PageTariff(source.protocols)
     records, pricing, front = source.records, source.pricing, source.front
     results = results_of(records)
-    offered = [*front.points, *(record for record in front.dominated if record.notation == BASELINE)]
+    base = source.base
+    offered = [*front.points, *(record for record in front.dominated if front.is_baseline(record))]
     return {
         "study": source.name,
         "front": dict(source.front_document),
@@ -78,12 +85,14 @@ def page_document(source: PageSource) -> dict[str, Any]:
         "sizes": front.sizes,
         "unigram_perplexity": front.reference.unigram_perplexity,
         "cost_slack": COST_SLACK,
-        "baseline": {"notation": BASELINE, **_baseline(records, pricing, tariff)},
+        "baseline": {"notation": BASELINE, **_baseline(base, pricing, tariff)},
         "published": _published(front),
-        "candidates": candidate_entries(records, results, pricing, tariff, source.moments, front.standings),
+        "candidates": candidate_entries(records, results, front, pricing, tariff, source.moments),
         "importance": {"method": METHOD, **to_mapping(source.importances)},
         "ladder": _ladder(source.folder),
-        "what_if": what_if(offered or records, source.shapes, tariff, pricing.protocol, pricing.network),
+        "what_if": what_if(
+            offered or records, base, source.shapes, tariff, pricing.protocol, pricing.network
+        ),
         "provenance": _provenance(source, results),
     }
 
@@ -93,11 +102,11 @@ def _protocol(name: str, protocol: Protocol) -> dict[str, Any]:
     return {"name": name, **said}
 
 
-def _baseline(records: Sequence[Record], pricing: Pricing, tariff: PageTariff) -> dict[str, Any]:
-    """The prices of SM + LN + G at the size that costs belong to; none without a candidate that tells it."""
-    if not records:
-        return {"flops": None, "by": {}}
-    return tariff(pricing.priced(parse_notation(BASELINE, records[0].architecture)))
+def _baseline(base: Architecture | None, pricing: Pricing, tariff: PageTariff) -> dict[str, Any]:
+    """The prices of SM + LN + G at the size that costs belong to; none where nothing tells it."""
+    return (
+        {"flops": None, "by": {}} if base is None else tariff(pricing.priced(parse_notation(BASELINE, base)))
+    )
 
 
 def _published(front: Front) -> list[dict[str, Any]]:

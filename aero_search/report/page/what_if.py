@@ -30,6 +30,7 @@ _CHANGES = 8
 
 def what_if(
     records: Sequence[Record],
+    base: Architecture | None,
     shapes: Sequence[ModelShape],
     tariff: PageTariff,
     protocol: Protocol,
@@ -39,12 +40,12 @@ def what_if(
 
     Args:
         records: whose architectures are offered, before the paper's own rows.
+        base: of the size that was trained; the paper's rows have it.
         shapes: the sizes to carry them to, beside the one that was trained.
         protocol, network: by which single changes are chosen.
     """
-    if not records:
+    if not records or base is None:
         return None
-    base = records[0].architecture
     trained = {key(record.architecture): record for record in records if record.perplexity is not None}
     sizes: list[tuple[str, str, ModelShape | None]] = [("as trained", _text(base), None)]
     sizes += [(shape.name, shape.text, shape) for shape in shapes if shape.family == base.family]

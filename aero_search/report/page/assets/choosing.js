@@ -13,18 +13,26 @@ aero.onChange((view) => {
     show(view, view.knee, "Best balance");
     return;
   }
-  const fitting = view.trained.filter((c) => c.fits);
-  if (!fitting.length) {
-    const near = best(view.trained, (c) => Math.max(...limits.map(([metric, limit]) => c[metric] / limit)));
+  const { chosen, near, fitting } = aero.choose(view, aero.state.budget);
+  if (!chosen) {
     const misses = limits.map(([metric, limit]) => `${aero.metrics[metric].name} ${aero.readable(metric, near[metric])} (limit ${aero.readable(metric, limit)})`);
     aero.fill("choice", aero.make("p", { class: "warning" }, "Nothing keeps these limits."),
       aero.make("p", {}, "The nearest, ", aero.candidateLink(near), `, has ${misses.join(", ")}.`));
     return;
   }
+  show(view, chosen, `Best of ${fitting.length} within the budget`);
+});
+
+// As Front.within chooses: of what keeps the study's limits and the budget the least perplexity, or where only that
+// is limited the least cost; `near` misses the budget by least.
+aero.choose = (view, budget) => {
+  const limits = Object.entries(budget);
+  const fitting = view.fitting.filter((c) => aero.fits(c, budget));
+  const near = view.fitting.length ? best(view.fitting, (c) => Math.max(...limits.map(([metric, limit]) => c[metric] / limit))) : null;
   const onlyPerplexity = limits.length === 1 && limits[0][0] === "perplexity";
   const by = onlyPerplexity ? view.metrics.find((metric) => metric !== "perplexity") : "perplexity";
-  show(view, best(fitting, (c) => c[by]), `Best of ${fitting.length} within the budget`);
-});
+  return { chosen: fitting.length ? best(fitting, (c) => c[by]) : null, near, fitting };
+};
 
 const best = (candidates, score) => candidates.reduce((a, b) => (score(b) < score(a) ? b : a));
 

@@ -36,9 +36,9 @@ aero.view = () => {
   front.sort((a, b) => a[by] - b[by]);
   for (const c of candidates) {
     c.verdict = front.includes(c) ? "front" : c.state === "finished" ? (over(c) ? "over a limit" : "dominated") : c.state;
-    c.fits = aero.fits(c, state.budget);
+    c.fits = aero.fits(c, state.budget) && !over(c);
   }
-  const first = trained.filter((c) => c.notation === data.baseline.notation).map((c) => c.perplexity);
+  const first = trained.filter((c) => c.baseline).map((c) => c.perplexity);
   return {
     candidates, trained, fitting, front, unpriced, metrics, baseline,
     basePerplexity: first.length ? Math.min(...first) : null,
