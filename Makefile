@@ -4,7 +4,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --constraint constraints.txt
 
-.PHONY: search test test-mpc lint
+.PHONY: search test test-mpc test-ranges lint
 
 search: .venv/installed
 	$(BIN)/aero-search search $(ARGS)
@@ -15,6 +15,14 @@ test: .venv/installed-dev
 # Tests of real private inference, in an environment of its own: SPU needs an older numpy.
 test-mpc: .venv-mpc/installed
 	OMP_NUM_THREADS=1 .venv-mpc/bin/python -m pytest -m mpc $(or $(ARGS),tests/measure)
+
+# Exports, and one search, with the oldest and the newest packages that pip may choose: constraints.txt is not asked.
+RANGES := tests/export/test_huggingface.py tests/export/test_onnx.py
+test-ranges: .venv-oldest/installed .venv-newest/installed
+	OMP_NUM_THREADS=1 .venv-oldest/bin/python -m pytest -m 'not slow' $(RANGES)
+	OMP_NUM_THREADS=1 .venv-newest/bin/python -m pytest -m 'not slow' $(RANGES)
+	OMP_NUM_THREADS=1 .venv-newest/bin/python -m pytest tests/test_search_end_to_end.py \
+		-k 'leaves_a_front or page_with_the_front or trains_again or mlflow_has'
 
 lint: .venv/installed-dev
 	$(BIN)/ruff check .
@@ -35,4 +43,13 @@ lint: .venv/installed-dev
 	grep -vE '^(numpy|pandas|pandas-stubs|ml_dtypes)==' constraints.txt | cat - constraints-mpc.txt > .venv-mpc/constraints.txt
 	.venv-mpc/bin/python -m pip install --quiet --constraint .venv-mpc/constraints.txt \
 		--editable '.[mpc]' pytest hypothesis
+	touch $@
+
+# These two borrow from .venv whatever they do not hold themselves.
+.venv-oldest/installed .venv-newest/installed: .venv/installed-dev constraints-oldest.txt
+	test -x $(@D)/bin/python || $(PYTHON) -m venv $(@D)
+	$(BIN)/python -c "import sysconfig; print('$(CURDIR)', sysconfig.get_path('purelib'), sep='\n')" \
+		> "$$($(@D)/bin/python -c "import sysconfig; print(sysconfig.get_path('purelib'))")/borrowed.pth"
+	$(@D)/bin/python -m pip install --quiet $(if $(findstring oldest,$@),--requirement constraints-oldest.txt,\
+		--upgrade --upgrade-strategy eager --editable '.[hf,onnx]')
 	touch $@

@@ -25,9 +25,14 @@ class VerifyOptions:
 def run(request: Request) -> None:
     """Check the bundle and print what was compared; the work has failed if something differs."""
     from aero_search.export.verify import verify_bundle
+    from aero_search.export.verify_exports import exported_kind, verify_export
 
     path = Path(request.options(VerifyOptions).bundle).expanduser()
-    verification = verify_bundle(path, read_architecture, lambda b, name: find_corpus(request, b, name))
+    kind = exported_kind(path)
+    if kind == "bundle":
+        verification = verify_bundle(path, read_architecture, lambda b, name: find_corpus(request, b, name))
+    else:
+        verification = verify_export(path, kind)
     if request.format == "json":
         said = {"bundle": str(path), "notation": verification.notation, "ok": not verification.differing}
         json.dump({**said, "checks": to_mapping(verification.checks)}, sys.stdout, indent=1)

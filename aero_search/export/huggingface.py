@@ -17,7 +17,7 @@ from aero_search.export.choice import Choice, write_folder
 from aero_search.export.documents import write_provenance
 from aero_search.export.extras import require
 from aero_search.export.layout import ARCHITECTURE_FILE, CARD_FILE
-from aero_search.export.models import difference, example_tokens, trained_and_folded
+from aero_search.export.models import cached_difference, difference, example_tokens, trained_and_folded
 from aero_search.export.native import native, native_tensors
 from aero_search.export.tokens import write_tokenizer
 from aero_search.model import FoldedDecoder
@@ -42,7 +42,8 @@ class Written:
     Attributes:
         loaded_as: the class.
         custom_code: whether that class lies beside the weights, so that loading needs trust_remote_code=True.
-        difference: largest difference from our logits, see `models.difference`.
+        difference: largest difference from our logits, in one pass (`models.difference`) and in generation with
+            transformers' default cache (`models.cached_difference`).
     """
 
     loaded_as: str
@@ -51,7 +52,7 @@ class Written:
 
 
 def write_huggingface(choice: Choice, corpus: Corpus | None, folder: Path) -> Written:
-    """Write the folder, load it again and compare logits.
+    """Write the folder, load it again and compare logits, in one pass and generated with a cache.
 
     Raises:
         RequestError: transformers is not installed, or `folder` holds something else.
@@ -64,6 +65,8 @@ def write_huggingface(choice: Choice, corpus: Corpus | None, folder: Path) -> Wr
 
 
 def _fill(choice: Choice, corpus: Corpus | None, folder: Path) -> Written:
+    import transformers
+
     model, folded = trained_and_folded(choice)
     theirs = transformers_model(folded)
     custom = type(theirs).__name__ == "AeroForCausalLM"
@@ -85,7 +88,13 @@ def _fill(choice: Choice, corpus: Corpus | None, folder: Path) -> Written:
         raise AeroSearchError(
             f"transformers' logits are {apart:.1e} from ours, above {TOLERANCE:g}: not written"
         )
-    written = Written(type(theirs).__name__, custom, apart)
+    cached = cached_difference(again, a, model)
+    if not cached <= TOLERANCE:
+        raise AeroSearchError(
+            f"generation with the cache of transformers {transformers.__version__} gives logits {cached:.1e} from "
+            f"ours, above {TOLERANCE:g}: not written; install a version that the extra hf allows"
+        )
+    written = Written(type(theirs).__name__, custom, max(apart, cached))
     result = read_result(choice.record.folder)
     write_provenance(choice, result, "hf", folder, (CARD_FILE,))
     (folder / CARD_FILE).write_text(_card(choice, written, result.perplexity))

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import fields
 from typing import Any
 
 import torch
@@ -16,6 +17,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from transformers import Cache, DynamicCache, GenerationMixin, PretrainedConfig, PreTrainedModel
 from transformers.modeling_outputs import CausalLMOutputWithPast
+
+# transformers 5.24 calls `cache` what was `past_key_values` before, in what it passes and in what it reads.
+CACHE_FIELD = next(f.name for f in fields(CausalLMOutputWithPast) if f.name in ("cache", "past_key_values"))
 
 
 class AeroConfig(PretrainedConfig):
@@ -242,16 +246,19 @@ class AeroForCausalLM(PreTrainedModel, GenerationMixin):
         input_ids: Tensor,
         attention_mask: Tensor | None = None,
         position_ids: Tensor | None = None,
-        past_key_values: Cache | None = None,
         labels: Tensor | None = None,
         use_cache: bool | None = None,
         **kwargs: Any,
     ) -> CausalLMOutputWithPast:
-        """Logits (B, T, V) of the token after each of `input_ids`; with `labels`, their mean cross-entropy too."""
+        """Logits (B, T, V) of the token after each of `input_ids`; with `labels`, their mean cross-entropy too.
+
+        The cache is taken under whatever name it comes: one that is overlooked gives garbage without an error.
+        """
         batch, length = input_ids.shape
-        if use_cache and past_key_values is None:
-            past_key_values = DynamicCache()
-        past = 0 if past_key_values is None else past_key_values.get_seq_length()
+        cache = next((value for value in kwargs.values() if isinstance(value, Cache)), None)
+        if use_cache and cache is None:
+            cache = DynamicCache()
+        past = 0 if cache is None else cache.get_seq_length()
         device = input_ids.device
         longest = self.config.max_position_embeddings
         if past + length > longest:
@@ -270,10 +277,11 @@ class AeroForCausalLM(PreTrainedModel, GenerationMixin):
         if self.position_embedding is not None:
             x_btc = x_btc + self.position_embedding(position_ids)
         for layer in self.layers:
-            x_btc = layer(x_btc, position_ids, visible_b1ts, past_key_values)
+            x_btc = layer(x_btc, position_ids, visible_b1ts, cache)
         weight = self.token_embedding.weight if self.head is None else self.head.weight
         logits_btv = F.linear(self.final_norm(x_btc), weight)
         loss = None
         if labels is not None:
             loss = F.cross_entropy(logits_btv[:, :-1].flatten(0, 1).float(), labels[:, 1:].flatten())
-        return CausalLMOutputWithPast(loss=loss, logits=logits_btv, past_key_values=past_key_values)
+        held: dict[str, Any] = {CACHE_FIELD: cache}
+        return CausalLMOutputWithPast(loss=loss, logits=logits_btv, **held)

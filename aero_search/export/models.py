@@ -6,6 +6,7 @@ Shapes: B batch, T position, V vocabulary entry.
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -38,4 +39,38 @@ def difference(ours: Decoder, theirs: Callable[[Tensor], Tensor], tokens_bt: Ten
     """The largest difference between two models' logits, in units of the largest logit where that is above 1."""
     logits_btv = ours(tokens_bt)
     apart = (theirs(tokens_bt).float() - logits_btv).abs().max()
+    return float(apart / logits_btv.abs().max().clamp(min=1))
+
+
+@torch.no_grad()
+def cached_difference(
+    theirs: Any, architecture: Architecture, ours: Callable[[Tensor], Tensor] | None = None
+) -> float:
+    """How far the logits of transformers' `generate` with its default cache are from those of one pass without.
+
+    Generation goes to the end of the context or 16 tokens. A cache that is not read gives garbage without an error,
+    so that only the logits tell.
+
+    Args:
+        ours: the pass without a cache, from tokens (B, T) to logits (B, T, V); the model's own if None.
+
+    Returns:
+        The largest difference, in units of the largest logit where that is above 1.
+    """
+    prompt = max(architecture.seq_len // 2, 1)
+    count = min(architecture.seq_len - prompt, 16)
+    if count < 1:
+        return 0.0
+    out = theirs.generate(
+        example_tokens(architecture, 2, prompt),
+        max_new_tokens=count,
+        do_sample=False,
+        eos_token_id=None,
+        pad_token_id=0,
+        return_dict_in_generate=True,
+        output_logits=True,
+    )
+    once = ours if ours is not None else lambda tokens_bt: theirs(tokens_bt, use_cache=False).logits
+    logits_btv = once(out.sequences)[:, prompt - 1 : -1]
+    apart = (torch.stack(out.logits, dim=1).float() - logits_btv).abs().max()
     return float(apart / logits_btv.abs().max().clamp(min=1))

@@ -26,6 +26,7 @@ COST_TOLERANCE = 1e-9
 LOSS_TOLERANCE = {"32-true": 1e-4}
 HALF_PRECISION_TOLERANCE = 2e-2
 FOLDED_TOLERANCE = 1e-4
+CACHE_TOLERANCE = 1e-4
 
 State = Literal["ok", "differs", "skipped"]
 
@@ -168,6 +169,30 @@ def _weights(bundle: Bundle) -> Iterator[Check]:
     spread = float((logits_btv - folded_btv).abs().max() / logits_btv.abs().max().clamp(min=1))
     state: State = "ok" if spread <= FOLDED_TOLERANCE else "differs"
     yield Check("folded logits", state, f"within {FOLDED_TOLERANCE:g}", f"{spread:.1e} apart")
+    yield _generation(bundle)
+
+
+def _generation(bundle: Bundle) -> Check:
+    """What `export kind=hf` of this network would do with the transformers that is installed."""
+    from importlib.util import find_spec
+
+    name = "generation with transformers' cache"
+    if find_spec("transformers") is None:
+        return Check(name, "skipped", f"within {CACHE_TOLERANCE:g}", "transformers is not installed")
+    from aero_search.export.huggingface import transformers_model
+    from aero_search.export.models import cached_difference
+
+    folded = bundle.folded()
+    return cached_check(cached_difference(transformers_model(folded), folded.architecture, folded))
+
+
+def cached_check(apart: float) -> Check:
+    """The check of generation with a cache against one pass without."""
+    import transformers
+
+    name = f"generation with the cache of transformers {transformers.__version__}"
+    state: State = "ok" if apart <= CACHE_TOLERANCE else "differs"
+    return Check(name, state, f"within {CACHE_TOLERANCE:g}", f"{apart:.1e} apart")
 
 
 def _perplexity(bundle: Bundle, find_corpus: FindCorpus) -> Check:

@@ -16,11 +16,14 @@ import torch
 from torch import Tensor
 
 from aero_search.architecture import Architecture, Attention, Layer, Stabilizer, parse_notation
-from aero_search.errors import RequestError
+from aero_search.config.architecture import read_architecture
+from aero_search.errors import AeroSearchError, RequestError
 from aero_search.export import modeling_aero
 from aero_search.export.bundle import write_bundle
 from aero_search.export.huggingface import transformers_model, write_huggingface
 from aero_search.export.models import difference, example_tokens
+from aero_search.export.verify import Verification, verify_bundle
+from aero_search.export.verify_exports import exported_kind, verify_export
 from aero_search.model import Decoder, build_model, fold
 from tests.export.made import Made
 
@@ -109,6 +112,65 @@ def greedy(model: Decoder, tokens_bt: Tensor, count: int) -> Tensor:
     for _ in range(count):
         tokens_bt = torch.cat([tokens_bt, model(tokens_bt)[:, -1:].argmax(-1)], dim=1)
     return tokens_bt
+
+
+@torch.no_grad()
+def test_the_cache_is_read_under_every_name() -> None:
+    from transformers import DynamicCache
+
+    model = perturbed(CASES["temperatures"][0])
+    theirs = transformers_model(fold(model))
+    tokens_bt = example_tokens(model.architecture, 2, 12)
+    for name in ("cache", "past_key_values"):
+        cache = DynamicCache()
+        parts = [theirs(tokens_bt[:, start : start + 6], **{name: cache}).logits for start in (0, 6)]
+        torch.testing.assert_close(torch.cat(parts, dim=1), theirs(tokens_bt).logits, rtol=1e-5, atol=1e-5)
+        assert cache.get_seq_length() == 12
+
+
+def test_a_cache_that_is_not_read_is_found_out(
+    made: Callable[[str], Made], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def lazy(self: Any, input_ids: Tensor, use_cache: bool | None = None, **kwargs: Any) -> Any:
+        if not use_cache:
+            return honest(self, input_ids)
+        held = [value for value in kwargs.values() if isinstance(value, modeling_aero.Cache)]
+        out = honest(self, input_ids)
+        for layer in range(len(self.layers)):
+            keys_bhsd = torch.zeros(len(input_ids), 1, input_ids.shape[1], 1)
+            held[0].update(keys_bhsd, keys_bhsd, layer)
+        out[modeling_aero.CACHE_FIELD] = held[0]
+        return out
+
+    one, folder = made("fused"), tmp_path / "hf"
+    honest = modeling_aero.AeroForCausalLM.forward
+    write_huggingface(one.choice, one.corpus, folder)
+    assert not verify_export(folder, "hf").differing
+    bundle = write_bundle(one.choice, one.corpus, tmp_path / "bundle")
+    monkeypatch.setattr(modeling_aero.AeroForCausalLM, "forward", lazy)
+    with pytest.raises(AeroSearchError, match="with the cache of transformers"):
+        write_huggingface(one.choice, one.corpus, tmp_path / "refused")
+    assert not (tmp_path / "refused").exists()
+    (check,) = verify_export(folder, "hf").differing
+    assert "cache of transformers" in check.name
+    assert any("cache of transformers" in c.name for c in found(bundle).differing)
+
+
+def test_an_export_of_another_version_is_found_out(made: Callable[[str], Made], tmp_path: Path) -> None:
+    one, folder = made("fused"), tmp_path / "hf"
+    write_huggingface(one.choice, one.corpus, folder)
+    assert exported_kind(folder) == "hf"
+    code = folder / "modeling_aero.py"
+    code.write_text("raise SystemExit('a stranger's code ran')\n")
+    (check,) = verify_export(folder, "hf").differing
+    assert (check.name, check.found) == ("modeling_aero.py", "another's: export it again")
+    code.unlink()
+    with pytest.raises(AeroSearchError, match=r"modeling_aero.py is missing"):
+        verify_export(folder, "hf")
+
+
+def found(bundle: Path) -> Verification:
+    return verify_bundle(bundle, read_architecture, lambda _bundle, _name: "not looked for")
 
 
 def test_the_loss_is_the_mean_cross_entropy_of_the_next_token() -> None:

@@ -11,6 +11,7 @@ import pytest
 from aero_search.errors import RequestError
 from aero_search.export.models import difference, example_tokens
 from aero_search.export.onnx import GRAPH_FILE, onnx_logits, write_onnx
+from aero_search.export.verify_exports import exported_kind, verify_export
 from tests.export.made import VARIANTS, Made
 
 QUICK = "entropy"
@@ -28,6 +29,7 @@ def test_logits_are_ours_for_every_batch_and_length(
     a = one.choice.record.architecture
     for batch, length in ((1, 1), (2, 1), (1, 2), (7, 5), (2, a.seq_len)):
         assert difference(one.model, run, example_tokens(a, batch, length)) < 1e-4
+    assert not verify_export(folder, exported_kind(folder)).differing
     assert {"README.md", "tokenizer.json", "architecture.yaml"} <= {path.name for path in folder.iterdir()}
 
 
