@@ -22,9 +22,9 @@ COMMANDS = {
     "verify": "rebuild a bundle from its files alone, and compare its figures",
     "measure": "run real two-party private inference and compare it with the estimate",
     "calibrate": "fit a protocol and a network, and write them as files",
-    "sync": "tell a tracking server that was down what it has missed",
+    "sync": "upload runs logged while the tracking server was unreachable",
     "ui": "open the MLflow dashboard on the local store",
-    "doctor": "say what works here, and how to mend the rest",
+    "doctor": "check the installation and suggest fixes",
 }
 
 # What needs less, where a part of a whole installation is missing.

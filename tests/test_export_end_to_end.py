@@ -1,4 +1,4 @@
-"""Real studies taken home by the command line: checked, trained on, served."""
+"""Real studies exported by the command line: checked, trained on, served."""
 
 from __future__ import annotations
 

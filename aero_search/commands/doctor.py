@@ -1,4 +1,4 @@
-"""`aero-search doctor`: versions, stores, devices, optional parts; what works here and how to mend the rest."""
+"""`aero-search doctor`: checks versions, stores, devices and optional parts, and suggests fixes."""
 
 from __future__ import annotations
 

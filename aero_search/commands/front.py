@@ -42,7 +42,7 @@ def run(request: Request) -> None:
         for line in choice_lines(front, chosen, steps, how):
             console.print(line, soft_wrap=True)
         console.print(
-            f"take one home: aero-search export study={past.name} pick=trial:{chosen.number}"
+            f"export one: aero-search export study={past.name} pick=trial:{chosen.number}"
             + output_option(request.output_dir),
             soft_wrap=True,
         )

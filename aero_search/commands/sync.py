@@ -1,4 +1,4 @@
-"""`aero-search sync`: tells a tracking server what it has missed, exactly once."""
+"""`aero-search sync`: uploads runs logged while a tracking server was unreachable, exactly once."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def run(request: Request) -> None:
     output_dir = request.output_dir.resolve()
     found = waiting(output_dir, request.tracking, request.chosen("tracking"))
     if not found:
-        console.print("nothing waits: every tracking store was told everything")
+        console.print("all runs uploaded")
     for journal, spec in found:
         columns = ("{task.description}", BarColumn(), MofNCompleteColumn())
         with progress_bars(console, *columns, transient=True) as progress:

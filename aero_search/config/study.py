@@ -248,17 +248,15 @@ def finish_study(conductor: Conductor, study: Study, front: Front) -> None:
         console.print(f"diverged: {record.label}: {record.reason}", soft_wrap=True)
     missing = 0 if plan.only_queued else plan.search.n_trials - study.used()
     if missing > 0:
-        why = " or lie above a limit" if over else ""
-        console.print(
-            f"the space is used up: {missing} of {plan.search.n_trials} candidates do not exist in it{why}"
-        )
+        why = ": all others lie above a limit" if over else ""
+        console.print(f"space exhausted after {study.used()} of {plan.search.n_trials} candidates{why}")
     if not front.points:
         console.print("no candidate has finished with a perplexity")
         return
     where = output_option(plan.output_dir)
     console.print(f"pictures: {plan.folder / 'front.png'}, front.svg, front.html", soft_wrap=True)
-    console.print(f"take one home: aero-search export study={plan.name} pick=knee{where}", soft_wrap=True)
-    console.print(f"look closer:   aero-search ui{where}", soft_wrap=True)
+    console.print(f"export one:  aero-search export study={plan.name} pick=knee{where}", soft_wrap=True)
+    console.print(f"look closer: aero-search ui{where}", soft_wrap=True)
 
 
 def _front_metrics(front: Front, done: int) -> dict[str, float]:
@@ -287,7 +285,7 @@ def _description(conductor: Conductor, front: Front, done: int) -> str:
         ],
         {
             "repeat or resume": conductor.command,
-            "take the best balance home": f"aero-search export study={plan.name} pick=knee{where}",
+            "export the best balance": f"aero-search export study={plan.name} pick=knee{where}",
             "other prices, without training": f"aero-search front study={plan.name} network=wan{where}",
         },
     )

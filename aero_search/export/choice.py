@@ -20,7 +20,7 @@ Kind = Literal["bundle", "hf", "onnx", "config"]
 
 @dataclass(frozen=True)
 class Choice:
-    """The point that is taken home, and how it was picked."""
+    """The point that is exported, and how it was picked."""
 
     study: str
     record: Record

@@ -90,7 +90,7 @@ def _folders(output_dir: Path, cache_dir: Path) -> Iterator[Check]:
         "tracking",
         not missed,
         "; ".join(f"{journal.count()} operations wait for {journal.destination[0]}" for journal in missed)
-        or "every store was told everything",
+        or "all runs uploaded",
         f"aero-search sync{output_option(output_dir)}",
     )
 

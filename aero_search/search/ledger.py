@@ -1,4 +1,4 @@
-"""The trials of a study as workers share them: claimed in turn, given back when a worker dies.
+"""The trials of a study as workers share them: claimed one at a time, re-queued when a worker is stale.
 
 Nothing here knows what a trial is worth: `Study` trains architectures under it, `FunctionStudy` calls any function.
 """
@@ -71,7 +71,7 @@ class Ledger(ABC):
         self._in_turn(self._give_back_orphans)
 
     def training(self, crew: str = "") -> int:
-        """How many trials somebody works on now, or did when he died; of one crew, or of all."""
+        """How many trials are RUNNING, those of stale workers included; of one crew, or of all."""
         running = (trial for trial in self._trials() if trial.state == TrialState.RUNNING)
         return sum(trial.user_attrs.get("worker", "").startswith(crew) for trial in running)
 

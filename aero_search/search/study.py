@@ -31,7 +31,7 @@ from aero_search.search.spec import SearchSpec
 from aero_search.space import Space
 from aero_search.training.result import RESULT_FILE, Result, read_result
 
-# After this many asks a space counts as used up: the others were duplicates and impossible architectures.
+# After this many asks a space counts as exhausted: the others were duplicates and impossible architectures.
 _ASKS_PER_TRIAL, _SPARE_ASKS = 20, 50
 # What lies above a limit has a count of its own: a narrow limit leaves few of many, and each is told in no time.
 _OVER_PER_TRIAL, _SPARE_OVER = 100, 400
@@ -94,7 +94,7 @@ class Study(FurtherTurns):
         compose: Callable[[Sequence[str]], Candidate],
         only_queued: bool = False,
     ) -> Claim | None:
-        """Take the next candidate to train; None when the budget is used or the space is used up.
+        """Take the next candidate to train; None when the budget is used or the space is exhausted.
 
         A stopped candidate that the rungs would not stop now goes on before anything new is proposed.
         With `only_queued` nothing is proposed beyond the queued points. Duplicates of a trained candidate are

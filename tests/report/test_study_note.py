@@ -18,7 +18,7 @@ SPACE = Space(
         Real("recipe.lr", 1e-3, 8e-3, log=True, when={"norm": ("none",)}),
     ),
 )
-COMMANDS = {"resume": "aero-search search study.name=s", "take home": "aero-search export study=s"}
+COMMANDS = {"resume": "aero-search search study.name=s", "export": "aero-search export study=s"}
 
 
 def front_of(rows: list[tuple[object, ...]]) -> Front:

@@ -44,7 +44,7 @@ _NOISE_PRIOR = (-4.0, 1.0)
 _LENGTH_SPREAD = math.sqrt(3)
 # What a prediction never claims to be surer than, as a share of the values' spread.
 _LEAST_SD = 1e-4
-# A candidate is never believed hopeless: its chance to finish is at least this.
+# The least chance to finish that a candidate is given.
 _LEAST_CHANCE = 0.02
 # Of the regression of seconds, for features scaled to 0..1.
 _RIDGE = 0.1
@@ -90,7 +90,7 @@ def _independent(x: Array) -> npt.NDArray[np.intp]:
 def capped(values: Array) -> Array:
     """Values with the worst brought down to as far above the median as the best lies below it, (n,).
 
-    How bad the hopeless are teaches nothing about the best, yet a few of them would set the scale for all.
+    The worst values are clipped so they do not dominate the target scale.
     """
     most = 2 * float(np.median(values)) - float(values.min())
     return np.asarray(np.minimum(values, most), dtype=np.float64)
@@ -117,7 +117,10 @@ class Surface:
         return self._spread * math.sqrt(self._kernel.k2.noise_level)
 
     def believing(self, pending: Array) -> Surface:
-        """The same process after `pending` points, (p, d), came out as predicted: sure of them, no wiser."""
+        """The same process after `pending` points, (p, d), came out as predicted.
+
+        Conditioned on predicted means: the kriging believer (Ginsbourger et al., 2010).
+        """
         if len(pending) == 0:
             return self
         mean = self._process.predict(pending)
