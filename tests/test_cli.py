@@ -53,6 +53,8 @@ BAD = {
     "cost plot=picture.gif": r"picture.gif has no known format",
     "cost norm=none,layernorm": r"add --multirun",
     "cost nonsense": r"'nonsense' is not an override",
+    "cost --multirun hydra/launcher=joblib norm=none,layernorm": r"in one process, .*leave hydra/launcher=jobl",
+    "cost --multirun hydra/sweeper=aero_search norm=none,layernorm": r"leave hydra/sweeper=aero_search out",
     "front --multirun": r"takes no --multirun",
     "train --multirun": r"--multirun sweeps nothing",
     "train recipe.steps=0": r"recipe.steps=0 must be at least 1",
@@ -179,3 +181,17 @@ def test_hydra_s_own_flags_work(capsys: pytest.CaptureFixture[str]) -> None:
     assert "kind: none" in capsys.readouterr().out
     assert main(["search", "--help"]) == 0
     assert "variant" in capsys.readouterr().out
+
+
+@pytest.mark.slow
+def test_a_launcher_of_the_user_s_own_configuration_is_told_of(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Its jobs run in other processes, whose results nobody sees."""
+    pytest.importorskip("hydra_plugins.hydra_joblib_launcher")
+    (tmp_path / "mine").mkdir()
+    defaults = "defaults:\n  - cost\n  - override hydra/launcher: joblib\n  - _self_\n"
+    (tmp_path / "mine" / "far.yaml").write_text(defaults)
+    line = "cost --config-dir mine --config-name far --multirun norm=none,layernorm"
+    assert main(line.split()) == 2
+    assert "leave hydra/launcher and hydra/sweeper out" in capsys.readouterr().err

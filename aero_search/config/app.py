@@ -31,6 +31,7 @@ _QUIET_HYDRA = (
     "hydra/job_logging=none",
     "hydra/hydra_logging=none",
 )
+_OWN_PROCESS = "aero-search {} works out every combination of a sweep in one process, at once: leave {} out"
 _HYDRA_FOLDERS = ("hydra.run.dir", "hydra.sweep.dir")
 # Hydra flags that take a value after them.
 _VALUED = (
@@ -58,14 +59,30 @@ def run_command(command: Command, arguments: Sequence[str]) -> int:
         argv, multirun = ["--multirun", *argv], True
     if multirun and command.sweep == "none":
         raise RequestError(f"aero-search {command.config} takes no --multirun")
+    if multirun and command.sweep == "basic" and not inspecting:
+        _check_own_process(command, argv)
     try:
         with told(command.config):
             results = _hydra_main(command, argv)
     except SystemExit as stop:
         return _exit_code(stop)
     if command.finish is not None and not inspecting:
+        if not results:  # a launcher that a configuration of the user's chooses
+            raise RequestError(_OWN_PROCESS.format(command.config, "hydra/launcher and hydra/sweeper"))
         command.finish(results)
     return 0
+
+
+def _check_own_process(command: Command, argv: Sequence[str]) -> None:
+    """What other processes would find out is lost to the one that prints it.
+
+    Raises:
+        RequestError: a launcher or a sweeper is chosen.
+    """
+    for argument in argv:
+        name, _, option = argument.lstrip("+~").partition("=")
+        if name in ("hydra/launcher", "hydra/sweeper") and option != "basic":
+            raise RequestError(_OWN_PROCESS.format(command.config, argument))
 
 
 def read_request(cfg: DictConfig, overrides: Sequence[str] = ()) -> Request:

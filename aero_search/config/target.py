@@ -5,7 +5,7 @@ from __future__ import annotations
 from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from hydra.errors import MissingConfigException
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import OmegaConf
 
 from aero_search.architecture import ModelShape
 from aero_search.config.architecture import ModelGroup
@@ -35,7 +35,6 @@ def _load(name: str) -> ModelShape:
         group = compose("config", overrides=[f"model={name}"]).model
     except MissingConfigException as problem:
         raise RequestError(f"objective.target={name}: {problem}") from problem
-    assert isinstance(group, DictConfig)
     model = from_mapping(ModelGroup, OmegaConf.to_container(group, resolve=True), f"model={name}")
     return ModelShape(
         name=name,

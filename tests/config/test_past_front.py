@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
+import yaml
 
 from aero_search.cli import main
 from aero_search.config.past import PastStudy, open_past_study
+from aero_search.config.paths import conf_dir
 from aero_search.errors import RequestError
 from tests.config.told_study import request_of, tell_study
 
@@ -94,3 +97,37 @@ def test_the_network_of_the_baseline_is_remembered(outputs: Path) -> None:
         baseline = past(outputs, study).told_front.reference.baseline
         assert baseline is not None
         assert baseline.n_layer == 4
+
+
+UNREADABLE = {
+    "broken": b"name: [broken\n",
+    "list": b"- 1\n- 2\n",
+    "interpolation": b"name: ${nope}\n",
+    "binary": b"\xff\xfe\x00bad",
+    "elsewhere": b"# @package _global_\nname: x\n",
+    "inherits": b"defaults:\n  - not_there\nname: x\n",
+}
+
+
+def test_a_page_leaves_out_what_cannot_be_read_and_says_so(
+    outputs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    unreadable = {"protocol": list(UNREADABLE), "network": ["broken"], "model": ["list"]}
+    for group, names in unreadable.items():
+        (tmp_path / group).mkdir()
+        for name in names:
+            (tmp_path / group / f"{name}.yaml").write_bytes(UNREADABLE[name])
+    lan = yaml.safe_load((conf_dir() / "network" / "lan.yaml").read_text())
+    (tmp_path / "network" / "mine.yaml").write_text(yaml.safe_dump({**lan, "name": "mine"}))
+    asked = ["report", "--config-dir", str(tmp_path), f"output_dir={outputs}", "study=sizes", "format=json"]
+    assert main(asked) == 0
+    captured = capsys.readouterr()
+    document = json.loads(captured.out)
+    shipped = {path.stem for path in (conf_dir() / "protocol").glob("*.yaml")}
+    assert {protocol["name"] for protocol in document["protocols"]} == shipped
+    assert {network["name"] for network in document["networks"]} >= {"mine", "lan", "wan", "paper"}
+    assert "gpt2_small" in {size["name"] for size in document["what_if"]["sizes"]}
+    said = [line.partition(",")[0] for line in captured.err.splitlines()]
+    assert sorted(said) == sorted(
+        f"left out: {group}={n}" for group, names in unreadable.items() for n in names
+    )
