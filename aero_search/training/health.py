@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -12,6 +13,8 @@ from aero_search.data.corpus import Corpus, open_tokens
 # A model that has learned nothing but token frequencies sits at the unigram loss. Measured on the proxy: stuck
 # runs end at 0.96 to 1.0 of it, the worst sound run at 0.81 (perplexities 324-420 and 141, unigram 420).
 PLATEAU_SHARE = 0.95
+# Sound models leave the plateau before this share of their steps; one that has not is stopped there.
+PLATEAU_FROM = 0.5
 
 
 def unigram_loss(train: npt.NDArray[np.uint16], validation: npt.NDArray[np.uint16], vocab_size: int) -> float:
@@ -29,13 +32,34 @@ def corpus_unigram_loss(corpus: Corpus) -> float:
 
 
 def perplexity(loss: float) -> float:
-    """exp of a loss in nats a token, capped where a float would overflow."""
-    return math.exp(min(loss, 700.0))
+    """exp of a loss in nats a token, capped where a float would overflow; no number stays none."""
+    return math.exp(min(loss, 700.0)) if math.isfinite(loss) else math.nan
 
 
-def on_plateau(validation_loss: float, unigram: float) -> bool:
-    """Whether a validation loss shows nothing learned beyond token frequencies."""
-    return validation_loss > PLATEAU_SHARE * unigram
+def judge_validation(
+    step: int, steps: int, perplexity: float, unigram_perplexity: float
+) -> tuple[Literal["plateau", "diverged"], str] | None:
+    """Whether a validation shows that its training has no future: the one place where that is decided.
+
+    A training asks it of itself, and a search's rungs ask it of the curves that are reported.
+
+    Args:
+        step, steps: done, and of the whole training.
+        perplexity, unigram_perplexity: of the held-out split.
+
+    Returns:
+        The verdict and the reason in words; None where nothing is wrong.
+    """
+    if not math.isfinite(perplexity):
+        return "diverged", f"diverged at step {step:,} of {steps:,}"
+    if step >= PLATEAU_FROM * steps and on_plateau(perplexity, unigram_perplexity):
+        return "plateau", f"still at the unigram loss at step {step:,} of {steps:,}"
+    return None
+
+
+def on_plateau(perplexity: float, unigram_perplexity: float) -> bool:
+    """Whether a perplexity shows nothing learned beyond token frequencies."""
+    return math.log(perplexity) > PLATEAU_SHARE * math.log(unigram_perplexity)
 
 
 def divergence(step: int, lr: float, layer: int | None) -> str:

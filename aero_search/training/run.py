@@ -29,7 +29,7 @@ from aero_search.training.entropy_health import (
     uniform_entropy,
 )
 from aero_search.training.environment import versions
-from aero_search.training.health import corpus_unigram_loss, divergence, on_plateau, perplexity
+from aero_search.training.health import corpus_unigram_loss, divergence, judge_validation, perplexity
 from aero_search.training.module import CandidateModule
 from aero_search.training.progress import Halt, Listener
 from aero_search.training.ranks import Job, Place, Ranks, environment_plugins, trainer_devices
@@ -91,8 +91,9 @@ class Watch(L.Callback):
                 listener.step(trainer.global_step, self.module.last_loss)
 
     def on_validation_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        loss, step = self.module.validation_loss, trainer.global_step
-        if not math.isfinite(loss):
+        loss, step, steps = self.module.validation_loss, trainer.global_step, self.module.recipe.steps
+        found = judge_validation(step, steps, perplexity(loss), perplexity(self.unigram))
+        if found is not None and found[0] == "diverged":
             self._diverged(trainer, step)
             return
         measured = self.module.entropy
@@ -113,11 +114,8 @@ class Watch(L.Callback):
         self.curve.append(point)
         for listener in self.listeners:
             listener.validated(point, measured)
-        steps = self.module.recipe.steps
-        # Sound models leave the plateau before half the budget; one that has not is stopped there.
-        if on_plateau(loss, self.unigram) and 2 * step >= steps:
-            self.verdict = "plateau"
-            self.reason = f"still at the unigram loss at step {step:,} of {steps:,}"
+        if found is not None:
+            self.verdict, self.reason = found
             trainer.should_stop = True
         elif step < steps:
             self._ask(trainer, point)

@@ -126,7 +126,7 @@ def test_cut_off_twice_it_ends_the_same(recipe: Recipe, corpus: Corpus, tmp_path
 def test_around_a_validation(
     corpus: Corpus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, validate_every: int, step: int
 ) -> None:
-    monkeypatch.setattr("aero_search.training.run.on_plateau", lambda *_: False)
+    monkeypatch.setattr("aero_search.training.health.on_plateau", lambda *_: False)
     recipe = replace(RUN, steps=10, validate_every=validate_every)
     whole = train(ARCHITECTURE, recipe, corpus, tmp_path / "whole")
     again = Cut()

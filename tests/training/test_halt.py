@@ -27,7 +27,7 @@ def corpus(text_folder: Path) -> Corpus:
 @pytest.fixture(autouse=True)
 def _learning(monkeypatch: pytest.MonkeyPatch) -> None:
     """So few steps leave any model on the plateau."""
-    monkeypatch.setattr("aero_search.training.run.on_plateau", lambda *_: False)
+    monkeypatch.setattr("aero_search.training.health.on_plateau", lambda *_: False)
 
 
 class At:
@@ -80,11 +80,11 @@ def test_stopped_twice_it_ends_as_if_it_never_had(corpus: Corpus, tmp_path: Path
 def test_what_diverges_or_stays_on_the_plateau_is_not_asked_about(
     corpus: Corpus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("aero_search.training.run.on_plateau", lambda *_: True)
+    monkeypatch.setattr("aero_search.training.health.on_plateau", lambda *_: True)
     always = At(*range(25))
     result = train(ARCHITECTURE, RECIPE, corpus, tmp_path, halt=always)
     assert (result.verdict, result.steps) == ("stopped", 4)
-    monkeypatch.setattr("aero_search.training.run.on_plateau", lambda *_: True)
+    monkeypatch.setattr("aero_search.training.health.on_plateau", lambda *_: True)
     never = At(12)
     result = train(ARCHITECTURE, RECIPE, corpus, tmp_path, halt=never)
     assert (result.verdict, result.steps) == ("plateau", 12)

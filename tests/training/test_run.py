@@ -6,6 +6,7 @@ import json
 import math
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -14,16 +15,19 @@ import torch
 from aero_search.architecture import Architecture, Attention, Layer, Regularizer, Stabilizer
 from aero_search.data import Corpus, CorpusSpec, prepare
 from aero_search.model import Decoder, build_model, load_weights
+from aero_search.search.rungs import Course, RungsSpec, decide
 from aero_search.training.health import (
     PLATEAU_SHARE,
     corpus_unigram_loss,
     divergence,
+    judge_validation,
     on_plateau,
+    perplexity,
     unigram_loss,
 )
 from aero_search.training.optimizer import lr_factor
 from aero_search.training.result import CurvePoint, read_result
-from aero_search.training.run import train
+from aero_search.training.run import Watch, train
 from tests.search.fakes import RECIPE
 
 ARCHITECTURE = Architecture(n_head=2, d_model=16, seq_len=16, vocab_size=300, layers=(Layer(),) * 2)
@@ -209,7 +213,7 @@ def test_unigram_loss_in_closed_form(corpus: Corpus) -> None:
     half = unigram_loss(train_tokens, np.asarray([0, 1], dtype=np.uint16), vocab_size=2)
     assert half == pytest.approx(-(np.log(4 / 6) + np.log(2 / 6)) / 2)
     assert 3.0 < corpus_unigram_loss(corpus) < np.log(300)
-    assert on_plateau(corpus_unigram_loss(corpus), corpus_unigram_loss(corpus))
+    assert on_plateau(50.0, 50.0)
 
 
 def test_verdicts_name_layer_and_step() -> None:
@@ -227,3 +231,33 @@ def test_the_schedule_rises_and_falls() -> None:
     cosine = [lr_factor(step, replace(recipe, schedule="cosine")) for step in range(101)]
     assert cosine[55] == pytest.approx(0.6)
     assert cosine[100] == pytest.approx(0.2)
+
+
+@pytest.mark.parametrize("step", [9, 10, 19, 20])
+@pytest.mark.parametrize("loss", [3.0, 5.0 * PLATEAU_SHARE, 5.0 * PLATEAU_SHARE * (1 + 1e-15), 5.0, 800.0])
+def test_a_training_and_the_rungs_of_its_search_give_one_verdict(step: int, loss: float) -> None:
+    """Whatever the loss and the step, the last one and a threshold met to the last bit among them."""
+    recipe = SimpleNamespace(steps=20, lr=1e-3, accumulate=1)
+    module: Any = SimpleNamespace(
+        decoder=SimpleNamespace(architecture=ARCHITECTURE),
+        recipe=recipe,
+        entropy=[],
+        validation_loss=loss,
+        take_train_loss=lambda: None,
+    )
+    trainer: Any = SimpleNamespace(global_step=step, should_stop=False, world_size=1)
+    watch = Watch(module, 5.0, ())
+    watch.on_validation_end(trainer, module)
+    curve = tuple((point.step, point.perplexity) for point in watch.curve)
+    decision = decide(RungsSpec("none"), Course(0, (1.0,), 20, curve), [], perplexity(5.0))
+    told = "finished" if decision.verdict == "go on" else decision.verdict
+    assert (watch.verdict, watch.reason) == (told, decision.reason)
+    if loss in (3.0, 5.0, 800.0):
+        assert watch.verdict == ("plateau" if step >= 10 and loss > 3.0 else "finished")
+
+
+@pytest.mark.parametrize("loss", [math.nan, math.inf])
+def test_a_loss_that_is_no_number_diverges_wherever_it_is_looked_at(loss: float) -> None:
+    assert judge_validation(5, 20, perplexity(loss), 400.0) == ("diverged", "diverged at step 5 of 20")
+    curve = ((5, perplexity(loss)),)
+    assert decide(RungsSpec("none"), Course(0, (1.0,), 20, curve), [], 400.0).verdict == "diverged"

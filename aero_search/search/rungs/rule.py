@@ -12,10 +12,7 @@ from aero_search.search.rungs import asha, dominance
 from aero_search.search.rungs.course import GO_ON, Course, Decision
 from aero_search.search.rungs.margins import Margins
 from aero_search.search.spec import RungsSpec
-from aero_search.training.health import on_plateau
-
-# Sound models leave the unigram plateau before half of their steps; `training.run` stops there as well.
-_PLATEAU_FROM = 0.5
+from aero_search.training.health import judge_validation
 
 
 def decide(rungs: RungsSpec, own: Course, others: Sequence[Course], unigram_perplexity: float) -> Decision:
@@ -27,12 +24,10 @@ def decide(rungs: RungsSpec, own: Course, others: Sequence[Course], unigram_perp
         unigram_perplexity: of the corpus.
     """
     step, perplexity = own.curve[-1]
-    if not math.isfinite(perplexity):
-        return Decision("diverged", f"diverged at step {step:,} of {own.steps:,}")
+    if found := judge_validation(step, own.steps, perplexity, unigram_perplexity):
+        return Decision(*found)
     if step >= own.steps:
         return GO_ON
-    if step >= _PLATEAU_FROM * own.steps and on_plateau(math.log(perplexity), math.log(unigram_perplexity)):
-        return Decision("plateau", f"still at the unigram loss at step {step:,} of {own.steps:,}")
     if rungs.name == "none" or step < rungs.first * own.steps * (1 - 1e-9):
         return GO_ON
     others = [other for other in others if other.number != own.number]
