@@ -31,7 +31,7 @@ class Change:
         description: for people, for example `gelu to relu in one of layers 0-11`.
         layers: the decoder layers in which this change saves the same; none for the final norm.
         architecture: the result, changed in the deepest of them.
-        bytes_saved, seconds_saved, rounds_saved, flops_saved: before minus after.
+        bytes_saved, seconds_saved, rounds_saved: before minus after.
     """
 
     kind: ChangeKind
@@ -41,7 +41,6 @@ class Change:
     bytes_saved: float
     seconds_saved: float
     rounds_saved: float
-    flops_saved: float
 
 
 @dataclass(frozen=True)
@@ -84,7 +83,6 @@ def single_changes(
                 bytes_saved=float(prices.communication_bytes[0] - prices.communication_bytes[last]),
                 seconds_saved=float(prices.latency_seconds[0] - prices.latency_seconds[last]),
                 rounds_saved=float(prices.rounds[0] - prices.rounds[last]),
-                flops_saved=float(prices.flops[0] - prices.flops[last]),
             )
         )
     changes.sort(key=lambda change: (-change.seconds_saved, -change.bytes_saved))

@@ -14,13 +14,6 @@ from aero_search.quantity import UNITS, parse_quantity, write_quantity
 
 Metric = Literal["perplexity", "latency_s", "communication_bytes", "flops", "rounds"]
 PERPLEXITY: Metric = "perplexity"
-LABELS: Mapping[str, str] = {
-    "perplexity": "perplexity",
-    "latency_s": "latency (s)",
-    "communication_bytes": "communication (GB)",
-    "flops": "FLOPs (G)",
-    "rounds": "rounds",
-}
 
 
 @dataclass(frozen=True)
