@@ -22,7 +22,7 @@ def run(request: Request) -> None:
     limits = request.options(Budget).limits()
     past = open_past_study(request)
     front = past.front
-    chosen = front.within(limits) if limits else front.knee() if front.points else None
+    chosen = front.within(limits) if limits else front.balance
     steps = next_steps(front, chosen) if chosen else ()
     if request.format == "json":
         choice = None

@@ -89,7 +89,7 @@ class PastStudy:
             "repriced": self.repriced,
             "moves": list(self.moves()),
             **self.front.document(),
-            "knee": self.front.knee().number if self.front.points else None,
+            "knee": self.front.balance.number if self.front.balance else None,
         }
 
 

@@ -118,7 +118,7 @@ def _panel(front: Front, metric: str) -> Panel:
         band=bool(outside),
     )
     band = y.at(1 - BAND) if outside else None
-    knee = front.knee() if front.points else None
+    knee = front.balance
     marks = []
     for record in sorted(drawn, key=lambda r: r in front.points):
         kind: Kind = "front" if record in front.points else "dominated"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from aero_search.architecture import BASELINE
@@ -31,13 +31,21 @@ def choice_sentence(front: Front, record: Record, how: str) -> str:
 
 
 def step_sentence(step: Step) -> str:
-    """One step along the front: `one step cheaper, SM  #4: +0.80 perplexity saves 31% of bytes`."""
+    """One step along the front: `one step cheaper, SM  #4: +0.80 perplexity saves 31% of bytes`.
+
+    Where another cost rises, the cost that falls is named; a perplexity that differs by no more than seeds do is a
+    tie.
+    """
     saves = [f"{-100 * s:.0f}% of {_name(m)}" for m, s in step.shares.items() if s <= -_SAME]
     more = [f"{_growth(s)} {_name(m)}" for m, s in step.shares.items() if s >= _SAME]
     parts = [f"saves {_listed(saves)}"] if saves else []
     parts += [f"costs {_listed(more)}"] if more else []
     gained = " and ".join(parts) or "at the same cost"
-    return f"one step {step.direction}, {step.to.label}: {step.perplexity:+.2f} perplexity {gained}"
+    direction: str = step.direction
+    if direction == "cheaper" and more:
+        direction += f" in {_listed([_name(m) for m in step.by])}"
+    tie = " (a tie)" if step.tied else ""
+    return f"one step {direction}, {step.to.label}: {step.perplexity:+.2f} perplexity{tie} {gained}"
 
 
 def budget_words(limits: Mapping[str, float]) -> str:
@@ -75,5 +83,5 @@ def _growth(share: float) -> str:
     return f"{100 * share:.0f}% more" if share < 1 else f"{1 + share:.1f} times the"
 
 
-def _listed(parts: list[str]) -> str:
+def _listed(parts: Sequence[str]) -> str:
     return " and ".join(filter(None, (", ".join(parts[:-1]), parts[-1])))

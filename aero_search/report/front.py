@@ -27,7 +27,7 @@ def front_table(front: Front, title: str = "") -> Sheet:
     Costs have the unit of their heading and, after it, how many times less than the baseline they are.
     """
     scales = _scales(front)
-    knee = front.knee() if front.points else None
+    knee = front.balance
     rows = [_row(front, scales, record) for record in front.points]
     styles = ["bold" if record is knee else None for record in front.points]
     for row, record in zip(rows, front.points, strict=True):
@@ -104,7 +104,7 @@ def front_markdown(front: Front) -> str:
     for metric_scale in scales.values():
         heads += [metric_scale.heading, "saving"]
     heads.append("learning rate")
-    knee = front.knee() if front.points else None
+    knee = front.balance
     rows = []
     for record in front.points:
         row = _row(front, scales, record)
@@ -123,7 +123,7 @@ def front_rows(front: Front) -> list[dict[str, object]]:
 
     `saving_*` is how many times less than the baseline; `change_percent` is None where none is trained.
     """
-    knee = front.knee() if front.points else None
+    knee = front.balance
     rows: list[dict[str, object]] = []
     for record in front.points:
         known, perplexity = front.baseline_perplexity, record.perplexity

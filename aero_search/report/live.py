@@ -245,7 +245,7 @@ def _front(front: Front) -> RenderableType:
     grid.add_column()
     for _ in range(1 + len(front.objective.costs)):
         grid.add_column(justify="right", no_wrap=True)
-    knee = front.knee()
+    knee = front.balance
     for record in _shown(front, knee):
         cells = [Text(f"{KNEE if record is knee else ''} #{record.number}".strip())]
         cells += [_name(record.notation), Text(f"ppl {record.perplexity:.2f}")]
@@ -266,14 +266,14 @@ def _name(notation: str) -> Text:
     return Text(compact(notation), no_wrap=True, overflow="ellipsis")
 
 
-def _shown(front: Front, knee: Record) -> list[Record]:
+def _shown(front: Front, knee: Record | None) -> list[Record]:
     """At most FRONT_ROWS points, spread evenly over the front, its ends and the knee among them."""
     points = front.points
     if len(points) <= FRONT_ROWS:
         return list(points)
     chosen = {round(i * (len(points) - 1) / (FRONT_ROWS - 1)) for i in range(FRONT_ROWS)}
-    at = next(i for i, record in enumerate(points) if record is knee)
-    if at not in chosen:
+    at = next((i for i, record in enumerate(points) if record is knee), None)
+    if at is not None and at not in chosen:
         inner = chosen - {0, len(points) - 1}
         chosen = (chosen - {min(inner, key=lambda i: abs(i - at))}) | {at}
     return [points[i] for i in sorted(chosen)]

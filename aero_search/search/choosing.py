@@ -20,6 +20,7 @@ class Step:
         direction: `cheaper` gives perplexity for cost, `better` cost for perplexity.
         to: where it leads.
         by: the costs along which it is the next step.
+        tied: whether the two perplexities differ by no more than seeds do.
         perplexity: change, to minus from.
         shares: relative change of each cost, to / from - 1; a cost of 0 has none.
     """
@@ -28,6 +29,7 @@ class Step:
     to: Record
     by: tuple[str, ...]
     perplexity: float
+    tied: bool
     shares: Mapping[str, float]
 
     def document(self) -> dict[str, Any]:
@@ -38,6 +40,7 @@ class Step:
             "notation": self.to.notation,
             "by": list(self.by),
             "perplexity_change": self.perplexity,
+            "tied": self.tied,
             "cost_change_percent": {metric: 100 * share for metric, share in self.shares.items()},
         }
 
@@ -46,14 +49,15 @@ def next_steps(front: Front, record: Record) -> tuple[Step, ...]:
     """The next steps along the front from a trained candidate, cheaper ones first.
 
     For each cost of the objective: of the points that cost less the one with the lowest perplexity, and of the
-    points with a lower perplexity the one that costs least. Both are the neighbours of `record` on the front of
-    perplexity and that cost. Costs that lead to the same point make one step.
+    points with a surely lower perplexity the one that costs least; of the ties where none is sure. Costs that
+    lead to the same point make one step.
     """
     assert record.perplexity is not None, "only a trained candidate has neighbours"
     found: dict[tuple[Direction, int], list[str]] = {}
     for metric in front.objective.costs:
         less = [p for p in front.points if p.costs[metric] < record.costs[metric]]
         lower = [p for p in front.points if _perplexity(p) < record.perplexity]
+        lower = [p for p in lower if not front.tied(p, record)] or lower
         if less:
             to = min(less, key=lambda p: (_perplexity(p), p.costs[metric]))
             found.setdefault(("cheaper", to.number), []).append(metric)
@@ -72,7 +76,8 @@ def _step(front: Front, record: Record, to: Record, direction: Direction, by: tu
     shares: dict[str, float] = {
         m: to.costs[m] / record.costs[m] - 1 for m in front.objective.costs if record.costs[m]
     }
-    return Step(direction, to, by, _perplexity(to) - _perplexity(record), shares)
+    change = _perplexity(to) - _perplexity(record)
+    return Step(direction, to, by, change, front.tied(to, record), shares)
 
 
 def _perplexity(record: Record) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -16,6 +17,9 @@ from aero_search.search.objective import PERPLEXITY, Objective
 from aero_search.search.pareto import Reference, knee, nondominated
 from aero_search.search.record import Record
 from aero_search.search.standing import Standing, standings
+
+# Perplexities of one seed each that differ by less are ties: the most that seeds varied on the proxy.
+TIE = 0.02
 
 
 @dataclass(frozen=True)
@@ -92,10 +96,43 @@ class Front:
         """The point with the best balance of all metrics.
 
         Raises:
-            RequestError: the front is empty.
+            RequestError: the front is empty, or nothing on it has learned anything.
         """
         self._require_points()
-        return self.points[knee(self.reference.scaled([self.row(record) for record in self.points]))]
+        if self.balance is None:
+            raise RequestError(
+                "pick=knee finds nothing: every point of the front stayed on the unigram plateau; train longer "
+                "(recipe.steps), or name one with pick=trial:N"
+            )
+        return self.balance
+
+    @cached_property
+    def balance(self) -> Record | None:
+        """The point with the best balance among those that are worth their cost; None where nothing has learned.
+
+        A point that stayed on the unigram plateau is never it, nor one whose perplexity is a tie with that of a
+        point which costs no more.
+        """
+        worth: list[Record] = []
+        # From cheapest to most expensive, so that whatever costs no more than a point has been looked at before.
+        for point in self.points:
+            if point.state == "finished" and not any(
+                self.tied(point, other) and self._no_dearer(other, point) for other in worth
+            ):
+                worth.append(point)
+        if not worth:
+            return None
+        return worth[knee(self.reference.logs([self.row(record) for record in worth]))]
+
+    def tied(self, one: Record, other: Record) -> bool:
+        """Whether two perplexities differ by no more than seeds do: within both intervals, else within 2 %."""
+        a, b = self.standings.get(one.number), self.standings.get(other.number)
+        if a is not None and b is not None:
+            return a.low <= b.high and b.low <= a.high
+        return abs(math.log(self.row(one)[0] / self.row(other)[0])) <= math.log1p(TIE)
+
+    def _no_dearer(self, one: Record, other: Record) -> bool:
+        return all(one.costs[metric] <= other.costs[metric] for metric in self.objective.costs)
 
     def best(self) -> Record:
         """The point with the lowest perplexity."""

@@ -19,6 +19,8 @@ Points = npt.NDArray[np.float64]
 
 # The reference is this much worse than the baseline's cost, so that the baseline itself adds volume.
 COST_SLACK = 1.1
+# Added to a cost's share of the box before its logarithm: a cost of 0 has none.
+FREE = 1e-3
 
 
 def nondominated(points: Points) -> npt.NDArray[np.bool_]:
@@ -56,6 +58,13 @@ class Reference:
         shares[:, 0] = np.log(points[:, 0])
         return np.asarray(shares / np.asarray(scale), dtype=np.float64)
 
+    def logs(self, rows: Sequence[Sequence[float]]) -> Points:
+        """Map rows (perplexity, cost, ...) to natural logarithms, (n, m); costs as shares of the box."""
+        shares = self.scaled(rows)
+        logs = np.log(np.maximum(shares, 0.0) + FREE)
+        logs[:, 0] = np.log(np.asarray([row[0] for row in rows], dtype=np.float64))
+        return np.asarray(logs, dtype=np.float64)
+
     def hypervolume(self, rows: Sequence[Sequence[float]]) -> float:
         """Share of the box that the rows dominate."""
         if not rows:
@@ -67,12 +76,11 @@ class Reference:
         return float(moocore.hypervolume(inside, ref=np.ones(shares.shape[1]), maximise=False))
 
 
-def knee(shares: Points) -> int:
-    """The row with the best balance: nearest to the ideal point after scaling the front to a unit box.
+def knee(logs: Points) -> int:
+    """The row with the best balance: nearest to the ideal point, the least of each metric.
 
     Args:
-        shares: a non-empty front, (n, m).
+        logs: of a non-empty front, (n, m), from `Reference.logs`: distances are relative changes, so that 50 % of
+            perplexity never counts as little as 3 % of a cost, whatever the front spans.
     """
-    low, high = shares.min(axis=0), shares.max(axis=0)
-    unit = (shares - low) / np.where(high > low, high - low, 1.0)
-    return int(np.argmin(np.linalg.norm(unit, axis=1)))
+    return int(np.argmin(np.linalg.norm(logs - logs.min(axis=0), axis=1)))

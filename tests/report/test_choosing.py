@@ -29,10 +29,12 @@ def test_the_steps_are_the_neighbours_on_the_front(make_front: Any) -> None:
     assert [(step.direction, step.to.number, step.by) for step in steps] == [
         ("cheaper", 2, ("latency_s",)), ("better", 0, ("latency_s",)),
     ]  # fmt: skip
-    assert step_sentence(steps[0]) == "one step cheaper, SM + R  #2: +0.80 perplexity saves 31% of latency"
     assert (
-        step_sentence(steps[1]) == "one step better, SM + LN + G  #0: -1.00 perplexity costs 25% more latency"
+        step_sentence(steps[0])
+        == "one step cheaper, SM + R  #2: +0.80 perplexity (a tie) saves 31% of latency"
     )
+    better = "one step better, SM + LN + G  #0: -1.00 perplexity (a tie) costs 25% more latency"
+    assert step_sentence(steps[1]) == better
     assert steps[0].document()["cost_change_percent"]["latency_s"] == pytest.approx(-31.0)
 
 
@@ -78,3 +80,23 @@ def test_budgets_in_the_metrics_own_units() -> None:
     assert limits == {"latency_s": 2.0, "communication_bytes": 1.5e9, "perplexity": 65.0}
     assert budget_words(limits) == "latency at most 2.00 s, bytes at most 1.50 GB, perplexity at most 65"
     assert Budget(None, None, None, None).limits() == {}
+
+
+def test_ties_are_said_and_a_sure_step_goes_first(make_front: Any) -> None:
+    front = make_front(("latency_s",), CHAIN)
+    (cheaper, better) = next_steps(front, front.trial(2))
+    assert (cheaper.to.number, better.to.number) == (3, 0)
+    assert not better.tied
+    assert "(a tie)" in step_sentence(next_steps(front, front.trial(0))[0])
+    tie = next(step for step in next_steps(front, front.trial(1)) if step.direction == "better")
+    assert tie.document()["tied"]
+    assert step_sentence(tie).startswith("one step better, SM + LN + G  #0: -1.00 perplexity (a tie) costs")
+
+
+def test_a_cheaper_step_that_costs_more_names_what_is_cheaper(make_front: Any) -> None:
+    rows = (row("SM + LN + G", 60.0, 1.0, 0.2), row("SM + R", 65.0, 0.5, 0.212))
+    front = make_front(("latency_s", "flops"), rows)
+    (step,) = next_steps(front, front.trial(0))
+    assert step_sentence(step) == (
+        "one step cheaper in latency, SM + R  #1: +5.00 perplexity saves 50% of latency and costs 6% more FLOPs"
+    )

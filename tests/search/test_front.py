@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -88,3 +89,30 @@ def test_a_point_dominated_on_every_metric_but_equal_on_one_is_off_the_front() -
         records, Objective(("perplexity", "latency_s")), Reference(400.0, {"latency_s": 10.0})
     )
     assert [r.number for r in front.points] == [0]
+
+
+def test_the_best_balance_has_learned_something_and_is_no_tie(front: Front) -> None:
+    objective, reference = front.objective, front.reference
+    stuck = [record(0, 60.0, 10.0), record(1, 395.0, 1.0, "plateau")]
+    one = build_front(stuck, objective, reference)
+    assert [r.number for r in one.points] == [1, 0]
+    assert one.knee().number == 0
+    nothing = build_front(stuck[1:], objective, reference)
+    assert nothing.balance is None
+    with pytest.raises(RequestError, match="unigram plateau; train longer"):
+        nothing.knee()
+    # A chain of ties: 60.0 is a tie with 61.0, which is one with 62.0, but none with that.
+    chain = [record(0, 60.0, 10.0), record(1, 61.0, 9.9), record(2, 62.0, 9.8)]
+    assert build_front(chain, objective, reference).knee().number == 0
+    assert build_front(chain[:2], objective, reference).knee().number == 1
+
+
+def test_several_seeds_say_what_is_a_tie(front: Front) -> None:
+    def seeded(number: int, perplexity: float, latency: float, spread: float) -> Record:
+        pairs = tuple((seed, perplexity * (1 + spread * (seed - 1))) for seed in range(3))
+        return replace(record(number, perplexity, latency), repeats=pairs)
+
+    for spread, tied in ((1e-4, False), (5e-3, True)):
+        pair = [seeded(0, 60.0, 10.0, spread), seeded(1, 60.6, 9.9, spread)]
+        found = build_front(pair, front.objective, front.reference)
+        assert found.tied(*found.points) is tied

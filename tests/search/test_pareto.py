@@ -49,3 +49,11 @@ def test_two_points_overlap_once() -> None:
 def test_knee_is_the_balanced_point() -> None:
     assert knee(np.asarray([[0.0, 1.0], [0.2, 0.2], [1.0, 0.0]])) == 1
     assert knee(np.asarray([[0.3, 0.7]])) == 0
+
+
+def test_the_knee_weighs_relative_changes_whatever_the_front_spans() -> None:
+    # 51 % of perplexity are never given for 3 % of a cost, although both span the whole front.
+    rows = [[60.0, 1.03, 10.0], [90.6, 1.0, 10.0]]
+    assert knee(reference().logs(rows)) == 0
+    # A cost of 0 is the least there is, and no error.
+    assert np.isfinite(reference().logs([[60.0, 0.0, 10.0]])).all()

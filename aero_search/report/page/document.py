@@ -15,9 +15,9 @@ from aero_search.report.page.prices import PageTariff
 from aero_search.report.page.what_if import what_if
 from aero_search.report.published import rows_at
 from aero_search.schema import to_mapping
-from aero_search.search.front import Front
+from aero_search.search.front import TIE, Front
 from aero_search.search.importance import METHOD, Importances
-from aero_search.search.pareto import COST_SLACK
+from aero_search.search.pareto import COST_SLACK, FREE
 from aero_search.search.pricing import Pricing
 from aero_search.search.record import Record
 from aero_search.search.timeline import Moment
@@ -85,6 +85,8 @@ def page_document(source: PageSource) -> dict[str, Any]:
         "sizes": front.sizes,
         "unigram_perplexity": front.reference.unigram_perplexity,
         "cost_slack": COST_SLACK,
+        "tie": TIE,
+        "free": FREE,
         "baseline": {"notation": BASELINE, **_baseline(base, pricing, tariff)},
         "published": _published(front),
         "candidates": candidate_entries(records, results, front, pricing, tariff, source.moments),

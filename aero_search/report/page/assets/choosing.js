@@ -9,6 +9,10 @@ aero.onChange((view) => {
     aero.fill("choice", aero.make("p", {}, "The front is empty: no candidate with a perplexity has a price here."));
     return;
   }
+  if (!limits.length && !view.knee) {
+    aero.fill("choice", aero.make("p", {}, "Every point of the front stayed on the unigram plateau: train longer."));
+    return;
+  }
   if (!limits.length) {
     show(view, view.knee, "Best balance");
     return;
@@ -49,25 +53,36 @@ const show = (view, candidate, how) => {
   );
 };
 
-// For each cost the next cheaper point with the least perplexity, and the next better point that costs least.
+// For each cost the next cheaper point with the least perplexity, and the surely better point that costs least; a tie
+// where none is sure.
 const steps = (view, from) => {
   const found = new Map();
+  const add = (direction, to, metric) => {
+    const key = `${direction} ${to.trial}`;
+    found.set(key, [direction, to, [...(found.has(key) ? found.get(key)[2] : []), SPOKEN[metric] || metric]]);
+  };
   for (const metric of view.metrics.filter((name) => name !== "perplexity")) {
     const cheaper = view.front.filter((c) => c[metric] < from[metric]);
-    const better = view.front.filter((c) => c.perplexity < from.perplexity);
-    if (cheaper.length) found.set(`cheaper ${best(cheaper, (c) => c.perplexity).trial}`, ["cheaper", best(cheaper, (c) => c.perplexity)]);
-    if (better.length) found.set(`better ${best(better, (c) => c[metric]).trial}`, ["better", best(better, (c) => c[metric])]);
+    const lower = view.front.filter((c) => c.perplexity < from.perplexity);
+    const surely = lower.filter((c) => !aero.tied(c, from));
+    const better = surely.length ? surely : lower;
+    if (cheaper.length) add("cheaper", best(cheaper, (c) => c.perplexity), metric);
+    if (better.length) add("better", best(better, (c) => c[metric]), metric);
   }
   const order = [...found.values()].sort((a, b) => (a[0] === "cheaper" ? 0 : 1) - (b[0] === "cheaper" ? 0 : 1));
-  return order.map(([direction, to]) => aero.make("li", {}, `One step ${direction}, `, aero.candidateLink(to), `: ${exchange(from, to)}.`));
+  return order.map(([direction, to, by]) => {
+    const dearer = direction === "cheaper" && COSTS.some((metric) => to[metric] / from[metric] - 1 >= 0.005);
+    return aero.make("li", {}, `One step ${direction}${dearer ? ` in ${listed(by)}` : ""}, `, aero.candidateLink(to), `: ${exchange(from, to)}.`);
+  });
 };
+
+const listed = (parts) => [parts.slice(0, -1).join(", "), parts[parts.length - 1]].filter(Boolean).join(" and ");
 
 const exchange = (from, to) => {
   const gap = to.perplexity - from.perplexity;
   const shares = COSTS.map((metric) => [SPOKEN[metric], to[metric] / from[metric] - 1]);
   const saved = shares.filter(([, s]) => s <= -0.005).map(([name, s]) => `${(-100 * s).toFixed(0)}% of ${name}`);
   const spent = shares.filter(([, s]) => s >= 0.005).map(([name, s]) => (s < 1 ? `${(100 * s).toFixed(0)}% more ${name}` : `${(1 + s).toFixed(1)} times the ${name}`));
-  const listed = (parts) => [parts.slice(0, -1).join(", "), parts[parts.length - 1]].filter(Boolean).join(" and ");
   const said = [saved.length ? `saves ${listed(saved)}` : "", spent.length ? `costs ${listed(spent)}` : ""].filter(Boolean);
-  return `${gap >= 0 ? "+" : "−"}${Math.abs(gap).toFixed(2)} perplexity ${said.join(" and ") || "at the same cost"}`;
+  return `${gap >= 0 ? "+" : "−"}${Math.abs(gap).toFixed(2)} perplexity${aero.tied(from, to) ? " (a tie)" : ""} ${said.join(" and ") || "at the same cost"}`;
 };

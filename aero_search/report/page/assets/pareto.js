@@ -13,14 +13,31 @@ aero.scaled = (candidate, baseline, metrics = aero.data.metrics) => metrics.map(
   return baseline && baseline[metric] ? candidate[metric] / (aero.data.cost_slack * baseline[metric]) : candidate[metric];
 });
 
-// The candidate nearest to the ideal point, after the front is scaled to a unit box.
-aero.knee = (shares, candidates) => {
-  const low = shares[0].map((_, k) => Math.min(...shares.map((row) => row[k])));
-  const high = shares[0].map((_, k) => Math.max(...shares.map((row) => row[k])));
-  const far = shares.map((row) => Math.hypot(
-    ...row.map((value, k) => (high[k] > low[k] ? (value - low[k]) / (high[k] - low[k]) : 0)),
-  ));
-  return candidates[far.indexOf(Math.min(...far))];
+// Perplexities that differ by no more than seeds do: within both intervals, else within the band of one seed each.
+aero.tied = (a, b) => {
+  if (a.seeds && b.seeds) return a.seeds.low <= b.seeds.high && b.seeds.low <= a.seeds.high;
+  return Math.abs(Math.log(a.perplexity / b.perplexity)) <= Math.log1p(aero.data.tie);
+};
+
+// Natural logarithms: distances between them are relative changes. A cost of 0 has none, hence the constant.
+aero.logs = (candidate, baseline, metrics) => metrics.map((metric) => {
+  if (metric === "perplexity") return Math.log(candidate.perplexity);
+  return Math.log(Math.max(0, aero.scaled(candidate, baseline, [metric])[0]) + aero.data.free);
+});
+
+// The best balance: of the points that have learned something and are no tie with a point that costs no more, the one
+// nearest to the least of every metric. The front comes from cheapest to most expensive.
+aero.knee = (front, baseline, metrics) => {
+  const costs = metrics.filter((metric) => metric !== "perplexity");
+  const worth = [];
+  for (const point of front.filter((c) => c.state === "finished")) {
+    if (!worth.some((c) => aero.tied(c, point) && costs.every((metric) => c[metric] <= point[metric]))) worth.push(point);
+  }
+  if (!worth.length) return null;
+  const logs = worth.map((c) => aero.logs(c, baseline, metrics));
+  const low = logs[0].map((_, k) => Math.min(...logs.map((row) => row[k])));
+  const far = logs.map((row) => Math.hypot(...row.map((value, k) => value - low[k])));
+  return worth[far.indexOf(Math.min(...far))];
 };
 
 // Volume between rows of shares and the corner (1, ..., 1), by slicing along the last coordinate: exact, and fast

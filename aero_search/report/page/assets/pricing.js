@@ -42,7 +42,7 @@ aero.view = () => {
   return {
     candidates, trained, fitting, front, unpriced, metrics, baseline,
     basePerplexity: first.length ? Math.min(...first) : null,
-    knee: front.length ? aero.knee(front.map((c) => aero.scaled(c, baseline, metrics)), front) : null,
+    knee: aero.knee(front, baseline, metrics),
     hypervolume: aero.hypervolumeOf(front, baseline),
   };
 };
