@@ -1,7 +1,8 @@
 """Plain mappings to frozen dataclasses and back: the one way data from YAML or JSON becomes typed.
 
-Types understood: bool, int, float, str, None, Literal, unions of these, tuple[T, ...], Mapping[str, T] and
-nested dataclasses. Everything else is a programming error. Nothing read here is ever executed.
+Types understood: bool, int, float, str, None, Literal, Annotated[str, OneOf(names)], unions of these,
+tuple[T, ...], Mapping[str, T] and nested dataclasses. Everything else is a programming error. Nothing read here is
+ever executed.
 """
 
 from __future__ import annotations
@@ -10,8 +11,8 @@ import dataclasses
 import functools
 import math
 import types
-from collections.abc import Mapping
-from typing import Any, Literal, TypeVar, Union, cast, get_args, get_origin, get_type_hints
+from collections.abc import Collection, Mapping
+from typing import Annotated, Any, Literal, TypeVar, Union, cast, get_args, get_origin, get_type_hints
 
 from aero_search.errors import RequestError, nearest
 
@@ -20,6 +21,16 @@ T = TypeVar("T")
 
 class SchemaError(RequestError):
     """A field is unknown, missing or of the wrong type or value."""
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class OneOf:
+    """Marks text that must be a member of `names` when it is read: `Annotated[str, OneOf(names)]`.
+
+    `names` may grow until then, as a registry does that plug-ins add to.
+    """
+
+    names: Collection[str]
 
 
 def from_mapping(cls: type[T], data: object, where: str = "") -> T:
@@ -63,7 +74,7 @@ def to_mapping(value: Any) -> Any:
 @functools.cache
 def _fields(cls: Any) -> Mapping[str, tuple[Any, bool]]:
     """The resolved type of each field of a dataclass, and whether it must be given; looked up once."""
-    hints = get_type_hints(cls)
+    hints = get_type_hints(cls, include_extras=True)
     missing = dataclasses.MISSING
     return {
         f.name: (hints[f.name], f.default is missing and f.default_factory is missing)
@@ -79,6 +90,8 @@ def _value(hint: Any, value: object, where: str) -> Any:
             if value == choice and type(value) is type(choice):
                 return choice
         raise SchemaError(f"{where}={_show(value)} is not a choice: {nearest(value, arguments)}")
+    if origin is Annotated:
+        return _one_of(arguments[1], value, where)
     if origin in (Union, types.UnionType):
         return _union(arguments, value, where)
     if origin is tuple:
@@ -94,6 +107,21 @@ def _value(hint: Any, value: object, where: str) -> Any:
     if dataclasses.is_dataclass(hint) and isinstance(hint, type):
         return value if isinstance(value, hint) else from_mapping(hint, value, where)
     return _scalar(hint, value, where)
+
+
+def alternatives(hint: Any) -> tuple[Any, ...]:
+    """The values of a type that is a choice, in their order; none of another type."""
+    if get_origin(hint) is Literal:
+        return get_args(hint)
+    if get_origin(hint) is Annotated:
+        return tuple(get_args(hint)[1].names)
+    return ()
+
+
+def _one_of(choice: OneOf, value: object, where: str) -> str:
+    if isinstance(value, str) and value in choice.names:
+        return value
+    raise SchemaError(f"{where}={_show(value)} is not a choice: {nearest(value, choice.names)}")
 
 
 def _scalar(hint: Any, value: object, where: str) -> Any:

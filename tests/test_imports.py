@@ -21,6 +21,8 @@ RANK = {
     "plain_yaml": 0,
     "untrusted_files": 1,
     "console": 0,
+    "plugins": 0,
+    "shipped": 0,
     "architecture": 1,
     "space": 2,
     "cost": 2,

@@ -6,6 +6,7 @@ import hashlib
 import json
 from dataclasses import replace
 
+from aero_search.architecture.operations import ATTENTIONS, IDENTITY, SOFTMAX
 from aero_search.architecture.spec import Architecture, Attention, Layer, Regularizer, Stabilizer
 from aero_search.schema import to_mapping
 
@@ -18,17 +19,15 @@ def canonical(a: Architecture) -> Architecture:
     The result is equal for two architectures exactly when their networks are the same; `canonical` of it
     is itself.
     """
-    layers = tuple(
-        layer if layer.ffn == "full" else replace(layer, activation="identity") for layer in a.layers
-    )
-    has_full = any(layer.ffn == "full" for layer in layers)
+    layers = tuple(layer if layer.is_full else replace(layer, activation=IDENTITY) for layer in a.layers)
+    has_full = any(layer.is_full for layer in layers)
     return replace(
         a,
         layers=layers,
         n_kv_head=None if a.n_kv_head == a.n_head else a.n_kv_head,
         ffn_ratio=float(a.ffn_ratio) if has_full else 4.0,
         gated=a.gated and has_full,
-        attention=_attention(a.attention),
+        attention=_attention(a.attention, layers),
         stabilizer=_stabilizer(a.stabilizer, layers, a.attention),
         regularizer=a.regularizer if a.regularizer.weight else Regularizer(),
     )
@@ -36,18 +35,25 @@ def canonical(a: Architecture) -> Architecture:
 
 def key(a: Architecture) -> str:
     """A short hexadecimal name of the canonical form: equal keys, equal networks."""
-    text = json.dumps(to_mapping(canonical(a)), sort_keys=True, separators=(",", ":"))
+    said = to_mapping(canonical(a))
+    for layer in said["layers"]:
+        # Keys are older than this field: at its default it is left out, so that they stay what they were.
+        if layer["attention"] == SOFTMAX:
+            del layer["attention"]
+    text = json.dumps(said, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()[:KEY_LENGTH]
 
 
-def _attention(attention: Attention) -> Attention:
+def _attention(attention: Attention, layers: tuple[Layer, ...]) -> Attention:
+    if all(ATTENTIONS[layer.attention].scale_free for layer in layers):
+        attention = replace(attention, temperature="none")
     if attention.temperature == "none":
         return replace(attention, temperature_init=Attention().temperature_init)
     return attention
 
 
 def _stabilizer(stabilizer: Stabilizer, layers: tuple[Layer, ...], attention: Attention) -> Stabilizer:
-    has_ffn = any(layer.ffn != "none" for layer in layers)
+    has_ffn = any(layer.has_ffn for layer in layers)
     if stabilizer.kind == "none":
         return Stabilizer()
     if stabilizer.kind == "scaled":

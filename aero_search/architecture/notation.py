@@ -2,15 +2,16 @@
 
 Terms, joined by ` + ` (AERO, tables 2 to 7; those marked * are ours, in the paper's manner):
 
-    SM            softmax attention; SM(t) with learned temperatures
-    LN  RMS*      the normalization in every layer; neither: none
-    G R GT* LR* LRL* LRS* R2* Q* Si*   the activation (see ACTIVATIONS); none: linear feed-forwards
-    SwiGLU ReGLU GeGLU ...*            the same, gated
-    ScFFN ScFuFFN FuFFN* FFN*          scaled, scaled and fused, fused, plain feed-forwards
+    SM                          softmax attention; SM(t) with learned temperatures
+    LN  RMS*                    the normalization in every layer; neither: none
+    G R GT* LR* R2* Q* Si* ...  the activation; none: linear feed-forwards
+    SwiGLU ReGLU GeGLU ...*     the same, gated
+    ScFFN ScFuFFN FuFFN* FFN*   scaled, scaled and fused, fused, plain feed-forwards
     WeightNorm(QK+FFN) SpectralNorm(FFN)   the reparametrized linears
     _iK           after the last term: the deepest K feed-forwards removed
     EReg(...)     trained with the entropy regularizer
 
+Terms of attention, norms, activations and feed-forwards are their cards' (`architecture.operations`).
 What the terms cannot say follows in brackets as `field=value` pairs, per-layer fields joined by `/`:
 `SM + LN + R [norm=layernorm/none/none/none]`. Sizes and family are not part of a name.
 """
@@ -23,7 +24,20 @@ from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 from aero_search.architecture.canonical import canonical
-from aero_search.architecture.spec import Architecture, Attention, Layer, Norm, Regularizer, Stabilizer
+from aero_search.architecture.operations import (
+    ACTIVATIONS,
+    ATTENTIONS,
+    FEED_FORWARDS,
+    FULL,
+    FUSED,
+    IDENTITY,
+    LAYERNORM,
+    NONE,
+    NORMS,
+    SOFTMAX,
+    Norm,
+)
+from aero_search.architecture.spec import Architecture, Attention, Layer, Regularizer, Stabilizer
 from aero_search.errors import RequestError, nearest
 from aero_search.schema import from_mapping
 
@@ -33,36 +47,6 @@ EREG_WEIGHT = 0.02
 # What savings are counted from: the architecture that AERO starts with.
 BASELINE = "SM + LN + G"
 
-NORMS = {"LN": "layernorm", "RMS": "rmsnorm"}
-ACTIVATIONS = {
-    "G": "gelu",
-    "GT": "gelu_tanh",
-    "R": "relu",
-    "LR": "leaky_relu",
-    "LRL": "leaky_relu_learned",
-    "LRS": "leaky_relu_shared",
-    "R2": "squared_relu",
-    "Q": "quadratic",
-    "Si": "silu",
-}
-GATED = {
-    "GeGLU": "gelu",
-    "GeGLUT": "gelu_tanh",
-    "ReGLU": "relu",
-    "LReGLU": "leaky_relu",
-    "LReGLUL": "leaky_relu_learned",
-    "LReGLUS": "leaky_relu_shared",
-    "R2eGLU": "squared_relu",
-    "QGLU": "quadratic",
-    "SwiGLU": "silu",
-}
-# term: (scaled, feed-forward kind)
-FEED_FORWARDS = {
-    "FFN": (False, "full"),
-    "FuFFN": (False, "fused"),
-    "ScFFN": (True, "full"),
-    "ScFuFFN": (True, "fused"),
-}
 TARGETS = {"QK": "qk", "FFN": "ffn", "QK+FFN": "qk+ffn", "QKV+FFN": "qkv+ffn", "QKVO+FFN": "qkvo+ffn"}
 REPARAMETRIZATIONS = {"WeightNorm": "weight_norm", "SpectralNorm": "spectral_norm"}
 _GROUPS = {"attention": Attention, "stabilizer": Stabilizer, "regularizer": Regularizer}
@@ -78,10 +62,11 @@ class NotationError(RequestError):
 class _Reading:
     """What the terms of one name have said so far."""
 
-    norm: str = "none"
-    activation: str = "identity"
+    kind: str = SOFTMAX
+    norm: str = NONE
+    activation: str = IDENTITY
     gated: bool = False
-    ffn: str = "full"
+    ffn: str = FULL
     removed: int = 0
     attention: dict[str, Any] = field(default_factory=dict)
     stabilizer: dict[str, Any] = field(default_factory=dict)
@@ -112,20 +97,24 @@ def parse_notation(text: str, base: Architecture) -> Architecture:
 
 
 def _terms(a: Architecture) -> str:
-    terms = ["SM(t)" if a.attention.temperature == "learned" else "SM"]
+    kinds = {layer.attention for layer in a.layers}
+    attention = ATTENTIONS[kinds.pop() if len(kinds) == 1 else SOFTMAX].term
+    terms = [f"{attention}(t)" if a.attention.temperature == "learned" else str(attention)]
     norms = {layer.norm for layer in a.layers}
-    by_norm = {value: name for name, value in NORMS.items()}
-    if len(norms) == 1 and (norm := norms.pop()) != "none":
-        terms.append(by_norm[norm])
-    activations = {layer.activation for layer in a.layers if layer.ffn == "full"}
-    if len(activations) == 1 and (activation := activations.pop()) != "identity":
-        names = GATED if a.gated else ACTIVATIONS
-        terms.append(next(name for name, value in names.items() if value == activation))
-    has_activation = bool(set(terms) & (ACTIVATIONS.keys() | GATED.keys()))
+    if len(norms) == 1 and (norm := NORMS[norms.pop()].term):
+        terms.append(norm)
+    activation = None
+    activations = {layer.activation for layer in a.layers if layer.is_full}
+    if len(activations) == 1:
+        card = ACTIVATIONS[activations.pop()]
+        activation = card.gated_term if a.gated else card.term
+    if activation is not None:
+        terms.append(activation)
     kind, removed = _placement(a)
     scaled = a.stabilizer.kind == "scaled"
-    if scaled or kind == "fused" or (removed and not has_activation):
-        terms.append(next(name for name, said in FEED_FORWARDS.items() if said == (scaled, kind)))
+    if scaled or kind == FUSED or (removed and activation is None):
+        feed_forward = FEED_FORWARDS[kind]
+        terms.append(str(feed_forward.scaled_term if scaled else feed_forward.term))
     for name, stabilizer in REPARAMETRIZATIONS.items():
         if a.stabilizer.kind == stabilizer:
             terms.append(f"{name}({a.stabilizer.targets.upper()})")
@@ -134,13 +123,13 @@ def _terms(a: Architecture) -> str:
 
 
 def _placement(a: Architecture) -> tuple[str, int]:
-    """The one kind of feed-forward and how many of the deepest are gone; ("full", 0) where that is not so."""
+    """The one kind of feed-forward and how many of the deepest are gone; (FULL, 0) where that is not so."""
     kinds = [layer.ffn for layer in a.layers]
-    removed = len(kinds) - len("".join("x" if kind != "none" else "." for kind in kinds).rstrip("."))
+    removed = len(kinds) - max((i for i, kind in enumerate(kinds, start=1) if kind != NONE), default=0)
     kept = set(kinds[: len(kinds) - removed])
     if not kept:
-        return "full", removed
-    return (kept.pop(), removed) if len(kept) == 1 and "none" not in kept else ("full", 0)
+        return FULL, removed
+    return (kept.pop(), removed) if len(kept) == 1 and NONE not in kept else (FULL, 0)
 
 
 def _from_terms(text: str, base: Architecture) -> Architecture:
@@ -162,18 +151,19 @@ def _from_terms(text: str, base: Architecture) -> Architecture:
             {
                 "norm": reading.norm,
                 "activation": reading.activation,
-                "ffn": reading.ffn if i < n - reading.removed else "none",
+                "ffn": reading.ffn if i < n - reading.removed else NONE,
+                "attention": reading.kind,
             },
         )
         for i in range(n)
     )
-    default_final: Norm = "rmsnorm" if reading.norm == "rmsnorm" or base.family == "llama" else "layernorm"
+    own_final = reading.norm not in (NONE, LAYERNORM)
     return replace(
         base,
         layers=layers,
         gated=reading.gated,
         ffn_ratio=4.0,
-        final_norm=default_final,
+        final_norm=reading.norm if own_final else base.wiring.norm,
         attention=from_mapping(Attention, reading.attention, "attention"),
         stabilizer=from_mapping(Stabilizer, reading.stabilizer, "stabilizer"),
         regularizer=Regularizer(weight=EREG_WEIGHT) if regularized else Regularizer(),
@@ -188,26 +178,28 @@ def _split(body: str) -> Iterator[str]:
 
 def _read_term(reading: _Reading, term: str, first: bool) -> None:
     target = re.fullmatch(r"(\w+)\(([\w+]+)\)", term)
-    if term in ("SM", "SM(t)"):
+    attention = ATTENTIONS.by_term(term.removesuffix("(t)"))
+    if attention is not None:
         if not first:
-            raise NotationError("SM comes first in a name, and once")
-        reading.attention["temperature"] = "learned" if term == "SM(t)" else "none"
+            raise NotationError(f"{attention.term} comes first in a name, and once")
+        reading.kind = attention.name
+        reading.attention["temperature"] = "learned" if term.endswith("(t)") else "none"
     elif first:
-        raise NotationError(f"a name begins with SM or SM(t), not '{term}'")
-    elif term in NORMS:
-        reading.norm = NORMS[term]
-    elif term in ACTIVATIONS:
-        reading.activation = ACTIVATIONS[term]
-    elif term in GATED:
-        reading.activation, reading.gated = GATED[term], True
-    elif term in FEED_FORWARDS:
-        scaled, reading.ffn = FEED_FORWARDS[term]
-        if scaled:
+        begins = " or ".join(f"{name}, {name}(t)" for name in ATTENTIONS.terms)
+        raise NotationError(f"a name begins with {begins}, not '{term}'")
+    elif norm := NORMS.by_term(term):
+        reading.norm = norm.name
+    elif activation := ACTIVATIONS.by_term(term):
+        reading.activation, reading.gated = activation.name, term == activation.gated_term
+    elif feed_forward := FEED_FORWARDS.by_term(term):
+        reading.ffn = feed_forward.name
+        if term == feed_forward.scaled_term:
             reading.stabilizer["kind"] = "scaled"
     elif target and target[1] in REPARAMETRIZATIONS and target[2] in TARGETS:
         reading.stabilizer = {"kind": REPARAMETRIZATIONS[target[1]], "targets": TARGETS[target[2]]}
     else:
-        known = ["SM", "SM(t)", *NORMS, *ACTIVATIONS, *GATED, *FEED_FORWARDS]
+        known = [name + t for name in ATTENTIONS.terms for t in ("", "(t)")]
+        known += [*NORMS.terms, *ACTIVATIONS.terms, *FEED_FORWARDS.terms]
         known += [f"{name}({targets})" for name in REPARAMETRIZATIONS for targets in TARGETS]
         raise NotationError(f"'{term}' is not a term of the notation: {nearest(term, known)}")
 

@@ -7,23 +7,26 @@ shaped attention with identity value projections.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
 
-Family = Literal["gpt2", "pythia", "llama"]
-Norm = Literal["layernorm", "rmsnorm", "none"]
-Nonlinearity = Literal[
-    "gelu",
-    "gelu_tanh",
-    "relu",
-    "leaky_relu",
-    "leaky_relu_learned",
-    "leaky_relu_shared",
-    "squared_relu",
-    "quadratic",
-    "silu",
-]
-Activation = Literal[Nonlinearity, "identity"]
-FeedForward = Literal["full", "fused", "none"]
+from aero_search.architecture.families import FAMILIES, Wiring
+from aero_search.architecture.operations import (
+    FEED_FORWARDS,
+    FULL,
+    FUSED,
+    GELU,
+    IDENTITY,
+    LAYERNORM,
+    NONE,
+    SOFTMAX,
+    Activation,
+    AttentionKind,
+    FeedForward,
+    Norm,
+)
+from aero_search.schema import OneOf
+
+Family = Annotated[str, OneOf(FAMILIES)]
 StabilizerKind = Literal["none", "scaled", "weight_norm", "spectral_norm"]
 StabilizerTargets = Literal["qk", "ffn", "qk+ffn", "qkv+ffn", "qkvo+ffn"]
 
@@ -37,16 +40,40 @@ class Layer:
         activation: the nonlinearity of a full feed-forward; `identity` makes it linear.
         ffn: `full` (two or, when gated, three linears), `fused` (one d_model x d_model linear, AERO step 3)
             or `none` (attention only).
+        attention: how scores become weights; `softmax` or a cheaper kind (see docs/model.md).
     """
 
-    norm: Norm = "layernorm"
-    activation: Activation = "gelu"
-    ffn: FeedForward = "full"
+    norm: Norm = LAYERNORM
+    activation: Activation = GELU
+    ffn: FeedForward = FULL
+    attention: AttentionKind = SOFTMAX
+
+    @property
+    def has_norm(self) -> bool:
+        return self.norm != NONE
+
+    @property
+    def has_ffn(self) -> bool:
+        return self.ffn != NONE
+
+    @property
+    def is_full(self) -> bool:
+        """Whether its feed-forward has an inner width, and an activation there."""
+        return self.ffn == FULL
+
+    @property
+    def is_fused(self) -> bool:
+        return self.ffn == FUSED
+
+    @property
+    def has_activation(self) -> bool:
+        """Whether anything nonlinear stands in its feed-forward."""
+        return FEED_FORWARDS[self.ffn].nonlinear and self.activation != IDENTITY
 
 
 @dataclass(frozen=True, slots=True)
 class Attention:
-    """Self-attention, the same in every layer.
+    """What self-attention is in every layer, whatever turns its scores into weights.
 
     Attributes:
         value_projection: `identity` drops the value and output projections (He & Hofmann).
@@ -129,7 +156,7 @@ class Architecture:
     n_kv_head: int | None = None
     ffn_ratio: float = 4.0
     gated: bool = False
-    final_norm: Norm = "layernorm"
+    final_norm: Norm = LAYERNORM
     tied_embeddings: bool = True
     attention: Attention = Attention()
     stabilizer: Stabilizer = Stabilizer()
@@ -154,6 +181,16 @@ class Architecture:
         return round(self.ffn_ratio * self.d_model)
 
     @property
+    def wiring(self) -> Wiring:
+        """What surrounds the layers' operations, by family."""
+        return FAMILIES[self.family]
+
+    @property
+    def rotary_channels(self) -> int:
+        """Channels of each head that positions rotate; 0: positions are learned."""
+        return int(self.d_head * self.wiring.rotary_share)
+
+    @property
     def has_bias(self) -> bool:
-        """Whether linears have biases: llama has none, gpt2 and pythia do, as published."""
-        return self.family != "llama"
+        """Whether linears, and norms that have one, carry a bias."""
+        return self.wiring.biases

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
+from aero_search.architecture.families import FAMILIES
+from aero_search.architecture.operations import ACTIVATIONS, ATTENTIONS, FEED_FORWARDS, NORMS, SOFTMAX
 from aero_search.architecture.spec import Architecture
-from aero_search.errors import RequestError
+from aero_search.errors import RequestError, nearest
 
 MAX_VOCAB_SIZE = 65536  # token files are uint16
 
@@ -28,6 +30,10 @@ def validate(architecture: Architecture) -> Architecture:
 
 def violations(a: Architecture) -> Iterator[str]:
     """Yield what is wrong, each as one sentence that names the override to change."""
+    unknown = list(_names(a))
+    if unknown:
+        yield from unknown
+        return
     sizes = {
         "model.n_layer": a.n_layer,
         "model.n_head": a.n_head,
@@ -45,7 +51,23 @@ def violations(a: Architecture) -> Iterator[str]:
     if a.ffn_ratio <= 0 or (a.d_model >= 1 and a.d_ff < 1):
         yield f"model.ffn_ratio={a.ffn_ratio:g} must be above 0 and leave a feed-forward at least 1 wide"
     yield from _attention(a)
+    yield from _kinds(a)
     yield from _regularizer(a)
+
+
+def _names(a: Architecture) -> Iterator[str]:
+    chosen: tuple[tuple[str, str, Collection[str], set[str]], ...] = (
+        ("model.family", "family", FAMILIES, {a.family}),
+        ("norm.final", NORMS.what, NORMS, {a.final_norm}),
+        ("norm.kind", NORMS.what, NORMS, {layer.norm for layer in a.layers}),
+        ("activation.kind", ACTIVATIONS.what, ACTIVATIONS, {layer.activation for layer in a.layers}),
+        ("attention.kind", ATTENTIONS.what, ATTENTIONS, {layer.attention for layer in a.layers}),
+        ("ffn.kind", FEED_FORWARDS.what, FEED_FORWARDS, {layer.ffn for layer in a.layers}),
+    )
+    for field, what, known, names in chosen:
+        for name in sorted(names):
+            if name not in known:
+                yield f"{field}={name} is not a known {what}: {nearest(name, known)}"
 
 
 def _heads(a: Architecture) -> Iterator[str]:
@@ -59,13 +81,14 @@ def _heads(a: Architecture) -> Iterator[str]:
     if a.n_kv_head is not None and (a.n_kv_head < 1 or a.n_head % a.n_kv_head):
         divisors = ", ".join(str(k) for k in range(1, a.n_head + 1) if a.n_head % k == 0)
         yield f"model.n_kv_head={a.n_kv_head} does not divide model.n_head={a.n_head}: take one of {divisors}"
-    if a.family == "llama" and a.d_head % 2:
-        yield f"model.d_model / model.n_head = {a.d_head} must be even for the rotary positions of llama"
-    if a.family == "pythia" and a.d_head % 8:
-        yield (
-            f"model.d_model / model.n_head = {a.d_head} must be a multiple of 8 for pythia, "
-            "which rotates a quarter of each head"
-        )
+    if share := a.wiring.rotary_share:
+        # Channels are rotated in pairs.
+        unit = round(2 / share)
+        if a.d_head % unit:
+            yield (
+                f"model.d_model / model.n_head = {a.d_head} must be a multiple of {unit} for {a.family}, whose "
+                f"positions rotate {share:.0%} of each head in pairs"
+            )
 
 
 def _attention(a: Architecture) -> Iterator[str]:
@@ -84,6 +107,32 @@ def _attention(a: Architecture) -> Iterator[str]:
             "attention.shaped=true and regularizer.weight above 0 exclude each other: shaped rows are "
             "not probabilities, so take regularizer.weight=0"
         )
+
+
+def _kinds(a: Architecture) -> Iterator[str]:
+    """What an attention kind or a norm excludes."""
+    for kind in sorted({layer.attention for layer in a.layers}):
+        if ATTENTIONS[kind].probabilities:
+            continue
+        if a.attention.shaped:
+            yield (
+                f"attention.kind={kind} and attention.shaped=true exclude each other: shaping corrects the rows of "
+                f"{SOFTMAX}, so take attention.kind={SOFTMAX} or attention.shaped=false"
+            )
+        if a.regularizer.weight > 0:
+            yield (
+                f"attention.kind={kind} and regularizer.weight above 0 exclude each other: the entropy regularizer "
+                f"is made for {SOFTMAX}, so take regularizer.weight=0"
+            )
+    if a.stabilizer.kind == "scaled":
+        norms = {"norm.final": {a.final_norm}, "norm.kind": {layer.norm for layer in a.layers}}
+        for field, names in norms.items():
+            for name in sorted(names):
+                if not NORMS[name].absorbs_scale:
+                    yield (
+                        f"{field}={name} and stabilizer.kind=scaled exclude each other: the norm cannot take the "
+                        "scale of the residual stream into its own numbers, so take stabilizer=none"
+                    )
 
 
 def _regularizer(a: Architecture) -> Iterator[str]:

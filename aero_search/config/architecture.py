@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, TypeVar
 
 from aero_search.architecture import Architecture, Attention, Layer, Regularizer, Stabilizer, validate
-from aero_search.architecture.spec import Activation, Family, FeedForward, Norm
+from aero_search.architecture.operations import NONE, SOFTMAX, Activation, AttentionKind, FeedForward, Norm
+from aero_search.architecture.spec import Family
 from aero_search.errors import RequestError
 from aero_search.export.layout import ARCHITECTURE_FILE, LARGEST
 from aero_search.schema import from_mapping
@@ -60,6 +61,13 @@ class FeedForwardGroup:
     layers: LayerSet
 
 
+@dataclass(frozen=True)
+class AttentionGroup(Attention):
+    """conf/attention/*.yaml: what every layer has, and the kind of each."""
+
+    kind: AttentionKind | tuple[AttentionKind, ...] = SOFTMAX
+
+
 def read_architecture(groups: Mapping[str, Any]) -> Architecture:
     """Build the Architecture that the composed groups describe, or the one that `architecture` gives whole.
 
@@ -73,6 +81,7 @@ def read_architecture(groups: Mapping[str, Any]) -> Architecture:
     norm = from_mapping(NormGroup, groups.get("norm"), "norm")
     activation = from_mapping(ActivationGroup, groups.get("activation"), "activation")
     ffn = from_mapping(FeedForwardGroup, groups.get("ffn"), "ffn")
+    attention = from_mapping(AttentionGroup, groups.get("attention"), "attention")
     if model.n_layer < 1:
         raise RequestError(f"model.n_layer={model.n_layer} must be at least 1")
     normed = layer_set("norm.layers", norm.layers, model.n_layer)
@@ -80,11 +89,13 @@ def read_architecture(groups: Mapping[str, Any]) -> Architecture:
     norms: tuple[Norm, ...] = by_layer("norm.kind", norm.kind, model.n_layer)
     activations: tuple[Activation, ...] = by_layer("activation.kind", activation.kind, model.n_layer)
     kinds: tuple[FeedForward, ...] = by_layer("ffn.kind", ffn.kind, model.n_layer)
+    attentions: tuple[AttentionKind, ...] = by_layer("attention.kind", attention.kind, model.n_layer)
     layers = tuple(
         Layer(
-            norm=norms[i] if i in normed else "none",
+            norm=norms[i] if i in normed else NONE,
             activation=activations[i],
-            ffn=kinds[i] if i in kept else "none",
+            ffn=kinds[i] if i in kept else NONE,
+            attention=attentions[i],
         )
         for i in range(model.n_layer)
     )
@@ -101,7 +112,7 @@ def read_architecture(groups: Mapping[str, Any]) -> Architecture:
             gated=model.gated,
             final_norm=norm.final,
             tied_embeddings=model.tied_embeddings,
-            attention=from_mapping(Attention, groups.get("attention"), "attention"),
+            attention=Attention(**{f.name: getattr(attention, f.name) for f in fields(Attention)}),
             stabilizer=from_mapping(Stabilizer, groups.get("stabilizer"), "stabilizer"),
             regularizer=from_mapping(Regularizer, groups.get("regularizer"), "regularizer"),
         )

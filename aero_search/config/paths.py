@@ -1,4 +1,4 @@
-"""Where the shipped YAML lies: beside the package in a checkout, inside it in an installed wheel."""
+"""The folders of groups and spaces, the shipped ones and the user's own, and where results go."""
 
 from __future__ import annotations
 
@@ -8,13 +8,7 @@ from pathlib import Path
 from aero_search.errors import RequestError
 from aero_search.errors import output_option as output_option
 from aero_search.report.checkup import can_write
-
-_PACKAGE = Path(__file__).resolve().parent.parent
-
-
-def _shipped(name: str) -> Path:
-    inside = _PACKAGE / name
-    return inside if inside.is_dir() else _PACKAGE.parent / name
+from aero_search.shipped import shipped
 
 
 def writable(output_dir: Path) -> Path:
@@ -45,9 +39,9 @@ def user_conf_dir() -> Path:
 
 def conf_dir() -> Path:
     """The folder of Hydra groups."""
-    return _shipped("conf")
+    return shipped("conf")
 
 
 def search_spaces_dir() -> Path:
     """The folder of search spaces."""
-    return _shipped("search_spaces")
+    return shipped("search_spaces")

@@ -1,6 +1,7 @@
 """`aero_paper` and the network `paper`: constants fitted to the rows of published.csv marked `calibrate`.
 
-Bytes: five constants, least squares of relative errors. What the rows cannot tell apart is held:
+Bytes: five constants, least squares of relative errors. Lowerings, round trips and the constants that the rows
+cannot tell apart are held, at what conf/protocol/aero_paper.yaml says of them:
     - no row drops ReLU without LayerNorm, so ReLU stays at SPU's 98.5 bytes and LayerNorm is fitted;
     - linears and attention products share one constant per element sent or returned: the published system
       shares its weights, and both are secret x secret products;
@@ -20,22 +21,22 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+import yaml
 from numpy.typing import NDArray
 
 from aero_search.cost.batch import price_batch
 from aero_search.cost.charge import uses
 from aero_search.cost.inventory import inventory
 from aero_search.cost.network import Network
-from aero_search.cost.protocol import Constant, Primitive, Protocol, Setup, Term
+from aero_search.cost.protocol import Constant, Protocol
 from aero_search.cost.protocol_file import protocol_mapping
 from aero_search.cost.published import PublishedRow, published_architecture, published_rows
 from aero_search.errors import AeroSearchError
-from aero_search.schema import to_mapping
+from aero_search.schema import from_mapping, to_mapping
+from aero_search.shipped import shipped
 
 FITTED_DATE = "2026-11"
 _FIT = "fitted to the calibrate rows of AERO's tables 4 to 7 (arXiv 2410.13060v2)"
-_OLD_SPU = "SPU 0.9.5 Cheetah reading; its multiplication of before September 2024 (two evaluations)"
-_ROUNDS = "SPU 0.9.5 Cheetah, see spu_cheetah_0_9_5"
 
 # Each fitted constant, and the primitives that share it.
 _FITTED_BYTES: dict[str, tuple[str, ...]] = {
@@ -46,28 +47,6 @@ _FITTED_BYTES: dict[str, tuple[str, ...]] = {
     "one_hot": ("one_hot",),
 }
 _FITTED_SECONDS = ("linear_element", "product_element", "one_hot")
-_HELD_BYTES = {
-    "relu": (98.5, "SPU 0.9.5 Cheetah reading; no row drops ReLU without LayerNorm"),
-    "multiply": (282.5, _OLD_SPU),
-    "truncate": (3.125, "SPU 0.9.5 Cheetah reading"),
-    "private_multiply": (0.0, "EReg rows cost what rows without temperatures do"),
-    "maximum_level": (0.0, "in softmax"),
-}
-# Those of spu_cheetah_0_9_5 at the sizes of a GPT-2 small layer, 128 tokens.
-_ROUND_TRIPS = {
-    "gelu": 78.4,
-    "layernorm": 37.1,
-    "softmax": 84.5,
-    "linear_element": 2.14,
-    "product_element": 4.57,
-    "one_hot": 5.27,
-    "relu": 9.97,
-    "multiply": 5.2,
-    "truncate": 1.02,
-    "private_multiply": 4.07,
-    "maximum_level": 9.97,
-}
-_ROUND_SOURCES = {"private_multiply": "one evaluation and one truncation, as SPU would need"}
 
 
 @dataclass(frozen=True)
@@ -98,17 +77,22 @@ class Calibration:
         return dict(to_mapping(self.network))
 
 
-def calibrate_published() -> Calibration:
+def calibrate_published(template: Protocol | None = None) -> Calibration:
     """Fit `aero_paper` and `paper` to the published rows; gives the same numbers every time.
+
+    Args:
+        template: whose lowerings, held constants and round trips are taken; None is the shipped `aero_paper`.
 
     Raises:
         AeroSearchError: the rows give a negative constant, so they no longer determine this model.
     """
     rows = [row for row in published_rows() if row.split == "calibrate"]
-    draft = _protocol({}, {})
-    elements = _elements(rows, draft)
+    template = _shipped_protocol() if template is None else template
+    elements = _elements(rows, template)
+    fitted_names = {name for names in _FITTED_BYTES.values() for name in names}
+    held_bytes = {n: p.bytes.value for n, p in template.primitives.items() if n not in fitted_names}
     comm = np.array([row.comm_gb * 1e9 for row in rows])
-    held = sum((value * elements[name] for name, (value, _) in _HELD_BYTES.items()), np.zeros(len(rows)))
+    held = sum((value * elements[name] for name, value in held_bytes.items()), np.zeros(len(rows)))
     columns = [
         sum((elements[name] for name in names), np.zeros(len(rows))) for names in _FITTED_BYTES.values()
     ]
@@ -131,7 +115,7 @@ def calibrate_published() -> Calibration:
         rtt_ms=0.0,
         source=f"{_FIT}; compute that grows with bytes is in it, round trips are not identified",
     )
-    protocol = _protocol(fitted, dict(zip(_FITTED_SECONDS, compute, strict=True)))
+    protocol = _fitted(template, fitted, dict(zip(_FITTED_SECONDS, compute, strict=True)))
     return Calibration(protocol, network, _residuals(rows, protocol, network))
 
 
@@ -180,88 +164,28 @@ def _round(value: float) -> float:
     return float(f"{value:.5g}")
 
 
-def _protocol(fitted_bytes: dict[str, float], fitted_seconds: dict[str, float]) -> Protocol:
-    primitives = {}
-    for names in _FITTED_BYTES.values():
-        for name in names:
-            primitives[name] = _primitive(name, fitted_bytes.get(name, 0.0), _FIT)
-    for name, (value, source) in _HELD_BYTES.items():
-        primitives[name] = _primitive(name, value, source)
-    for name, value in fitted_seconds.items():
-        constant = Constant(float(value), "s/element", _FIT, FITTED_DATE)
-        primitives[name] = replace(primitives[name], seconds=constant)
-    return Protocol(
-        name="aero_paper",
-        title="fitted to AERO's published tables",
-        trust="two semi-honest parties, no third one",
-        offline="included",
-        weights="secret",
-        machine="the paper's, inferred from its latencies",
-        setup=Setup(
-            Constant(0.0, "B", "in the published totals, if counted", FITTED_DATE),
-            Constant(0.0, "s", "in the published totals, if counted", FITTED_DATE),
-        ),
-        primitives=primitives,
-        lowerings=_LOWERINGS,
-        use=_USE,
-    )
+def _fitted(template: Protocol, sent: dict[str, float], seconds: dict[str, float]) -> Protocol:
+    """The template with the fitted constants in the places of its own."""
+    primitives = dict(template.primitives)
+    for name, value in sent.items():
+        primitives[name] = replace(
+            primitives[name], bytes=Constant(float(value), "B/element", _FIT, FITTED_DATE)
+        )
+    for name, value in seconds.items():
+        primitives[name] = replace(
+            primitives[name], seconds=Constant(float(value), "s/element", _FIT, FITTED_DATE)
+        )
+    return replace(template, primitives=primitives)
 
 
-def _primitive(name: str, sent: float, source: str) -> Primitive:
-    return Primitive(
-        bytes=Constant(float(sent), "B/element", source, FITTED_DATE),
-        rounds=Constant(
-            _ROUND_TRIPS[name], "round trips/call", _ROUND_SOURCES.get(name, _ROUNDS), FITTED_DATE
-        ),
-        seconds=Constant(0.0, "s/element", "grows with bytes: in the fitted bandwidth", FITTED_DATE),
-    )
+def _shipped_protocol() -> Protocol:
+    path = shipped("conf") / "protocol" / "aero_paper.yaml"
+    return from_mapping(Protocol, yaml.safe_load(path.read_text(encoding="utf-8")), "protocol")
 
-
-def _each(*primitives: str) -> tuple[Term, ...]:
-    return tuple(Term(primitive, "element") for primitive in primitives)
-
-
-_LOWERINGS: dict[str, tuple[Term, ...]] = {
-    "one_hot": _each("one_hot"),
-    "linear": (Term("linear_element", "smaller"), Term("linear_element", "output")),
-    "product": (Term("product_element", "smaller"), Term("product_element", "output")),
-    "public_factor": _each("truncate"),
-    "private_factor": _each("private_multiply"),
-    "multiply": _each("multiply"),
-    "softmax": (Term("softmax", "element"), Term("maximum_level", "reduction")),
-    "layernorm": _each("layernorm"),
-    "gelu": _each("gelu"),
-    "relu": _each("relu"),
-    "leaky_relu": _each("relu", "truncate"),
-    "leaky_relu_learned": _each("relu", "private_multiply"),
-    "squared_relu": _each("relu", "multiply"),
-    "quadratic": _each("multiply", "truncate"),
-}
-_USE = {
-    "one_hot": "one_hot",
-    "lookup_secret": "linear",
-    "linear_secret": "linear",
-    "matmul": "product",
-    "public_scale": "public_factor",
-    "private_scale": "private_factor",
-    "multiply": "multiply",
-    "softmax": "softmax",
-    "layernorm": "layernorm",
-    "rmsnorm": "layernorm",  # three multiplications an element, as LayerNorm
-    "gelu": "gelu",
-    "gelu_tanh": "gelu",
-    "relu": "relu",
-    "leaky_relu": "leaky_relu",
-    "leaky_relu_learned": "leaky_relu_learned",
-    "leaky_relu_shared": "leaky_relu_learned",
-    "squared_relu": "squared_relu",
-    "quadratic": "quadratic",
-    "silu": "gelu",  # its tanh is GELU's costly part; an upper bound
-}
 
 PROTOCOL_HEADER = (
     "SecretFlow as AERO (arXiv 2410.13060v2) ran it: constants fitted to its published tables.",
-    "Written by `aero-search calibrate source=published`; change aero_search/cost/calibrate.py instead.",
+    "`aero-search calibrate source=published` writes the fitted constants; lowerings and the rest are held.",
     "docs/protocols.md says how it was fitted, what was held, and how well it predicts unseen rows.",
 )
 NETWORK_HEADER = (

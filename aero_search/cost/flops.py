@@ -3,19 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Literal
 
 from aero_search.architecture import Architecture
-from aero_search.architecture.spec import Nonlinearity
+from aero_search.architecture.operations import NORMS, operation_card
 from aero_search.cost.inventory import MATMUL_KINDS, Operation, inventory
 
 Convention = Literal["full", "aero"]
-
-NORM_FLOPS_PER_ELEMENT = 5
-"""What fvcore counts for an affine layer norm: mean, difference, square, scale and affine, one each."""
-
-_NORMS = ("layernorm", "rmsnorm")
-_NONLINEAR = ("softmax", *_NORMS, *get_args(Nonlinearity))
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,8 +23,8 @@ class Flops:
         lm_head: the last linear, tied or not.
         projections: attention's linears, a part of `attention`.
         attention_products: scores and values, a part of `attention`.
-        norm: elementwise operations of LayerNorm and RMSNorm, 5 an element: what fvcore adds to its MACs for
-            LayerNorm (it leaves RMSNorm out).
+        norm: elementwise operations of norms, so many an element as their cards say; for LayerNorm what fvcore
+            adds to its MACs (it leaves RMSNorm out).
         embedding_one_hot: what the lookup costs as the one-hot product that private inference runs.
         total: ffn + attention + embedding + lm_head.
     """
@@ -74,8 +68,8 @@ def flops(architecture: Architecture, convention: Convention = "full", decode: b
     for operation in inventory(architecture, decode):
         if operation.kind in MATMUL_KINDS:
             sums[operation.part] += 2.0 * operation.macs
-        elif operation.kind in _NORMS:
-            norm += float(NORM_FLOPS_PER_ELEMENT * operation.elements)
+        elif operation.part == "norm" and (card := NORMS.by_operation(operation.kind)):
+            norm += float(card.flops_per_element * operation.elements)
     products = sums["attention_products"]
     if convention == "aero":
         products *= 0.5 if architecture.attention.value_projection == "identity" else 0.75
@@ -101,7 +95,7 @@ def nonlinear_operations(architecture: Architecture, decode: bool = False) -> di
     """
     found: dict[str, NonlinearOp] = {}
     for operation in inventory(architecture, decode):
-        if operation.kind not in _NONLINEAR:
+        if operation.kind in MATMUL_KINDS or operation_card(operation.kind) is None:
             continue
         name = _published_name(operation)
         shape = (operation.shape[0], operation.shape[-1])

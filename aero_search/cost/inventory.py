@@ -26,7 +26,7 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 from aero_search.architecture import Architecture, Layer
-from aero_search.architecture.spec import Nonlinearity
+from aero_search.architecture.operations import ACTIVATIONS, ATTENTIONS, NORMS
 
 Part = Literal[
     "embedding",
@@ -41,20 +41,17 @@ Part = Literal[
     "lm_head",
 ]
 MatmulKind = Literal["linear", "lookup", "matmul"]
-ElementKind = Literal[
+FactorKind = Literal[
     "one_hot",
     "public_scale",
     "private_scale",
     "multiply",
-    "softmax",
-    "layernorm",
-    "rmsnorm",
-    Nonlinearity,
 ]
-Kind = MatmulKind | ElementKind
+Kind = MatmulKind | FactorKind | str
+"""Of a product, of a factor, or the `operation` of a card."""
 PARTS: tuple[Part, ...] = get_args(Part)
 MATMUL_KINDS: tuple[str, ...] = get_args(MatmulKind)
-ELEMENT_KINDS: tuple[str, ...] = get_args(ElementKind)
+FACTOR_KINDS: tuple[str, ...] = get_args(FactorKind)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,9 +64,9 @@ class Operation:
         kind: what is computed. `linear`: a secret matrix times a weight; `lookup`: the one-hot tokens times
             the embedding; `matmul`: two secret matrices; `one_hot`: tokens compared with every vocabulary
             entry; `multiply`: two secret values; `private_scale`, `public_scale`: a secret value times one
-            that only the server, or everyone, knows; else the nonlinearity of that name.
-        shape: (m, k, n) of an m x k by k x n product, else (rows, columns); softmax and norms reduce over
-            columns.
+            that only the server, or everyone, knows; else the operation of a card (`architecture.operations`).
+        shape: (m, k, n) of an m x k by k x n product, else (rows, columns); attention kinds and norms reduce
+            over columns.
         count: instances, for example heads.
         layer: decoder layer from 0, None outside the layers.
     """
@@ -123,27 +120,27 @@ def layer_operations(a: Architecture, layer: Layer, index: int, decode: bool = F
 def output_operations(a: Architecture, decode: bool = False) -> Iterator[Operation]:
     """Final norm and LM head: a (tokens, d_model) by (d_model, V) product, tied or not."""
     m = 1 if decode else a.seq_len
-    if a.final_norm != "none":
-        yield Operation("norm", "final_norm", a.final_norm, (m, a.d_model))
+    yield from _norm("final_norm", a.final_norm, (m, a.d_model), None)
     yield Operation("lm_head", "lm_head", "linear", (m, a.d_model, a.vocab_size))
 
 
 def _attention(a: Architecture, layer: Layer, index: int, m: int) -> Iterator[Operation]:
     T, d, h, d_head = a.seq_len, a.d_model, a.n_head, a.d_head
     has_values = a.attention.value_projection == "full"
-    if layer.norm != "none":
-        yield Operation("norm", "attention_norm", layer.norm, (m, d), 1, index)
+    yield from _norm("attention_norm", layer.norm, (m, d), index)
     # One product: query, key and value projections read the same input, so it is sent once.
     width = d_head * (h + a.kv_heads * (2 if has_values else 1))
     yield Operation("projections", "qkv", "linear", (m, d, width), 1, index)
-    rotated = {"gpt2": 0, "pythia": d_head // 4, "llama": d_head}[a.family]
-    if rotated:
+    if a.rotary_channels:
         # By a cosine and by a sine, both public.
-        yield Operation("positions", "rotary", "public_scale", (m, rotated * (h + a.kv_heads)), 2, index)
-    if a.attention.temperature == "learned":
+        width = a.rotary_channels * (h + a.kv_heads)
+        yield Operation("positions", "rotary", "public_scale", (m, width), 2, index)
+    card = ATTENTIONS[layer.attention]
+    if a.attention.temperature == "learned" and not card.scale_free:
         yield Operation("scaling", "temperature", "private_scale", (m, h * d_head), 1, index)
     yield Operation("attention_products", "scores", "matmul", (m, d_head, T), h, index)
-    yield Operation("softmax", "softmax", "softmax", (m, T), h, index)
+    if card.operation is not None:
+        yield Operation("softmax", "softmax", card.operation, (m, T), h, index)
     yield Operation("attention_products", "values", "matmul", (m, T, d_head), h, index)
     if a.attention.shaped:
         # The uniform causal matrix is public: a running mean of the values, truncated.
@@ -154,18 +151,22 @@ def _attention(a: Architecture, layer: Layer, index: int, m: int) -> Iterator[Op
         yield Operation("projections", "output", "linear", (m, h * d_head, d), 1, index)
 
 
+def _norm(name: str, norm: str, shape: tuple[int, int], index: int | None) -> Iterator[Operation]:
+    if (kind := NORMS[norm].operation) is not None:
+        yield Operation("norm", name, kind, shape, 1, index)
+
+
 def _feed_forward(a: Architecture, layer: Layer, index: int, m: int) -> Iterator[Operation]:
     d, d_ff = a.d_model, a.d_ff
-    if layer.ffn == "none":
+    if not layer.has_ffn:
         return
-    if layer.norm != "none":
-        yield Operation("norm", "ffn_norm", layer.norm, (m, d), 1, index)
-    if layer.ffn == "fused":
+    yield from _norm("ffn_norm", layer.norm, (m, d), index)
+    if layer.is_fused:
         yield Operation("feed_forward", "fused", "linear", (m, d, d), 1, index)
         return
     yield Operation("feed_forward", "up", "linear", (m, d, d_ff * (2 if a.gated else 1)), 1, index)
-    if layer.activation != "identity":
-        yield Operation("activation", "activation", layer.activation, (m, d_ff), 1, index)
+    if (activation := ACTIVATIONS[layer.activation].operation) is not None:
+        yield Operation("activation", "activation", activation, (m, d_ff), 1, index)
     if a.gated:
         yield Operation("activation", "gate", "multiply", (m, d_ff), 1, index)
     yield Operation("feed_forward", "down", "linear", (m, d_ff, d), 1, index)

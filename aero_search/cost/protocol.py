@@ -9,7 +9,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-from aero_search.cost.inventory import ELEMENT_KINDS, MATMUL_KINDS
+from aero_search.architecture.operations import nonlinear_kinds, operation_card
+from aero_search.cost.inventory import FACTOR_KINDS, MATMUL_KINDS
 from aero_search.errors import RequestError, nearest
 
 Measure = Literal["element", "row", "reduction", "left", "right", "smaller", "packed", "output", "mac"]
@@ -26,13 +27,7 @@ _OF_MATMULS = ("left", "right", "smaller", "packed", "output", "mac")
 Unit = Literal["B/element", "B", "round trips/call", "s/element", "s", "s/round trip"]
 
 _WEIGHTED = ("linear", "lookup")
-# Elementwise operations in which the server's own numbers are factors: `private` and `secret` weights may be
-# lowered apart, under the same endings, but need not.
-_FACTORED = ("layernorm", "rmsnorm", "private_scale", "leaky_relu_learned", "leaky_relu_shared")
-_USABLE = (
-    *(f"{kind}_{weights}" for kind in (*_WEIGHTED, *_FACTORED) for weights in ("private", "secret")),
-    *(kind for kind in (*MATMUL_KINDS, *ELEMENT_KINDS) if kind not in _WEIGHTED),
-)
+_WEIGHTS = ("_private", "_secret")
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,14 +203,14 @@ class Protocol:
 
     def _check_use(self) -> None:
         for kind, name in self.use.items():
-            if kind not in _USABLE:
-                raise RequestError(f"protocol.use.{kind} is not an operation: {nearest(kind, _USABLE)}")
+            if not _usable(kind):
+                raise RequestError(f"protocol.use.{kind} is not an operation: {nearest(kind, _all_usable())}")
             if name not in self.lowerings:
                 raise RequestError(
                     f"protocol.use.{kind}={name} is not among protocol.lowerings: "
                     f"{nearest(name, self.lowerings)}"
                 )
-            matmul = kind.partition("_")[0] in MATMUL_KINDS
+            matmul = _plain(kind) in MATMUL_KINDS
             allowed = _OF_MATMULS if matmul else _OF_ELEMENTS
             for term in self.lowerings[name]:
                 if term.per not in allowed:
@@ -223,6 +218,33 @@ class Protocol:
                         f"protocol.lowerings.{name} charges {term.primitive} per {term.per}, which {kind} "
                         f"does not have: take one of {', '.join(allowed)}"
                     )
+
+
+def _plain(kind: str) -> str:
+    """Without the ending that says whose the weights are."""
+    return kind.removesuffix(_WEIGHTS[0]).removesuffix(_WEIGHTS[1])
+
+
+def _usable(kind: str) -> bool:
+    """Whether an entry of `use` names an operation: of a product, of a factor, or of a card.
+
+    Those in which the server's own numbers are factors may be lowered apart for `private` and `secret` weights;
+    products with weights must be.
+    """
+    plain = _plain(kind)
+    if plain in _WEIGHTED:
+        return plain != kind
+    if plain in MATMUL_KINDS:
+        return plain == kind
+    if plain in FACTOR_KINDS:
+        return plain == kind or plain == "private_scale"
+    card = operation_card(plain)
+    return card is not None and (plain == kind or bool(card.values))
+
+
+def _all_usable() -> list[str]:
+    plain = (*MATMUL_KINDS, *FACTOR_KINDS, *nonlinear_kinds())
+    return [kind for name in plain for kind in (name, *(name + of for of in _WEIGHTS)) if _usable(kind)]
 
 
 def _choices(lowerings: Mapping[str, object]) -> str:

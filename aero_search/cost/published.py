@@ -12,7 +12,7 @@ from math import isnan
 from typing import Literal
 
 from aero_search.architecture import Architecture, Attention, Layer, Regularizer, Stabilizer
-from aero_search.architecture.spec import Activation, FeedForward
+from aero_search.architecture.operations import ACTIVATIONS, FULL, FUSED, IDENTITY, LAYERNORM, NONE
 from aero_search.cost.batch import Pricer
 from aero_search.cost.flops import flops
 from aero_search.cost.network import Network
@@ -146,11 +146,10 @@ def published_architecture(row: PublishedRow) -> Architecture:
     under the entropy regularizer. SOTA rows use shaped attention on identity values.
     """
     normalized = "+LN" in row.variant
-    letters: dict[str, Activation] = {"G": "gelu", "R": "relu"}
-    activation = letters.get(row.variant.rpartition("+")[2], "identity")
-    kind: FeedForward = "fused" if "ScFuFFN" in row.variant else "full"
-    kept = Layer("layernorm" if normalized else "none", activation, kind)
-    layers = (kept,) * row.ffn_layers + (replace(kept, ffn="none"),) * (row.n_layer - row.ffn_layers)
+    activation = ACTIVATIONS.by_term(row.variant.rpartition("+")[2])
+    kind = FUSED if "ScFuFFN" in row.variant else FULL
+    kept = Layer(LAYERNORM if normalized else NONE, activation.name if activation else IDENTITY, kind)
+    layers = (kept,) * row.ffn_layers + (replace(kept, ffn=NONE),) * (row.n_layer - row.ffn_layers)
     regularized = row.variant.startswith("EReg(")
     return Architecture(
         n_head=12,

@@ -4,21 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import Literal
 
-from aero_search.architecture import Architecture, Layer
-from aero_search.architecture.spec import Activation
+from aero_search.architecture import Architecture, Layer, violations
+from aero_search.architecture.operations import (
+    ACTIVATIONS,
+    ATTENTIONS,
+    FEED_FORWARDS,
+    IDENTITY,
+    NONE,
+    NORMS,
+)
 from aero_search.cost.batch import Pricer
 from aero_search.cost.network import Network
 from aero_search.cost.protocol import Protocol
-
-ChangeKind = Literal["norm", "activation", "fuse", "feed_forward", "layer"]
-_CHEAPER: dict[Activation, tuple[Activation, ...]] = {
-    "gelu": ("relu", "identity"),
-    "gelu_tanh": ("relu", "identity"),
-    "silu": ("relu", "identity"),
-    "identity": (),
-}
 
 
 @dataclass(frozen=True)
@@ -26,15 +24,15 @@ class Change:
     """One change and its saving.
 
     Attributes:
-        kind: `norm` and `feed_forward` remove one, `activation` replaces one, `fuse` makes one feed-forward a
-            single linear, `layer` removes the deepest decoder layer.
+        kind: `norm` and `feed_forward` remove one, `activation` and `attention` replace one, `fuse` makes one
+            feed-forward a single linear, `layer` removes the deepest decoder layer.
         description: for people, for example `gelu to relu in one of layers 0-11`.
         layers: the decoder layers in which this change saves the same; none for the final norm.
         architecture: the result, changed in the deepest of them.
         bytes_saved, seconds_saved, rounds_saved: before minus after.
     """
 
-    kind: ChangeKind
+    kind: str
     description: str
     layers: tuple[int, ...]
     architecture: Architecture
@@ -45,7 +43,7 @@ class Change:
 
 @dataclass(frozen=True)
 class _Candidate:
-    kind: ChangeKind
+    kind: str
     what: str
     layer: int | None
     architecture: Architecture
@@ -91,21 +89,35 @@ def single_changes(
 
 def _candidates(a: Architecture) -> Iterator[_Candidate]:
     for i, layer in enumerate(a.layers):
-        if layer.norm != "none":
-            yield _Candidate("norm", f"{layer.norm} removed", i, _with(a, i, replace(layer, norm="none")))
-        if layer.ffn == "full":
-            for cheaper in _CHEAPER.get(layer.activation, ("identity",)):
-                what = f"{layer.activation} to {cheaper}"
-                yield _Candidate("activation", what, i, _with(a, i, replace(layer, activation=cheaper)))
-            fused = replace(layer, activation="identity", ffn="fused")
-            yield _Candidate("fuse", "feed-forward fused to one linear", i, _with(a, i, fused))
-        if layer.ffn != "none":
-            pruned = replace(layer, activation="identity", ffn="none")
-            yield _Candidate("feed_forward", "feed-forward pruned", i, _with(a, i, pruned))
-    if a.final_norm != "none":
-        yield _Candidate("norm", f"final {a.final_norm} removed", None, replace(a, final_norm="none"))
+        for kind, what, cheaper in _cheaper(layer):
+            changed = _with(a, i, cheaper)
+            # An attention kind may exclude what the rest of the network needs.
+            if kind != "attention" or not list(violations(changed)):
+                yield _Candidate(kind, what, i, changed)
+    for final in NORMS[a.final_norm].cheaper:
+        what = _replaced(f"final {a.final_norm}", final)
+        yield _Candidate("norm", what, None, replace(a, final_norm=final))
     if a.n_layer > 1:
         yield _Candidate("layer", "deepest layer removed", a.n_layer - 1, replace(a, layers=a.layers[:-1]))
+
+
+def _cheaper(layer: Layer) -> Iterator[tuple[str, str, Layer]]:
+    """The kind of change, what it is, and the layer after it, as the cards of its operations propose them."""
+    for norm in NORMS[layer.norm].cheaper:
+        yield "norm", _replaced(layer.norm, norm), replace(layer, norm=norm)
+    for attention in ATTENTIONS[layer.attention].cheaper:
+        yield "attention", _replaced(layer.attention, attention), replace(layer, attention=attention)
+    if layer.is_full:
+        for activation in ACTIVATIONS[layer.activation].cheaper:
+            what = f"{layer.activation} to {activation}"
+            yield "activation", what, replace(layer, activation=activation)
+    for ffn in FEED_FORWARDS[layer.ffn].cheaper:
+        kind, what = FEED_FORWARDS[ffn].becoming or ("feed_forward", f"feed-forward {layer.ffn} to {ffn}")
+        yield kind, what, replace(layer, activation=IDENTITY, ffn=ffn)
+
+
+def _replaced(old: str, new: str) -> str:
+    return f"{old} removed" if new == NONE else f"{old} to {new}"
 
 
 def _with(a: Architecture, index: int, layer: Layer) -> Architecture:

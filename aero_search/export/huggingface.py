@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
@@ -10,6 +11,9 @@ from typing import Any
 from torch import Tensor, nn
 
 from aero_search.architecture import Architecture, canonical
+from aero_search.architecture import operations as cards
+from aero_search.architecture.registry import Registry, refusal
+from aero_search.architecture.registry import require as require_implementation
 from aero_search.data.corpus import Corpus
 from aero_search.data.tokenizer import END_OF_TEXT, load_tokenizer
 from aero_search.errors import AeroSearchError
@@ -21,14 +25,17 @@ from aero_search.export.models import cached_difference, difference, example_tok
 from aero_search.export.native import native, native_tensors
 from aero_search.export.tokens import write_tokenizer
 from aero_search.model import FoldedDecoder
+from aero_search.model.elementwise import MODULES
 from aero_search.model.folding import FoldedNorm
-from aero_search.model.rotary import PYTHIA_SHARE
 from aero_search.schema import to_mapping
 from aero_search.search.files import write_yaml
 from aero_search.training.result import read_result
 
 TOLERANCE = 1e-5
-CODE_FILE = "modeling_aero.py"
+CODE_FILE, ACTIVATIONS_FILE = "modeling_aero.py", "activations_aero.py"
+# The one line by which the code finds its activations here, and beside the weights.
+_HERE = "from aero_search.model.elementwise import MODULES"
+_THERE = f"from .{ACTIVATIONS_FILE.removesuffix('.py')} import MODULES"
 AUTO_MAP = {
     "AutoConfig": "modeling_aero.AeroConfig",
     "AutoModelForCausalLM": "modeling_aero.AeroForCausalLM",
@@ -59,6 +66,7 @@ def write_huggingface(choice: Choice, corpus: Corpus | None, folder: Path) -> Wr
         AeroSearchError: logits differ by more than 1e-5, or the candidate's files are gone.
     """
     require("hf", "transformers")
+    check_operations(choice.record.architecture)
     written: list[Written] = []
     write_folder(folder, "hf", lambda partial: written.append(_fill(choice, corpus, partial)))
     return written[0]
@@ -76,8 +84,8 @@ def _fill(choice: Choice, corpus: Corpus | None, folder: Path) -> Written:
             settings.bos_token_id = settings.eos_token_id = settings.pad_token_id = end
     if custom:
         theirs.config.auto_map = AUTO_MAP
-        code = resources.files("aero_search.export").joinpath(CODE_FILE).read_text()
-        (folder / CODE_FILE).write_text(code)
+        for name, code in code_files().items():
+            (folder / name).write_text(code)
     theirs.save_pretrained(folder)
     a = choice.record.architecture
     write_yaml(folder / ARCHITECTURE_FILE, to_mapping(a), choice.record.notation)
@@ -99,6 +107,37 @@ def _fill(choice: Choice, corpus: Corpus | None, folder: Path) -> Written:
     write_provenance(choice, result, "hf", folder, (CARD_FILE,))
     (folder / CARD_FILE).write_text(_card(choice, written, result.perplexity))
     return written
+
+
+def code_files() -> dict[str, str]:
+    """The custom code that lies beside the weights: the text of each file, by name."""
+    code = resources.files("aero_search.export").joinpath(CODE_FILE).read_text()
+    if _HERE not in code:
+        raise ValueError(f"{CODE_FILE} does not say {_HERE}")
+    activations = resources.files("aero_search.model").joinpath("elementwise.py").read_text()
+    return {CODE_FILE: code.replace(_HERE, _THERE), ACTIVATIONS_FILE: activations}
+
+
+def check_operations(a: Architecture) -> None:
+    """Refuse operations that no class of transformers has and the exported code does not carry.
+
+    Raises:
+        RequestError: there is one, with its card's reason.
+    """
+    from aero_search.export.modeling_aero import ATTENTION_KINDS, NORMS
+
+    chosen: list[tuple[Registry[Any], Collection[str], set[str]]] = [
+        (cards.NORMS, NORMS, {a.final_norm, *(layer.norm for layer in a.layers)}),
+        (cards.ACTIVATIONS, MODULES, {layer.activation for layer in a.layers}),
+        (cards.ATTENTIONS, ATTENTION_KINDS, {layer.attention for layer in a.layers}),
+    ]
+    for registry, carried, names in chosen:
+        for name in sorted(names):
+            require_implementation(registry, name, "transformers")
+            if name not in carried:
+                raise refusal(
+                    registry.what, name, "transformers", "its code lies in another package than aero_search"
+                )
 
 
 def transformers_model(folded: FoldedDecoder) -> Any:
@@ -130,10 +169,11 @@ def _has_constants(folded: FoldedDecoder) -> bool:
 
 def _fields(folded: FoldedDecoder, a: Architecture) -> dict[str, Any]:
     """What `modeling_aero.AeroConfig` says of a folded decoder."""
-    share = {"gpt2": 0.0, "pythia": PYTHIA_SHARE, "llama": 1.0}[a.family]
     layers = [
         {
-            **to_mapping(layer),
+            "norm": layer.norm,
+            "activation": layer.activation,
+            "ffn": layer.ffn,
             "attention_eps": _eps(module.attention_norm),
             "ffn_eps": _eps(module.feed_forward_norm),
         }
@@ -147,8 +187,8 @@ def _fields(folded: FoldedDecoder, a: Architecture) -> dict[str, Any]:
         "num_key_value_heads": a.kv_heads,
         "max_position_embeddings": a.seq_len,
         "layers": layers,
-        "rotary_dim": int(a.d_head * share),
-        "parallel_residual": a.family == "pythia",
+        "rotary_dim": a.rotary_channels,
+        "parallel_residual": a.wiring.parallel_residual,
         "bias": a.has_bias,
         "gated": a.gated,
         "tied": a.tied_embeddings,
@@ -169,7 +209,8 @@ def _eps(norm: nn.Module | None) -> float:
 def _card(choice: Choice, written: Written, perplexity: float | None) -> str:
     flag = ", trust_remote_code=True" if written.custom_code else ""
     code = (
-        f"The class is the file `{CODE_FILE}` beside the weights, which trust_remote_code imports: read it first."
+        f"The class is the file `{CODE_FILE}` beside the weights, which trust_remote_code imports with "
+        f"`{ACTIVATIONS_FILE}`: read them first."
         if written.custom_code
         else f"The class is transformers' own `{written.loaded_as}`."
     )

@@ -1,8 +1,8 @@
 """A decoder-only language model searched for private inference, folded: plain linears, attention, residuals.
 
-This file lies beside the weights it belongs to and needs torch and transformers alone. Every choice that the
-search made is in config.json. Shapes: b batch, t query position, s key position, c channel of the stream, h head,
-d channel of a head, v vocabulary entry.
+This file and its activations lie beside the weights they belong to and need torch and transformers alone. Every
+choice that the search made is in config.json. Shapes: b batch, t query position, s key position, c channel of the
+stream, h head, d channel of a head, v vocabulary entry.
 """
 
 from __future__ import annotations
@@ -17,6 +17,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from transformers import Cache, DynamicCache, GenerationMixin, PretrainedConfig, PreTrainedModel
 from transformers.modeling_outputs import CausalLMOutputWithPast
+
+from aero_search.model.elementwise import MODULES
 
 # transformers 5.24 calls `cache` what was `past_key_values` before, in what it passes and in what it reads.
 CACHE_FIELD = next(f.name for f in fields(CausalLMOutputWithPast) if f.name in ("cache", "past_key_values"))
@@ -74,34 +76,30 @@ class AeroConfig(PretrainedConfig):
         super().__init__(**kwargs)
 
 
-class SquaredReLU(nn.Module):
-    def forward(self, x: Tensor) -> Tensor:
-        return torch.relu(x).square()
+ATTENTION_KINDS = ("softmax",)
 
 
-class Quadratic(nn.Module):
-    def forward(self, x: Tensor) -> Tensor:
-        return x * x + x
+def _layernorm(eps: float, config: AeroConfig) -> nn.Module:
+    return nn.LayerNorm(config.hidden_size, eps=eps, bias=config.bias)
 
 
-ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
-    "gelu": nn.GELU,
-    "gelu_tanh": lambda: nn.GELU(approximate="tanh"),
-    "relu": nn.ReLU,
-    "leaky_relu": nn.LeakyReLU,
-    "leaky_relu_learned": nn.PReLU,
-    "leaky_relu_shared": nn.PReLU,
-    "squared_relu": SquaredReLU,
-    "quadratic": Quadratic,
-    "silu": nn.SiLU,
-    "identity": nn.Identity,
+def _rmsnorm(eps: float, config: AeroConfig) -> nn.Module:
+    return nn.RMSNorm(config.hidden_size, eps=eps)
+
+
+def _none(eps: float, config: AeroConfig) -> nn.Module:
+    return nn.Identity()
+
+
+NORMS: dict[str, Callable[[float, AeroConfig], nn.Module]] = {
+    "layernorm": _layernorm,
+    "rmsnorm": _rmsnorm,
+    "none": _none,
 }
 
 
 def build_norm(kind: str, eps: float, config: AeroConfig) -> nn.Module:
-    if kind == "layernorm":
-        return nn.LayerNorm(config.hidden_size, eps=eps, bias=config.bias)
-    return nn.RMSNorm(config.hidden_size, eps=eps) if kind == "rmsnorm" else nn.Identity()
+    return NORMS[kind](eps, config)
 
 
 def rotate(x_bhtd: Tensor, positions_bt: Tensor, rotated: int) -> Tensor:
@@ -185,7 +183,7 @@ class FeedForward(nn.Module):
             return
         self.gate = nn.Linear(width, hidden, bias=config.bias) if config.gated else None
         self.up = nn.Linear(width, hidden, bias=config.bias)
-        self.activation = ACTIVATIONS[layer["activation"]]()
+        self.activation = MODULES[layer["activation"]]()
         self.down = nn.Linear(hidden, width, bias=config.bias)
 
     def forward(self, x_btc: Tensor) -> Tensor:

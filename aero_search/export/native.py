@@ -12,19 +12,10 @@ import torch
 from torch import Tensor
 
 from aero_search.architecture import Architecture
+from aero_search.architecture.operations import ACTIVATIONS, SOFTMAX
 from aero_search.model.norms import LAYERNORM_EPS, RMSNORM_EPS
-from aero_search.model.rotary import BASE, PYTHIA_SHARE
+from aero_search.model.rotary import BASE
 
-# Our activation: its name in transformers' ACT2FN.
-_ACTIVATIONS = {
-    "gelu": "gelu",
-    "gelu_tanh": "gelu_pytorch_tanh",
-    "relu": "relu",
-    "leaky_relu": "leaky_relu",
-    "squared_relu": "relu2",
-    "silu": "silu",
-}
-_NORM = {"gpt2": "layernorm", "pythia": "layernorm", "llama": "rmsnorm"}
 _LINEAR = ("weight", "bias")
 
 
@@ -44,11 +35,13 @@ def native(a: Architecture) -> Native | None:
         a: as `model.folding.folded_architecture` gives it, canonical.
     """
     layer = a.layers[0]
+    activation = ACTIVATIONS[layer.activation].hidden_act
     plain = (
         set(a.layers) == {layer}
-        and layer.ffn == "full"
-        and layer.norm == a.final_norm == _NORM[a.family]
-        and layer.activation in _ACTIVATIONS
+        and layer.is_full
+        and layer.attention == SOFTMAX
+        and layer.norm == a.final_norm == a.wiring.norm
+        and activation is not None
         and a.gated == (a.family == "llama")
         and (a.family == "llama" or a.kv_heads == a.n_head)
         and a.attention.value_projection == "full"
@@ -56,7 +49,6 @@ def native(a: Architecture) -> Native | None:
     )
     if not plain:
         return None
-    activation = _ACTIVATIONS[layer.activation]
     shared = {"vocab_size": a.vocab_size, "tie_word_embeddings": a.tied_embeddings}
     sizes = {
         **shared,
@@ -68,7 +60,7 @@ def native(a: Architecture) -> Native | None:
         "hidden_act": activation,
     }
     if a.family == "gpt2":
-        fields = {
+        fields: dict[str, Any] = {
             **shared,
             "n_positions": a.seq_len,
             "n_embd": a.d_model,
@@ -84,7 +76,7 @@ def native(a: Architecture) -> Native | None:
         return Native("GPT2Config", "GPT2LMHeadModel", fields)
     rope = {"rope_type": "default", "rope_theta": BASE}
     if a.family == "pythia":
-        rope["partial_rotary_factor"] = PYTHIA_SHARE
+        rope["partial_rotary_factor"] = a.wiring.rotary_share
         fields = {
             **sizes,
             "layer_norm_eps": LAYERNORM_EPS,

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from importlib import resources
 from pathlib import Path
 from typing import Any, get_args
 
@@ -72,15 +71,14 @@ def _huggingface(folder: Path, a: Architecture) -> Iterator[Check]:
     if name not in CLASSES:
         raise AeroSearchError(f"{CONFIG_FILE} has the class {name!r}, not one of {', '.join(CLASSES)}")
     if name == "AeroForCausalLM":
-        code = resources.files("aero_search.export").joinpath(huggingface.CODE_FILE).read_text()
-        beside = read_text(folder, huggingface.CODE_FILE, LARGEST[PROVENANCE_FILE])
-        same = code == beside
-        yield Check(
-            huggingface.CODE_FILE,
-            "ok" if same else "differs",
-            "this version's",
-            "the same" if same else "another's: export it again",
-        )
+        for file, code in huggingface.code_files().items():
+            same = code == read_text(folder, file, LARGEST[PROVENANCE_FILE])
+            yield Check(
+                file,
+                "ok" if same else "differs",
+                "this version's",
+                "the same" if same else "another's: export it again",
+            )
         kind: Any = modeling_aero.AeroForCausalLM
     else:
         kind = getattr(transformers, name)

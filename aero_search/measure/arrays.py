@@ -10,14 +10,18 @@ import math
 from collections.abc import Iterator
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from aero_search.architecture import Layer
+from aero_search.architecture.cards import Card
+from aero_search.architecture.operations import ACTIVATIONS, NORMS
 from aero_search.measure.program import Pass
 from aero_search.model.attention import Attention, Shaping
 from aero_search.model.decoder import DecoderLayer
 from aero_search.model.feed_forward import FeedForward, FusedFeedForward
-from aero_search.model.folding import FoldedDecoder, FoldedNorm
+from aero_search.model.folding import FoldedDecoder
 
 Array = NDArray[np.float32]
 
@@ -28,11 +32,11 @@ _SMALLEST_BETA = 0.1
 
 def server_pass(folded: FoldedDecoder) -> Pass:
     """The pass that a folded model needs, with the default lowerings and private weights."""
-    attention = folded.decoder_layers()[0].attention
-    factors = 2 if all(_folds_beta(layer.attention) for layer in folded.decoder_layers()) else 3
+    attentions = [layer.attention for layer in folded.decoder_layers()]
+    factors = 2 if all(map(_folds_beta, attentions)) else 3
     return Pass(
         architecture=folded.architecture,
-        tempered=attention.query_scale_ht is not None,
+        tempered=any(attention.query_scale_ht is not None for attention in attentions),
         shaped_factors=2 if factors == 2 else 3,
     )
 
@@ -44,15 +48,16 @@ def server_arrays(folded: FoldedDecoder) -> dict[str, Array]:
         arrays["position_embedding"] = _array(folded.position_embedding.weight)
     folds_beta = server_pass(folded).shaped_factors == 2
     for index, layer in enumerate(folded.decoder_layers()):
-        arrays |= {f"layers.{index}.{name}": array for name, array in _layer(layer, folds_beta)}
-    arrays |= {f"final_norm.{name}": array for name, array in _norm(folded.final_norm)}
+        choice = folded.architecture.layers[index]
+        arrays |= {f"layers.{index}.{name}": array for name, array in _layer(choice, layer, folds_beta)}
+    arrays |= dict(_values("final_norm.", NORMS[folded.architecture.final_norm], folded.final_norm))
     head = folded.token_embedding if folded.head is None else folded.head
     arrays["lm_head.weight"] = _array(head.weight.T)
     return arrays
 
 
-def _layer(layer: DecoderLayer, folds_beta: bool) -> Iterator[tuple[str, Array]]:
-    yield from ((f"attention_norm.{name}", array) for name, array in _norm(layer.attention_norm))
+def _layer(choice: Layer, layer: DecoderLayer, folds_beta: bool) -> Iterator[tuple[str, Array]]:
+    yield from _values("attention_norm.", NORMS[choice.norm], layer.attention_norm)
     attention = layer.attention
     scale = 1 / math.sqrt(attention.d_head)
     linears = [(attention.query, scale), (attention.key, 1.0)]
@@ -72,8 +77,8 @@ def _layer(layer: DecoderLayer, folds_beta: bool) -> Iterator[tuple[str, Array]]
         if attention.output.bias is not None:
             yield "output.bias", _array(attention.output.bias)
     if layer.feed_forward is not None and layer.feed_forward_norm is not None:
-        yield from ((f"ffn_norm.{name}", array) for name, array in _norm(layer.feed_forward_norm))
-        yield from _feed_forward(layer.feed_forward)
+        yield from _values("ffn_norm.", NORMS[choice.norm], layer.feed_forward_norm)
+        yield from _feed_forward(choice, layer.feed_forward)
 
 
 def _shaping(shaping: Shaping, folds_beta: bool) -> Array:
@@ -92,7 +97,7 @@ def _folds_beta(attention: Attention) -> bool:
     return float(gains.beta_h.detach().abs().min()) > _SMALLEST_BETA * others
 
 
-def _feed_forward(feed_forward: FeedForward | FusedFeedForward) -> Iterator[tuple[str, Array]]:
+def _feed_forward(choice: Layer, feed_forward: FeedForward | FusedFeedForward) -> Iterator[tuple[str, Array]]:
     if isinstance(feed_forward, FusedFeedForward):
         yield from ((f"fused.{name}", array) for name, array in _beside((feed_forward.fused, 1.0)))
         return
@@ -101,8 +106,7 @@ def _feed_forward(feed_forward: FeedForward | FusedFeedForward) -> Iterator[tupl
         wide.insert(0, (feed_forward.gate, 1.0))
     yield from ((f"up.{name}", array) for name, array in _beside(*wide))
     yield from ((f"down.{name}", array) for name, array in _beside((feed_forward.down, 1.0)))
-    if isinstance(feed_forward.activation, nn.PReLU):
-        yield "slope", _array(feed_forward.activation.weight.reshape(()))
+    yield from _values("", ACTIVATIONS[choice.activation], feed_forward.activation)
 
 
 def _beside(*linears: tuple[nn.Linear, float]) -> Iterator[tuple[str, Array]]:
@@ -112,15 +116,13 @@ def _beside(*linears: tuple[nn.Linear, float]) -> Iterator[tuple[str, Array]]:
         yield "bias", np.concatenate([_array(linear.bias * by) for linear, by in linears])
 
 
-def _norm(norm: nn.Module) -> Iterator[tuple[str, Array]]:
-    if isinstance(norm, nn.Identity):
-        return
-    assert isinstance(norm, FoldedNorm | nn.LayerNorm | nn.RMSNorm)
-    yield "weight", _array(norm.weight)
-    yield "eps", np.asarray(float(norm.eps or 0.0), dtype=np.float32)
-    bias = None if isinstance(norm, nn.RMSNorm) else norm.bias
-    if bias is not None:
-        yield "bias", _array(bias)
+def _values(at: str, card: Card, module: nn.Module) -> Iterator[tuple[str, Array]]:
+    """What the JAX function takes beside its input, as attributes of the module; None is left out."""
+    for name in card.values:
+        value = getattr(module, name, None)
+        if value is not None:
+            number = value if isinstance(value, Tensor) else torch.tensor(float(value))
+            yield f"{at}{name}", _array(number)
 
 
 def _array(tensor: Tensor) -> Array:

@@ -20,9 +20,8 @@ from aero_search.measure.program import LOGITS, TOKENS, Pass, Stage, stages
 
 StageFunction = Callable[..., Array | tuple[Array, ...]]
 
-# Rotary positions, as in model.rotary (Su et al., arXiv 2104.09864; GPT-NeoX rotates a quarter of each head).
+# Rotary positions, as in model.rotary (Su et al., arXiv 2104.09864).
 _BASE = 10_000.0
-_ROTATED_SHARE = {"pythia": 0.25, "llama": 1.0}
 
 
 def client_tokens(forward: Pass, tokens_t: NDArray[np.integer[Any]]) -> NDArray[Any]:
@@ -42,11 +41,7 @@ def stage_function(forward: Pass, stage: Stage) -> StageFunction:
     a = forward.architecture
     if stage.kind is not None:
         run = lowering(stage.kind, forward.lowering(stage.kind))
-        if stage.op == "softmax":
-            return partial(_softmax, run)
-        if stage.op == "norm":
-            return partial(_norm, run)
-        return run
+        return partial(_weigh, run) if stage.op == "weigh" else run
     if stage.op == "linear_residual":
         return _linear_residual
     if stage.op.startswith(("output", "merge")):
@@ -126,7 +121,7 @@ def _repeated(a: Architecture, x_htd: Array) -> Array:
 
 
 def _rotary(a: Architecture, q_htd: Array, k_htd: Array) -> tuple[Array, Array]:
-    rotated = int(a.d_head * _ROTATED_SHARE[a.family])
+    rotated = a.rotary_channels
     frequency_r = _BASE ** (-np.arange(0, rotated, 2) / rotated)
     angle_tr = np.outer(np.arange(q_htd.shape[1]), frequency_r)
     cos_tr, sin_tr = np.cos(angle_tr).astype(np.float32), np.sin(angle_tr).astype(np.float32)
@@ -144,7 +139,7 @@ def _scores(a: Architecture, q_htd: Array, k_htd: Array) -> Array:
     return q_htd @ _repeated(a, k_htd).transpose(0, 2, 1)
 
 
-def _softmax(run: Callable[..., Array], scores_htt: Array) -> Array:
+def _weigh(run: Callable[..., Array], scores_htt: Array) -> Array:
     length = scores_htt.shape[-1]
     mask = np.broadcast_to(np.tril(np.ones((length, length), bool)), scores_htt.shape)
     return run(scores_htt, mask)
@@ -176,7 +171,3 @@ def _after_attention(projected: bool, skip: bool, mixed_htd: Array, *rest: Array
     if projected:
         x_tc = _linear(x_tc, *linear)
     return x_tc if stream is None else stream + x_tc
-
-
-def _norm(run: Callable[..., Array], x: Array, weight: Array, eps: Array, bias: Array | None = None) -> Array:
-    return run(x, weight, eps, bias)

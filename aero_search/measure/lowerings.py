@@ -7,7 +7,7 @@ secrets and reciprocals do, so their number is what distinguishes lowerings.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from math import erf, pi, sqrt
 from typing import Any
 
@@ -16,7 +16,9 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from aero_search.measure.program import LOWERING_NAMES
+from aero_search.architecture.operations import operation_card
+from aero_search.architecture.registry import import_module_of
+from aero_search.errors import AeroSearchError
 
 # Below e^-14 an exponential is 0 in 18 fraction bits (BumbleBee, NDSS 2025, section V).
 _SMALLEST_EXPONENT = -14.0
@@ -148,21 +150,21 @@ def quadratic(x: Array) -> Array:
     return x * x + x
 
 
-def layernorm(x: Array, weight: Array, eps: Array, bias: Array | None) -> Array:
+def layernorm(x: Array, weight: Array, eps: Array, bias: Array | None = None) -> Array:
     """Centre, scale by the reciprocal root of variance + eps, then the learned gain and bias."""
     centred = x - jnp.sum(x, axis=-1, keepdims=True) * (1 / x.shape[-1])
     return rmsnorm(centred, weight, eps, bias)
 
 
-def rmsnorm(x: Array, weight: Array, eps: Array, bias: Array | None) -> Array:
+def rmsnorm(x: Array, weight: Array, eps: Array, bias: Array | None = None) -> Array:
     """The same without centring; rmsnorm itself has no bias."""
     square = jnp.sum(x * x, axis=-1, keepdims=True) * (1 / x.shape[-1])
     scaled = x * jax.lax.rsqrt(square + eps) * weight
     return scaled if bias is None else scaled + bias
 
 
-# By lowering; learned slopes share one.
-_FUNCTIONS: Mapping[str, Callable[..., Array]] = {
+# By name; plug-ins add theirs with `register`.
+_FUNCTIONS: dict[str, Callable[..., Array]] = {
     function.__name__: function
     for function in (
         softmax_broadcast,
@@ -184,7 +186,23 @@ _FUNCTIONS: Mapping[str, Callable[..., Array]] = {
 }
 
 
+def register(function: Callable[..., Array]) -> Callable[..., Array]:
+    """Let cards name this function among their `lowerings`, by its own name."""
+    _FUNCTIONS[function.__name__] = function
+    return function
+
+
 def lowering(kind: str, name: str | None) -> Callable[..., Array]:
-    """The function that runs an operation kind; the default where the name is not one of its lowerings."""
-    known = LOWERING_NAMES[kind]
-    return _FUNCTIONS[name if name in known else known[0]]
+    """The function that runs an operation kind; the default where the name is not one of its lowerings.
+
+    Raises:
+        AeroSearchError: the card names a function that nobody registers.
+    """
+    card = operation_card(kind)
+    assert card is not None
+    chosen = name if name in card.lowerings else card.lowerings[0]
+    if chosen not in _FUNCTIONS and "jax" in card.modules:
+        import_module_of(card, "jax")
+    if chosen not in _FUNCTIONS:
+        raise AeroSearchError(f"{card.name} names the lowering {chosen}, which nothing registers")
+    return _FUNCTIONS[chosen]

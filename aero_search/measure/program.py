@@ -9,9 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from aero_search.architecture import Architecture, Layer
+from aero_search.architecture.operations import ACTIVATIONS, ATTENTIONS, NORMS
+from aero_search.architecture.registry import Registry, refusal, require
 from aero_search.cost.inventory import Part
 
 TOKENS = "tokens"
@@ -21,29 +23,18 @@ LOGITS = "logits"
 LOGITS_FILE = "logits"
 """What the client saves: the logits of every sequence, by `sequence_name`."""
 
-LOWERING_NAMES: Mapping[str, tuple[str, ...]] = {
-    "softmax": ("softmax_broadcast", "softmax_divide", "softmax_bumblebee"),
-    "gelu": ("gelu_tanh", "gelu_segments", "gelu_puma", "gelu_erf"),
-    "gelu_tanh": ("gelu_tanh", "gelu_segments", "gelu_puma"),
-    "relu": ("relu",),
-    "leaky_relu": ("leaky_relu",),
-    "leaky_relu_learned": ("leaky_relu_learned",),
-    "leaky_relu_shared": ("leaky_relu_learned",),
-    "squared_relu": ("squared_relu",),
-    "quadratic": ("quadratic",),
-    "silu": ("silu",),
-    "layernorm": ("layernorm",),
-    "rmsnorm": ("rmsnorm",),
-}
-"""By operation kind, the lowerings that can be run, the default first (`measure.lowerings` has them)."""
+
+def runnable_lowerings() -> dict[str, tuple[str, ...]]:
+    """By operation kind, the lowerings that can be run, the default first (`measure.lowerings` has them)."""
+    cards = (card for registry in (ATTENTIONS, ACTIVATIONS, NORMS) for card in registry.values())
+    return {card.operation: card.lowerings for card in cards if card.operation and card.lowerings}
 
 
 def lowering_names(asked: Mapping[str, str]) -> dict[str, str]:
     """What runs where a protocol asks for `asked`: our lowering of that name, else the kind's default."""
-    names = {kind: asked.get(kind, "") for kind in LOWERING_NAMES}
     chosen = {
-        kind: name if name in LOWERING_NAMES[kind] else LOWERING_NAMES[kind][0]
-        for kind, name in names.items()
+        kind: asked[kind] if asked.get(kind) in names else names[0]
+        for kind, names in runnable_lowerings().items()
     }
     one_hot = {"one_hot": "equality"} if asked.get("one_hot") == "equality" else {}
     return chosen | one_hot
@@ -66,6 +57,22 @@ class Pass:
     shaped_factors: Literal[2, 3] = 3
     lowerings: Mapping[str, str] | None = None
     weights: Literal["private", "secret"] = "private"
+
+    def __post_init__(self) -> None:
+        """Refuse what nothing can run.
+
+        Raises:
+            RequestError: an operation has no JAX function; the reason is its card's.
+        """
+        a = self.architecture
+        chosen: list[tuple[Registry[Any], str]] = [(NORMS, a.final_norm)]
+        for layer in a.layers:
+            chosen += [(NORMS, layer.norm), (ACTIVATIONS, layer.activation), (ATTENTIONS, layer.attention)]
+        for registry, name in chosen:
+            require(registry, name, "jax")
+            card = registry[name]
+            if card.operation is not None and not card.lowerings:
+                raise refusal(registry.what, name, "jax", "its card names no function that runs it")
 
     def lowering(self, kind: str) -> str | None:
         """The implementation asked for, None for the first one there is."""
@@ -131,7 +138,7 @@ def _stages(forward: Pass) -> Iterator[Stage]:
     if forward.compares_tokens:
         yield Stage("one_hot", "embedding", None, "one_hot", (TOKENS,), ("one_hot",))
         tokens = "one_hot"
-    positions = ("position_embedding",) if a.family == "gpt2" else ()
+    positions = () if a.rotary_channels else ("position_embedding",)
     stream = "stream.0"
     yield Stage("lookup", "embedding", None, "lookup", (tokens, "token_embedding", *positions), (stream,))
     for index, layer in enumerate(a.layers):
@@ -139,17 +146,9 @@ def _stages(forward: Pass) -> Iterator[Stage]:
         yield from _attention(forward, layer, index, stream, attended)
         after = f"stream.{index + 1}"
         yield from _feed_forward(a, layer, index, stream, attended, after)
-        stream = after if layer.ffn != "none" else attended
-    if a.final_norm != "none":
-        yield Stage(
-            "final_norm",
-            "norm",
-            None,
-            "norm",
-            (stream, *_norm_values("final_norm", a.final_norm, a.has_bias)),
-            ("normed",),
-            a.final_norm,
-        )
+        stream = after if layer.has_ffn else attended
+    for stage in _norm(a, a.final_norm, "final_norm", None, stream, "normed"):
+        yield stage
         stream = "normed"
     yield Stage("lm_head", "lm_head", None, "linear", (stream, "lm_head.weight"), (LOGITS,))
 
@@ -161,25 +160,29 @@ def _attention(forward: Pass, layer: Layer, index: int, stream: str, attended: s
     # Shaped attention over identity values carries the skip inside itself (see model.decoder).
     skip = (stream,) if not (a.attention.shaped and not projected) else ()
     source = stream
-    if layer.norm != "none":
+    for stage in _norm(a, layer.norm, f"{at}attention_norm", index, stream, f"{at}normed"):
+        yield stage
         source = f"{at}normed"
-        reads = (stream, *_norm_values(f"{at}attention_norm", layer.norm, a.has_bias))
-        yield Stage(f"{at}attention_norm", "norm", index, "norm", reads, (source,), layer.norm)
     q, k, v = (f"{at}{name}" for name in ("q", "k", "v"))
     yield Stage(
         f"{at}qkv", "projections", index, "qkv", (source, *_linear(f"{at}qkv", a.has_bias)), (q, k, v)
     )
-    if a.family != "gpt2":
+    if a.rotary_channels:
         rotated = (f"{at}q.rotated", f"{at}k.rotated")
         yield Stage(f"{at}rotary", "positions", index, "rotary", (q, k), rotated)
         q, k = rotated
-    if forward.tempered:
-        reads = (q, f"{at}query_scale")
-        q = f"{at}q.tempered"
-        yield Stage(f"{at}temperature", "scaling", index, "scale", reads, (q,))
+    card = ATTENTIONS[layer.attention]
+    if forward.tempered and not card.scale_free:
+        tempered = f"{at}q.tempered"
+        scaled = (q, f"{at}query_scale")
+        yield Stage(f"{at}temperature", "scaling", index, "scale", scaled, (tempered,))
+        q = tempered
     scores, weights, mixed = (f"{at}{name}" for name in ("scores", "weights", "mixed"))
     yield Stage(f"{at}scores", "attention_products", index, "scores", (q, k), (scores,))
-    yield Stage(f"{at}softmax", "softmax", index, "softmax", (scores,), (weights,), "softmax")
+    if card.operation is None:
+        weights = scores
+    else:
+        yield Stage(f"{at}softmax", "softmax", index, "weigh", (scores,), (weights,), card.operation)
     yield Stage(f"{at}values", "attention_products", index, "values", (weights, v), (mixed,))
     if a.attention.shaped:
         mean = f"{at}running_mean"
@@ -199,15 +202,14 @@ def _attention(forward: Pass, layer: Layer, index: int, stream: str, attended: s
 def _feed_forward(
     a: Architecture, layer: Layer, index: int, stream: str, attended: str, after: str
 ) -> Iterator[Stage]:
-    if layer.ffn == "none":
+    if not layer.has_ffn:
         return
     at = f"layers.{index}."
-    source = stream if a.family == "pythia" else attended
-    if layer.norm != "none":
-        reads = (source, *_norm_values(f"{at}ffn_norm", layer.norm, a.has_bias))
+    source = stream if a.wiring.parallel_residual else attended
+    for stage in _norm(a, layer.norm, f"{at}ffn_norm", index, source, f"{at}ffn_normed"):
+        yield stage
         source = f"{at}ffn_normed"
-        yield Stage(f"{at}ffn_norm", "norm", index, "norm", reads, (source,), layer.norm)
-    if layer.ffn == "fused":
+    if layer.is_fused:
         reads = (source, *_linear(f"{at}fused", a.has_bias), attended)
         yield Stage(f"{at}fused", "feed_forward", index, "linear_residual", reads, (after,))
         return
@@ -215,10 +217,10 @@ def _feed_forward(
     wide = (f"{at}gate", up) if a.gated else (up,)
     reads = (source, *_linear(f"{at}up", a.has_bias))
     yield Stage(f"{at}up", "feed_forward", index, "split" if a.gated else "linear", reads, wide)
-    if layer.activation != "identity":
-        slope = (f"{at}slope",) if layer.activation in ("leaky_relu_learned", "leaky_relu_shared") else ()
-        reads = (wide[0], *slope)
-        yield Stage(f"{at}activation", "activation", index, "activation", reads, (hidden,), layer.activation)
+    card = ACTIVATIONS[layer.activation]
+    if card.operation is not None:
+        reads = (wide[0], *(f"{at}{value}" for value in card.values))
+        yield Stage(f"{at}activation", "activation", index, "activation", reads, (hidden,), card.operation)
     else:
         hidden = wide[0]
     if a.gated:
@@ -233,9 +235,14 @@ def _linear(name: str, bias: bool) -> tuple[str, ...]:
     return (f"{name}.weight", f"{name}.bias") if bias else (f"{name}.weight",)
 
 
-def _norm_values(name: str, norm: str, bias: bool) -> tuple[str, ...]:
-    values = (f"{name}.weight", f"{name}.eps")
-    return (*values, f"{name}.bias") if norm == "layernorm" and bias else values
+def _norm(
+    a: Architecture, norm: str, name: str, index: int | None, source: str, result: str
+) -> Iterator[Stage]:
+    """The stage of one norm, none where there is nothing to run."""
+    card = NORMS[norm]
+    if card.operation is not None:
+        values = (f"{name}.{value}" for value in card.values if value != "bias" or a.has_bias)
+        yield Stage(name, "norm", index, "norm", (source, *values), (result,), card.operation)
 
 
 def sequence_name(index: int) -> str:

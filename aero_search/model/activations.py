@@ -1,55 +1,30 @@
-"""The nonlinearities of full feed-forwards, elementwise on any shape."""
+"""Which module is the activation of a full feed-forward: the tree's own (`model.elementwise`) or a plug-in's."""
 
 from __future__ import annotations
 
-import torch
-from torch import Tensor, nn
+from collections.abc import Callable, Mapping
 
-from aero_search.architecture.spec import Activation
+from torch import nn
 
-# The slope a leaky ReLU has, and the one a learned slope starts from. AERO (step 1) reports that learned
-# slopes go to 0 without LayerNorm but not where they start: PyTorch's default is our choice.
-LEAKY_SLOPE = 0.01
+from aero_search.architecture.operations import ACTIVATIONS
+from aero_search.architecture.registry import Implementations
+from aero_search.architecture.spec import Layer
+from aero_search.model.elementwise import MODULES
 
-
-class SquaredReLU(nn.Module):
-    """max(x, 0)^2."""
-
-    def forward(self, x: Tensor) -> Tensor:
-        return torch.relu(x).square()
+BUILDERS: Implementations[Callable[[], nn.Module]] = Implementations(ACTIVATIONS, "torch", MODULES)
+"""By name, what makes a module that maps (...) to (...)."""
 
 
-class Quadratic(nn.Module):
-    """x^2 + x: one secure multiplication an element and no comparison."""
-
-    def forward(self, x: Tensor) -> Tensor:
-        return torch.addcmul(x, x, x)
-
-
-def learned_slope() -> nn.PReLU:
-    """A leaky ReLU whose one slope is learned; layers that share it hold the same module."""
-    return nn.PReLU(init=LEAKY_SLOPE)
+def shared_activations(layers: tuple[Layer, ...]) -> dict[str, nn.Module]:
+    """By name, the modules that every layer of one decoder holds together."""
+    names = dict.fromkeys(layer.activation for layer in layers if ACTIVATIONS[layer.activation].shared)
+    return {name: BUILDERS[name]() for name in names}
 
 
-def build_activation(activation: Activation, shared_slope: nn.PReLU | None = None) -> nn.Module:
-    """The module of one activation.
+def build_activation(name: str, shared: Mapping[str, nn.Module]) -> nn.Module:
+    """The module of one activation: the decoder's own of that name, or a new one.
 
-    Args:
-        activation: its name in `Layer.activation`.
-        shared_slope: the module that every `leaky_relu_shared` layer of one decoder holds.
+    Raises:
+        RequestError: nothing in PyTorch runs it.
     """
-    if activation == "leaky_relu_shared":
-        return shared_slope if shared_slope is not None else learned_slope()
-    if activation == "leaky_relu_learned":
-        return learned_slope()
-    modules: dict[str, nn.Module] = {
-        "gelu": nn.GELU(),
-        "gelu_tanh": nn.GELU(approximate="tanh"),
-        "relu": nn.ReLU(),
-        "leaky_relu": nn.LeakyReLU(LEAKY_SLOPE),
-        "squared_relu": SquaredReLU(),
-        "quadratic": Quadratic(),
-        "silu": nn.SiLU(),
-        "identity": nn.Identity(),
-    }
-    return modules[activation]
+    return shared[name] if name in shared else BUILDERS[name]()

@@ -12,6 +12,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from aero_search.architecture import Architecture
+from aero_search.architecture.operations import ATTENTIONS, SOFTMAX
+from aero_search.model.attention_kinds import WEIGHERS, causal, row_entropy
 from aero_search.model.entropy_attention import attention_with_entropy
 from aero_search.model.rotary import Rotary
 
@@ -62,9 +64,11 @@ class Attention(nn.Module):
 
     query_scale_ht: Tensor | None
 
-    def __init__(self, architecture: Architecture, rotary: Rotary | None) -> None:
+    def __init__(self, architecture: Architecture, rotary: Rotary | None, kind: str = SOFTMAX) -> None:
         super().__init__()
         a = architecture
+        # None: softmax, which runs fused.
+        self.weigh = None if kind == SOFTMAX else WEIGHERS[kind]
         kv_width = a.kv_heads * a.d_head
         self.n_head, self.kv_heads, self.d_head = a.n_head, a.kv_heads, a.d_head
         self.query = nn.Linear(a.d_model, a.d_model, bias=a.has_bias)
@@ -74,7 +78,7 @@ class Attention(nn.Module):
         self.output = nn.Linear(a.d_model, a.d_model, bias=a.has_bias) if projected else None
         self.rotary = rotary
         self.temperature: Temperature | None = None
-        if a.attention.temperature == "learned":
+        if a.attention.temperature == "learned" and not ATTENTIONS[kind].scale_free:
             self.temperature = Temperature(a.n_head, a.seq_len, a.attention.temperature_init)
         self.shaping = Shaping(a.n_head) if a.attention.shaped else None
         # Temperatures of a folded model: a constant factor of the queries.
@@ -84,8 +88,9 @@ class Attention(nn.Module):
         """Attend causally.
 
         Returns:
-            The result (B, T, d_model) and, if asked, the entropy of each row of the softmax in nats
-            (B, H, T), else None. Entropies of shaped attention are those of its softmax A.
+            The result (B, T, d_model) and, if asked, the entropy of each row of weights in nats (B, H, T),
+            else None. Entropies of shaped attention are those of its softmax A; weights that do not add up to 1
+            are divided by their sum first.
         """
         q_bhtd = self._heads(self.query(x_btc), self.n_head)
         k_bhtd = self._heads(self.key(x_btc), self.kv_heads)
@@ -97,7 +102,9 @@ class Attention(nn.Module):
             k_bhtd, v_bhtd = (x.repeat_interleave(repeats, dim=1) for x in (k_bhtd, v_bhtd))
         q_bhtd = self._tempered(q_bhtd)
         entropy_bht: Tensor | None = None
-        if with_entropy:
+        if self.weigh is not None:
+            out_bhtd, entropy_bht = self._weighed(q_bhtd, k_bhtd, v_bhtd, with_entropy)
+        elif with_entropy:
             out_bhtd, entropy_bht = attention_with_entropy(q_bhtd, k_bhtd, v_bhtd)
         else:
             out_bhtd = F.scaled_dot_product_attention(
@@ -107,6 +114,17 @@ class Attention(nn.Module):
             out_bhtd = self.shaping(out_bhtd, v_bhtd)
         out_btc = out_bhtd.transpose(1, 2).flatten(2)
         return (out_btc if self.output is None else self.output(out_btc)), entropy_bht
+
+    def _weighed(
+        self, q_bhtd: Tensor, k_bhsd: Tensor, v_bhsd: Tensor, with_entropy: bool
+    ) -> tuple[Tensor, Tensor | None]:
+        assert self.weigh is not None
+        length = q_bhtd.shape[-2]
+        z_bhts = (q_bhtd @ k_bhsd.transpose(-1, -2)) / math.sqrt(self.d_head)
+        # Sums over keys lose digits in half precision.
+        exact = torch.float64 if z_bhts.dtype == torch.float64 else torch.float32
+        a_bhts = self.weigh(z_bhts.to(exact), causal(length, z_bhts.device))
+        return a_bhts.to(v_bhsd.dtype) @ v_bhsd, row_entropy(a_bhts) if with_entropy else None
 
     def _heads(self, x_btc: Tensor, heads: int) -> Tensor:
         batch, length, _ = x_btc.shape

@@ -5,6 +5,7 @@ Shapes: b batch, t position, c channel of the stream (d_model), h head, l layer,
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import torch
@@ -12,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from aero_search.architecture import Architecture, canonical, validate
-from aero_search.model.activations import learned_slope
+from aero_search.model.activations import shared_activations
 from aero_search.model.attention import Attention
 from aero_search.model.feed_forward import build_feed_forward
 from aero_search.model.initialization import initialize
@@ -39,22 +40,27 @@ class Loss(NamedTuple):
 class DecoderLayer(nn.Module):
     """Attention and a feed-forward around the residual stream.
 
-    gpt2 and llama feed the feed-forward with what attention left; pythia runs both on the layer's input
-    (GPT-NeoX, arXiv 2204.06745, section 2.1). Shaped attention over identity values carries the skip inside
-    itself as alpha * I, so none is added around it (He & Hofmann, arXiv 2311.01906, sections 4.1 and 4.3).
+    A sequential residual feeds the feed-forward with what attention left; a parallel one runs both on the
+    layer's input (GPT-NeoX, arXiv 2204.06745, section 2.1). Shaped attention over identity values carries the
+    skip inside itself as alpha * I, so none is added around it (He & Hofmann, arXiv 2311.01906, sections 4.1 and
+    4.3).
     """
 
     def __init__(
-        self, architecture: Architecture, index: int, rotary: Rotary | None, shared_slope: nn.PReLU | None
+        self,
+        architecture: Architecture,
+        index: int,
+        rotary: Rotary | None,
+        shared: Mapping[str, nn.Module],
     ) -> None:
         super().__init__()
         layer = architecture.layers[index]
         attention = architecture.attention
-        self.parallel = architecture.family == "pythia"
+        self.parallel = architecture.wiring.parallel_residual
         self.skip = not (attention.shaped and attention.value_projection == "identity")
         self.attention_norm = build_norm(layer.norm, architecture)
-        self.attention = Attention(architecture, rotary)
-        self.feed_forward = build_feed_forward(layer, architecture, shared_slope)
+        self.attention = Attention(architecture, rotary, layer.attention)
+        self.feed_forward = build_feed_forward(layer, architecture, shared)
         self.feed_forward_norm: nn.Module | None = None
         self.scaling: Scaling | None = None
         if self.feed_forward is not None:
@@ -88,12 +94,11 @@ class Decoder(nn.Module):
         a = canonical(validate(architecture))
         self.architecture = a
         self.token_embedding = nn.Embedding(a.vocab_size, a.d_model)
-        learned_positions = a.family == "gpt2"
-        self.position_embedding = nn.Embedding(a.seq_len, a.d_model) if learned_positions else None
+        learned = not a.rotary_channels
+        self.position_embedding = nn.Embedding(a.seq_len, a.d_model) if learned else None
         rotary = build_rotary(a)
-        shared = any(layer.activation == "leaky_relu_shared" for layer in a.layers)
-        slope = learned_slope() if shared else None
-        self.layers = nn.ModuleList(DecoderLayer(a, i, rotary, slope) for i in range(a.n_layer))
+        shared = shared_activations(a.layers)
+        self.layers = nn.ModuleList(DecoderLayer(a, i, rotary, shared) for i in range(a.n_layer))
         self.final_norm = build_norm(a.final_norm, a)
         # A tied head has no tensor of its own.
         self.head = None if a.tied_embeddings else nn.Linear(a.d_model, a.vocab_size, bias=False)

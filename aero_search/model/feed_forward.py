@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from torch import Tensor, nn
 
 from aero_search.architecture import Architecture, Layer
@@ -45,11 +47,15 @@ class FusedFeedForward(nn.Module):
 
 
 def build_feed_forward(
-    layer: Layer, architecture: Architecture, shared_slope: nn.PReLU | None
+    layer: Layer, architecture: Architecture, shared: Mapping[str, nn.Module]
 ) -> FeedForward | FusedFeedForward | None:
-    """The feed-forward that a layer asks for; None where it keeps attention only."""
-    if layer.ffn == "none":
+    """The feed-forward that a layer asks for; None where it keeps attention only.
+
+    Args:
+        shared: by name, the activations that the layers of this decoder hold together.
+    """
+    if not layer.has_ffn:
         return None
-    if layer.ffn == "fused":
+    if layer.is_fused:
         return FusedFeedForward(architecture)
-    return FeedForward(architecture, build_activation(layer.activation, shared_slope))
+    return FeedForward(architecture, build_activation(layer.activation, shared))

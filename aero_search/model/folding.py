@@ -16,22 +16,23 @@ from dataclasses import replace
 import torch
 from torch import Tensor, nn
 
-from aero_search.architecture import Architecture, Attention, Layer, Regularizer, Stabilizer, canonical
+from aero_search.architecture import Architecture, Attention, Regularizer, Stabilizer, canonical
+from aero_search.architecture.operations import ATTENTIONS, FUSED, NONE
 from aero_search.errors import AeroSearchError
 from aero_search.model.decoder import Decoder, DecoderLayer
 from aero_search.model.feed_forward import FeedForward, FusedFeedForward
+from aero_search.model.norms import AbsorbsScale
 
 
 def folded_architecture(architecture: Architecture) -> Architecture:
     """The plain architecture that a folded model computes (temperatures aside, which are constants then)."""
     a = canonical(architecture)
-    linear = {layer: not a.gated and layer.activation == "identity" for layer in a.layers}
     layers = tuple(
-        Layer(layer.norm, "identity", "fused") if layer.ffn == "full" and linear[layer] else layer
+        replace(layer, ffn=FUSED) if layer.is_full and not a.gated and not layer.has_activation else layer
         for layer in a.layers
     )
     # Without a final norm the head absorbs c, and can no longer be the embedding.
-    untied = a.stabilizer.kind == "scaled" and a.final_norm == "none"
+    untied = a.stabilizer.kind == "scaled" and a.final_norm == NONE
     return canonical(
         replace(
             a,
@@ -77,7 +78,9 @@ class FoldedDecoder(Decoder):
         super().__init__(folded_architecture(architecture))
         a = canonical(architecture)
         if a.attention.temperature == "learned":
-            for layer in self.decoder_layers():
+            for choice, layer in zip(a.layers, self.decoder_layers(), strict=True):
+                if ATTENTIONS[choice.attention].scale_free:
+                    continue
                 layer.attention.query_scale_ht = torch.ones(a.n_head, a.seq_len)
         if a.stabilizer.kind == "scaled":
             for layer in self.decoder_layers():
@@ -200,6 +203,14 @@ def _fold_norm(source: nn.Module, target: nn.Module, c: float, gain: float = 1.0
             _set(target.bias, _exact(source.bias) * gain)
     else:
         target.load_state_dict(source.state_dict())
+        if isinstance(target, nn.Identity) or (c == 1 and gain == 1):
+            return
+        if not isinstance(target, AbsorbsScale):
+            raise AeroSearchError(
+                f"a norm of the class {type(target).__name__} cannot be folded: it needs a method "
+                "absorb(scale, gain)"
+            )
+        target.absorb(c, gain)
 
 
 def _adjustable(norm: nn.Module) -> nn.Module:

@@ -1,24 +1,55 @@
-"""Normalizations: which module stands in front of attention, of the feed-forward and of the LM head."""
+"""Normalizations: which module stands in front of attention, of the feed-forward and of the LM head.
+
+A module maps (..., d_model) to the same shape. One whose card says `absorbs_scale` is an `nn.LayerNorm` or an
+`nn.RMSNorm`, which folding knows, or one that `AbsorbsScale`.
+"""
 
 from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol, runtime_checkable
 
 from torch import nn
 
 from aero_search.architecture import Architecture
-from aero_search.architecture.spec import Norm
+from aero_search.architecture.operations import NORMS
+from aero_search.architecture.registry import Implementations
 
 # GPT-2's and GPT-NeoX's published value, and the one transformers builds Llama with.
 LAYERNORM_EPS = 1e-5
 RMSNORM_EPS = 1e-6
 
+BUILDERS: Implementations[Callable[[Architecture], nn.Module]] = Implementations(NORMS, "torch")
+"""By name, what makes the module for one architecture, d_model wide."""
 
-def build_norm(norm: Norm, architecture: Architecture) -> nn.Module:
-    """The module of one normalization over the last axis, d_model wide.
 
-    A layernorm has a bias where the family's linears have one; `none` passes its input through.
-    """
-    if norm == "layernorm":
-        return nn.LayerNorm(architecture.d_model, eps=LAYERNORM_EPS, bias=architecture.has_bias)
-    if norm == "rmsnorm":
-        return nn.RMSNorm(architecture.d_model, eps=RMSNORM_EPS)
+@runtime_checkable
+class AbsorbsScale(Protocol):
+    """A norm that can take the scale of the residual stream into its own numbers."""
+
+    def absorb(self, scale: float, gain: float) -> None:
+        """Compute gain * norm(scale * x) from now on, where it computed norm(x)."""
+
+
+@BUILDERS.register("layernorm")
+def _layernorm(architecture: Architecture) -> nn.Module:
+    return nn.LayerNorm(architecture.d_model, eps=LAYERNORM_EPS, bias=architecture.has_bias)
+
+
+@BUILDERS.register("rmsnorm")
+def _rmsnorm(architecture: Architecture) -> nn.Module:
+    return nn.RMSNorm(architecture.d_model, eps=RMSNORM_EPS)
+
+
+@BUILDERS.register("none")
+def _none(architecture: Architecture) -> nn.Module:
     return nn.Identity()
+
+
+def build_norm(name: str, architecture: Architecture) -> nn.Module:
+    """The module of one normalization; `none` passes its input through.
+
+    Raises:
+        RequestError: nothing in PyTorch runs it.
+    """
+    return BUILDERS[name](architecture)

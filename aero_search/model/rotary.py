@@ -10,10 +10,8 @@ from torch import Tensor, nn
 
 from aero_search.architecture import Architecture
 
-# Su et al., section 3.2.2; both families keep it.
+# Su et al., section 3.2.2; GPT-NeoX and Llama keep it.
 BASE = 10_000.0
-# GPT-NeoX rotates this share of each head (Black et al., arXiv 2204.06745, section 2.1); Llama rotates all.
-PYTHIA_SHARE = 0.25
 
 
 class Rotary(nn.Module):
@@ -43,8 +41,6 @@ class Rotary(nn.Module):
 
 
 def build_rotary(architecture: Architecture) -> Rotary | None:
-    """The rotation of a family's queries and keys; gpt2 has learned positions instead."""
-    if architecture.family == "gpt2":
-        return None
-    share = PYTHIA_SHARE if architecture.family == "pythia" else 1.0
-    return Rotary(int(architecture.d_head * share), architecture.seq_len)
+    """The rotation of queries and keys; None where positions are learned instead."""
+    rotated = architecture.rotary_channels
+    return Rotary(rotated, architecture.seq_len) if rotated else None

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from aero_search.architecture import Architecture
+from aero_search.architecture.operations import operation_card
 from aero_search.console import Console
 from aero_search.cost import inventory
 from aero_search.report.table import Column, Sheet
@@ -23,21 +24,6 @@ from aero_search.training.entropy_health import EntropyHealth
 COSTS = ("flops", "communication_bytes", "latency_s")
 # The columns of the two tables on a terminal.
 QUALITY, COST = ("variant", "perplexity", "attention", "remarks"), ("variant", "operations", "cost")
-# How inventory kinds are written in AERO's tables; those that are missing keep their own names.
-_SHORT = {
-    "softmax": "SM",
-    "layernorm": "LN",
-    "rmsnorm": "RMS",
-    "gelu": "G",
-    "gelu_tanh": "GT",
-    "relu": "R",
-    "leaky_relu": "LR",
-    "leaky_relu_learned": "LRL",
-    "leaky_relu_shared": "LRS",
-    "squared_relu": "R2",
-    "quadratic": "Q",
-    "silu": "Si",
-}
 
 
 @dataclass(frozen=True)
@@ -150,8 +136,9 @@ def nonlinear_operations(architecture: Architecture) -> str:
     """The nonlinearities of one forward pass as AERO's tables write them: `SM 48x(128x128), LN 25x(128x768)`."""
     counts: Counter[tuple[str, int, int]] = Counter()
     for operation in inventory(architecture):
-        if operation.kind in _SHORT:
-            counts[_SHORT[operation.kind], operation.shape[0], operation.shape[-1]] += operation.count
+        if (card := operation_card(operation.kind)) is not None:
+            name = card.term or operation.kind
+            counts[name, operation.shape[0], operation.shape[-1]] += operation.count
     return ", ".join(f"{name} {count}x({m}x{n})" for (name, m, n), count in counts.items())
 
 

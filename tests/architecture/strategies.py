@@ -7,21 +7,22 @@ from typing import get_args
 from hypothesis import strategies as st
 
 from aero_search.architecture import Architecture, Attention, Layer, Regularizer, Stabilizer, violations
-from aero_search.architecture.spec import (
-    Activation,
-    Family,
-    FeedForward,
-    Norm,
-    StabilizerKind,
-    StabilizerTargets,
-)
+from aero_search.architecture.families import FAMILIES
+from aero_search.architecture.operations import ACTIVATIONS, ATTENTIONS, FEED_FORWARDS, NORMS
+from aero_search.architecture.spec import StabilizerKind, StabilizerTargets
 
 
 def choice(literal: object) -> st.SearchStrategy[str]:
     return st.sampled_from(get_args(literal))
 
 
-layers = st.builds(Layer, norm=choice(Norm), activation=choice(Activation), ffn=choice(FeedForward))
+layers = st.builds(
+    Layer,
+    norm=st.sampled_from(list(NORMS)),
+    activation=st.sampled_from(list(ACTIVATIONS)),
+    ffn=st.sampled_from(list(FEED_FORWARDS)),
+    attention=st.sampled_from(list(ATTENTIONS)),
+)
 attentions = st.builds(
     Attention,
     value_projection=st.sampled_from(["full", "identity"]),
@@ -47,7 +48,7 @@ def architectures(draw: st.DrawFn) -> Architecture:
     """Valid architectures with 1 to 4 layers, heads of 8 and up to 4 of them."""
     n_head = draw(st.sampled_from([1, 2, 4]))
     a = Architecture(
-        family=draw(choice(Family)),  # type: ignore[arg-type]  # drawn from the Literal itself
+        family=draw(st.sampled_from(list(FAMILIES))),
         n_head=n_head,
         n_kv_head=draw(st.sampled_from([None, 1, n_head])),
         d_model=8 * n_head,
@@ -56,7 +57,7 @@ def architectures(draw: st.DrawFn) -> Architecture:
         layers=tuple(draw(st.lists(layers, min_size=1, max_size=4))),
         ffn_ratio=draw(st.sampled_from([2.0, 4.0])),
         gated=draw(st.booleans()),
-        final_norm=draw(choice(Norm)),  # type: ignore[arg-type]  # drawn from the Literal itself
+        final_norm=draw(st.sampled_from(list(NORMS))),
         tied_embeddings=draw(st.booleans()),
         attention=draw(attentions),
         stabilizer=draw(stabilizers),

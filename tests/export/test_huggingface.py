@@ -20,7 +20,7 @@ from aero_search.config.architecture import read_architecture
 from aero_search.errors import AeroSearchError, RequestError
 from aero_search.export import modeling_aero
 from aero_search.export.bundle import write_bundle
-from aero_search.export.huggingface import transformers_model, write_huggingface
+from aero_search.export.huggingface import code_files, transformers_model, write_huggingface
 from aero_search.export.models import difference, example_tokens
 from aero_search.export.verify import Verification, verify_bundle
 from aero_search.export.verify_exports import exported_kind, verify_export
@@ -188,15 +188,17 @@ def test_the_context_has_an_end() -> None:
 
 
 def test_the_custom_code_needs_torch_and_transformers_alone() -> None:
-    tree = ast.parse(Path(modeling_aero.__file__).read_text())
+    trees = [ast.parse(code) for code in code_files().values()]
+    assert len(trees) == 2
     roots = {
         name.split(".")[0]
+        for tree in trees
         for node in ast.walk(tree)
         for name in (
             [alias.name for alias in node.names]
             if isinstance(node, ast.Import)
             else [node.module or ""]
-            if isinstance(node, ast.ImportFrom)
+            if isinstance(node, ast.ImportFrom) and not node.level
             else []
         )
     }

@@ -10,14 +10,14 @@ import pytest
 import torch
 
 from aero_search.architecture import Architecture, Attention, Layer, Regularizer, Stabilizer, notation
-from aero_search.architecture.spec import Activation, Norm, StabilizerTargets
+from aero_search.architecture.operations import ACTIVATIONS, NORMS
+from aero_search.architecture.spec import StabilizerTargets
 from aero_search.model import build_model, fold, load_weights, save_weights
 from tests.model.helpers import batch, tiny, train
 
 FAMILIES = ("gpt2", "pythia", "llama")
-NORMS = get_args(Norm)
 # Each activation in a full feed-forward, then the feed-forwards without one.
-FEED_FORWARDS = [(activation, "full") for activation in get_args(Activation)]
+FEED_FORWARDS = [(activation, "full") for activation in ACTIVATIONS]
 FEED_FORWARDS += [("identity", "fused"), ("identity", "none")]
 TARGETS = get_args(StabilizerTargets)
 STABILIZERS = [Stabilizer("scaled")]
@@ -48,7 +48,7 @@ def architectures() -> list[Architecture]:
         grid.append(tiny(norm=norm, ffn="fused", family=family, stabilizer=scaled, attention=values))
     grid += [
         tiny(norm="rmsnorm", activation=activation, gated=True, ffn_ratio=1.5, family="llama")
-        for activation in get_args(Activation)
+        for activation in ACTIVATIONS
     ]
     grid.append(tiny(family="llama", n_head=4, n_kv_head=1, regularizer=REGULARIZED, tied_embeddings=False))
     for ffn, norm in product(("full", "fused"), NORMS):

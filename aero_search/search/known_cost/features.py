@@ -17,14 +17,16 @@ import functools
 import math
 import types
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, Literal, Union, cast, get_args, get_origin, get_type_hints
+from typing import Any, Union, cast, get_args, get_origin, get_type_hints
 
 import numpy as np
 import numpy.typing as npt
 from numpy.polynomial import legendre
 
 from aero_search.architecture import Architecture, Layer, Stabilizer
+from aero_search.architecture.operations import IDENTITY, NONE
 from aero_search.architecture.spec import StabilizerTargets
+from aero_search.schema import alternatives
 from aero_search.search.candidate import Candidate
 
 Array = npt.NDArray[np.float64]
@@ -32,7 +34,7 @@ _Read = Callable[[Any], list[float]]
 
 _MOMENTS = 4
 # Names of what is not there.
-_NONE = ("none", "identity")
+_NOTHING = (NONE, IDENTITY)
 # What the targets of a reparametrization name: qk, qkv or qkvo, and the feed-forward.
 _TARGETS = tuple(dict.fromkeys(part for said in get_args(StabilizerTargets) for part in said.split("+")))
 _REPARAMETRIZED = ("weight_norm", "spectral_norm")
@@ -95,7 +97,7 @@ def _described(candidate: Candidate, part: Any, where: str) -> Iterator[float]:
 def _fields(cls: Any, where: str) -> Mapping[str, tuple[str, _Read | None]]:
     """The fields of a dataclass: dotted name and what reads them; None for another dataclass."""
     found: dict[str, tuple[str, _Read | None]] = {}
-    for name, hint in get_type_hints(cls).items():
+    for name, hint in get_type_hints(cls, include_extras=True).items():
         field = where + name
         if field not in _SEEDS:
             plain = field not in _OWN and not dataclasses.is_dataclass(hint)
@@ -105,12 +107,12 @@ def _fields(cls: Any, where: str) -> Mapping[str, tuple[str, _Read | None]]:
 
 def _reader(field: str, hint: Any) -> _Read:
     """From a value of the type to numbers; of a choice the first alternative is all zeros."""
-    if get_origin(hint) is Literal:
-        return lambda value: [float(value == choice) for choice in get_args(hint)[1:]]
+    if choices := alternatives(hint):
+        return lambda value: [float(value == choice) for choice in choices[1:]]
     if get_origin(hint) in (Union, types.UnionType) and type(None) in get_args(hint):
         others = [other for other in get_args(hint) if other is not type(None)]
         if len(others) == 1:
-            read, instead = _reader(field, others[0]), (get_args(others[0]) or (1,))[0]
+            read, instead = _reader(field, others[0]), (alternatives(others[0]) or (1,))[0]
             return lambda value: [float(value is None), *read(instead if value is None else value)]
     if hint in (int, float) and field in _LOGARITHMIC:
         return lambda value: [math.log(max(value, 1e-30))]
@@ -127,9 +129,9 @@ def matrix_parameters(a: Architecture) -> int:
     d, kv = a.d_model, a.kv_heads * a.d_head
     attention = d * (d + kv) + (d * kv + d * d if a.attention.value_projection == "full" else 0)
     full = (3 if a.gated else 2) * d * a.d_ff
-    ffn = sum({"full": full, "fused": d * d, "none": 0}[layer.ffn] for layer in a.layers)
+    ffn = sum(full if layer.is_full else d * d if layer.is_fused else 0 for layer in a.layers)
     embeddings = a.vocab_size * d * (1 if a.tied_embeddings else 2)
-    positions = a.seq_len * d if a.family == "gpt2" else 0
+    positions = 0 if a.rotary_channels else a.seq_len * d
     return a.n_layer * attention + ffn + embeddings + positions
 
 
@@ -148,11 +150,11 @@ def _layers(a: Architecture) -> list[float]:
 def _kinds(layers: Sequence[Layer]) -> Array:
     """Which layers have something and which something else than the usual, by field, (kinds, n_layer)."""
     rows: list[list[bool]] = []
-    for name, (nothing, _, *others) in _layer_choices().items():
+    for name, (nothing, *others) in _layer_choices().items():
         unused = name == "activation"
-        said = [nothing if unused and at.ffn != "full" else getattr(at, name) for at in layers]
+        said = [nothing if unused and not at.is_full else getattr(at, name) for at in layers]
         rows.append([value != nothing for value in said])
-        rows += [[value == choice for value in said] for choice in others]
+        rows += [[value == choice for value in said] for choice in others[1:]]
     return np.array(rows, dtype=np.float64)
 
 
@@ -164,11 +166,11 @@ def _layer_choices() -> Mapping[str, tuple[Any, ...]]:
         TypeError: a field is no choice.
     """
     found = {}
-    for name, hint in get_type_hints(Layer).items():
-        choices = (False, True) if hint is bool else get_args(hint)
-        if len(choices) < 2:
+    for name, hint in get_type_hints(Layer, include_extras=True).items():
+        choices = (False, True) if hint is bool else alternatives(hint)
+        if not choices:
             raise TypeError(f"layers.{name} has the type {hint!r}, which features cannot describe")
-        found[name] = tuple(sorted(choices, key=lambda choice: choice not in _NONE))
+        found[name] = tuple(sorted(choices, key=lambda choice: choice not in _NOTHING))
     return found
 
 

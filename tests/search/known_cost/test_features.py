@@ -16,6 +16,7 @@ from torch import nn
 
 from aero_search.architecture import Architecture, Attention, Layer, Regularizer, Stabilizer, canonical, key
 from aero_search.model import build_model
+from aero_search.schema import alternatives
 from aero_search.search.candidate import make_candidate
 from aero_search.search.known_cost.features import _reader, features, matrix_parameters
 from tests.architecture.strategies import architectures
@@ -78,12 +79,12 @@ ACTIVE = replace(
 
 def others(hint: Any, value: Any) -> Iterator[Any]:
     """Other values of a field, by its type."""
-    if get_origin(hint) is Literal:
-        yield from (choice for choice in get_args(hint) if choice != value)
+    if choices := alternatives(hint):
+        yield from (choice for choice in choices if choice != value)
     elif get_origin(hint) in (Union, types.UnionType):
         kinds = [kind for kind in get_args(hint) if kind is not type(None)]
         yield from ([None] if value is not None else [])
-        start = get_args(kinds[0])[0] if get_origin(kinds[0]) is Literal else kinds[0](1)
+        start = (alternatives(kinds[0]) or (kinds[0](1),))[0]
         yield from others(kinds[0], start if value is None else value)
     elif hint is bool:
         yield not value
@@ -99,7 +100,7 @@ def others(hint: Any, value: Any) -> Iterator[Any]:
 
 def changes(part: Any, where: str = "") -> Iterator[tuple[str, Any]]:
     """`part` with one of its fields changed, for every field and fields of fields, by dotted name."""
-    for name, hint in get_type_hints(type(part)).items():
+    for name, hint in get_type_hints(type(part), include_extras=True).items():
         value = getattr(part, name)
         if name == "layers":
             for changed_name, layer in changes(value[0], "layers."):

@@ -1,0 +1,176 @@
+"""The operations that an architecture chooses from: one card for each norm, activation, attention and feed-forward.
+
+This is the only place that spells their names, beside the implementations that register under them.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from aero_search.architecture.cards import ActivationCard, AttentionCard, FeedForwardCard, NormCard
+from aero_search.architecture.registry import Registry
+from aero_search.schema import OneOf
+
+NONE, IDENTITY, FULL, FUSED = "none", "identity", "full", "fused"
+"""The names that shape a network whatever else is registered: no norm or no feed-forward, a linear feed-forward,
+the two kinds of feed-forward."""
+SOFTMAX, LAYERNORM, RMSNORM, GELU, RELU = "softmax", "layernorm", "rmsnorm", "gelu", "relu"
+"""What the published families and the first step down from them are made of."""
+
+_GAIN = ("weight", "eps")
+
+NORMS = Registry(
+    "norm",
+    NormCard,
+    NormCard(
+        name=LAYERNORM,
+        term="LN",
+        operation="layernorm",
+        cheaper=(NONE,),
+        lowerings=("layernorm",),
+        values=(*_GAIN, "bias"),
+        absorbs_scale=True,
+    ),
+    NormCard(
+        name=RMSNORM,
+        term="RMS",
+        operation="rmsnorm",
+        cheaper=(NONE,),
+        lowerings=("rmsnorm",),
+        values=_GAIN,
+        absorbs_scale=True,
+    ),
+    NormCard(name=NONE, absorbs_scale=True),
+)
+
+_LINEAR, _RELU = (IDENTITY,), (RELU, IDENTITY)
+
+ACTIVATIONS = Registry(
+    "activation",
+    ActivationCard,
+    ActivationCard(
+        name=GELU,
+        term="G",
+        gated_term="GeGLU",
+        operation="gelu",
+        cheaper=_RELU,
+        lowerings=("gelu_tanh", "gelu_segments", "gelu_puma", "gelu_erf"),
+        hidden_act="gelu",
+    ),
+    ActivationCard(
+        name="gelu_tanh",
+        term="GT",
+        gated_term="GeGLUT",
+        operation="gelu_tanh",
+        cheaper=_RELU,
+        lowerings=("gelu_tanh", "gelu_segments", "gelu_puma"),
+        hidden_act="gelu_pytorch_tanh",
+    ),
+    ActivationCard(
+        name=RELU,
+        term="R",
+        gated_term="ReGLU",
+        operation="relu",
+        cheaper=_LINEAR,
+        lowerings=("relu",),
+        hidden_act="relu",
+    ),
+    ActivationCard(
+        name="leaky_relu",
+        term="LR",
+        gated_term="LReGLU",
+        operation="leaky_relu",
+        cheaper=_LINEAR,
+        lowerings=("leaky_relu",),
+        hidden_act="leaky_relu",
+    ),
+    ActivationCard(
+        name="leaky_relu_learned",
+        term="LRL",
+        gated_term="LReGLUL",
+        operation="leaky_relu_learned",
+        cheaper=_LINEAR,
+        lowerings=("leaky_relu_learned",),
+        values=("slope",),
+    ),
+    ActivationCard(
+        name="leaky_relu_shared",
+        term="LRS",
+        gated_term="LReGLUS",
+        operation="leaky_relu_shared",
+        cheaper=_LINEAR,
+        lowerings=("leaky_relu_learned",),
+        values=("slope",),
+        shared=True,
+    ),
+    ActivationCard(
+        name="squared_relu",
+        term="R2",
+        gated_term="R2eGLU",
+        operation="squared_relu",
+        cheaper=_LINEAR,
+        lowerings=("squared_relu",),
+        hidden_act="relu2",
+    ),
+    ActivationCard(
+        name="quadratic",
+        term="Q",
+        gated_term="QGLU",
+        operation="quadratic",
+        cheaper=_LINEAR,
+        lowerings=("quadratic",),
+    ),
+    ActivationCard(
+        name="silu",
+        term="Si",
+        gated_term="SwiGLU",
+        operation="silu",
+        cheaper=_RELU,
+        lowerings=("silu",),
+        hidden_act="silu",
+    ),
+    ActivationCard(name=IDENTITY),
+)
+
+ATTENTIONS = Registry(
+    "attention kind",
+    AttentionCard,
+    AttentionCard(
+        name=SOFTMAX,
+        term="SM",
+        operation="softmax",
+        lowerings=("softmax_broadcast", "softmax_divide", "softmax_bumblebee"),
+        probabilities=True,
+    ),
+)
+
+FEED_FORWARDS = Registry(
+    "feed-forward",
+    FeedForwardCard,
+    FeedForwardCard(name=FULL, term="FFN", scaled_term="ScFFN", cheaper=(FUSED, NONE), nonlinear=True),
+    FeedForwardCard(
+        name=FUSED,
+        term="FuFFN",
+        scaled_term="ScFuFFN",
+        cheaper=(NONE,),
+        becoming=("fuse", "feed-forward fused to one linear"),
+    ),
+    FeedForwardCard(name=NONE, becoming=("feed_forward", "feed-forward pruned")),
+)
+
+REGISTRIES = (NORMS, ACTIVATIONS, ATTENTIONS, FEED_FORWARDS)
+
+Norm = Annotated[str, OneOf(NORMS)]
+Activation = Annotated[str, OneOf(ACTIVATIONS)]
+AttentionKind = Annotated[str, OneOf(ATTENTIONS)]
+FeedForward = Annotated[str, OneOf(FEED_FORWARDS)]
+
+
+def nonlinear_kinds() -> tuple[str, ...]:
+    """Every operation kind of the inventory that an architecture chooses: the nonlinearities."""
+    return tuple(kind for cards in (ATTENTIONS, NORMS, ACTIVATIONS) for kind in cards.kinds)
+
+
+def operation_card(kind: str) -> NormCard | ActivationCard | AttentionCard | None:
+    """The card of an operation kind of the inventory; None for products and factors, which no one chooses."""
+    return NORMS.by_operation(kind) or ACTIVATIONS.by_operation(kind) or ATTENTIONS.by_operation(kind)
