@@ -254,9 +254,10 @@ def finish_study(conductor: Conductor, study: Study, front: Front) -> None:
         console.print("no candidate has finished with a perplexity")
         return
     where = output_option(plan.output_dir)
-    console.print(f"pictures: {plan.folder / 'front.png'}, front.svg, front.html", soft_wrap=True)
+    console.print(f"pictures: {plan.folder / 'front.png'}, front.svg", soft_wrap=True)
     console.print(f"export one:  aero-search export study={plan.name} pick=knee{where}", soft_wrap=True)
-    console.print(f"look closer: aero-search ui{where}", soft_wrap=True)
+    console.print(f"look closer: aero-search report study={plan.name}{where}", soft_wrap=True)
+    console.print(f"             aero-search ui{where}", soft_wrap=True)
 
 
 def _front_metrics(front: Front, done: int) -> dict[str, float]:

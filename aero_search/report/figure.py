@@ -75,14 +75,6 @@ def make_figure(panels: Sequence[Panel], title: str, subtitle: str) -> Figure:
     return figure
 
 
-def page(panels: Sequence[Panel], title: str, subtitle: str) -> str:
-    """The figure as one HTML document that works offline, plotly's code included (about 5 MB)."""
-    html: str = make_figure(panels, title, subtitle).to_html(
-        include_plotlyjs=True, full_html=True, config={"displaylogo": False, "responsive": False}
-    )
-    return html.replace("<head>", f"<head><title>{escape(title)}</title>", 1)
-
-
 def _axis(axis: Any, title: str, start: float, end: float, anchor: str) -> dict[str, Any]:
     ends = [axis.low, axis.high]
     return {

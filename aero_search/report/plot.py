@@ -1,4 +1,4 @@
-"""The pictures of a front: PNG, SVG, a page that works offline, and a figure for notebooks."""
+"""The pictures of a front: PNG, SVG, and a figure for notebooks."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from aero_search.report.chart import panels
-from aero_search.report.picture import whole, write_picture
+from aero_search.report.picture import write_picture
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
@@ -16,31 +16,23 @@ if TYPE_CHECKING:
 TITLE = "Perplexity against the cost of private inference"
 
 
-def plot_front(front: Front, folder: Path, title: str = TITLE, page: bool = True) -> dict[str, Path]:
+def plot_front(front: Front, folder: Path, title: str = TITLE) -> dict[str, Path]:
     """Draw perplexity against every cost of the objective, one panel a cost.
 
     Each file appears whole or not at all, so a reader may look while a search rewrites them.
 
     Args:
-        folder: made if missing; gets front.png, front.svg and front.html.
-        page: also write front.html, some 5 MB with plotly inside.
+        folder: made if missing; gets front.png and front.svg.
 
     Returns:
-        Path by suffix: `png`, `svg`, `html`.
+        Path by suffix: `png`, `svg`.
 
     Raises:
         OSError: the folder cannot be written.
     """
     from aero_search.report.static import draw
 
-    drawn, subtitle = panels(front), _subtitle(front)
-    written = write_picture(draw(drawn, title, subtitle), folder / "front")
-    if page:
-        from aero_search.report import figure
-
-        html = figure.page(drawn, title, subtitle)
-        written["html"] = whole(folder / "front.html", lambda path: path.write_text(html, encoding="utf-8"))
-    return written
+    return write_picture(draw(panels(front), title, _subtitle(front)), folder / "front")
 
 
 def figure_of(front: Front, title: str = TITLE) -> Figure:

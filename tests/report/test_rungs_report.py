@@ -15,7 +15,7 @@ from aero_search.console import make_console
 from aero_search.report.chart import panels
 from aero_search.report.front import front_markdown, front_rows, front_summary, print_front
 from aero_search.report.live import LiveView, Snapshot, outcome
-from aero_search.report.plot import plot_front
+from aero_search.report.plot import figure_of, plot_front
 from aero_search.search.front import Front, build_front
 from aero_search.search.objective import Objective
 from aero_search.search.pareto import Reference
@@ -99,9 +99,9 @@ def test_pictures_show_the_stopped_in_the_band(front: Front, tmp_path: Path) -> 
         assert not any(mark.on_front for mark in stopped)
     written = plot_front(front, tmp_path)
     assert "stopped at a rung" in written["svg"].read_text()
-    html = written["html"].read_text()
-    assert "stopped at a rung" in html
-    assert "44 % less perplexity there" in html
+    shown = figure_of(front).to_json()
+    assert "stopped at a rung" in shown
+    assert "44 % less perplexity there" in shown
 
 
 def test_the_view_tells_of_the_stopped_and_of_further_seeds(front: Front) -> None:
