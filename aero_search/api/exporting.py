@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from aero_search.config.past import PastStudy, open_past_study
 from aero_search.config.request import Request
 from aero_search.errors import RequestError
-from aero_search.search.budget import Budget
+from aero_search.search.budget import Maxima
 
 if TYPE_CHECKING:
     from aero_search.data.corpus import Corpus
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class ExportOptions(Budget):
+class ExportOptions(Maxima):
     """conf/export.yaml"""
 
     kind: Literal["bundle", "hf", "onnx"]
@@ -65,7 +65,7 @@ def export_request(request: Request, say: Callable[[str], None] | None = None) -
     if options.register and options.kind != "bundle":
         raise RequestError(f"register=true registers the bundle: leave kind={options.kind} out beside it")
     past = open_past_study(request)
-    limits = options.limits()
+    limits = options.limits(request.budget)
     record = past.front.within(limits) if limits else past.front.pick(options.pick)
     picked_by = ", ".join(f"{m} <= {v:g}" for m, v in limits.items()) or options.pick
     choice = Choice(

@@ -9,7 +9,7 @@ from aero_search.config.command import Command
 from aero_search.config.past import open_past_study
 from aero_search.config.paths import output_option
 from aero_search.config.request import Request
-from aero_search.search.budget import Budget
+from aero_search.search.budget import Maxima
 from aero_search.search.choosing import next_steps
 
 
@@ -19,7 +19,7 @@ def run(request: Request) -> None:
     from aero_search.report.choosing import budget_words, choice_lines
     from aero_search.report.front import print_front
 
-    limits = request.options(Budget).limits()
+    limits = request.options(Maxima).limits(request.budget)
     past = open_past_study(request)
     front = past.front
     chosen = front.within(limits) if limits else front.balance

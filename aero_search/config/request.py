@@ -17,6 +17,7 @@ from aero_search.data.spec import CorpusSpec
 from aero_search.errors import RequestError
 from aero_search.schema import from_mapping, to_mapping
 from aero_search.search.address import read_address, without_password
+from aero_search.search.budget import Budget
 from aero_search.search.objective import Objective
 from aero_search.search.pricing import Pricing
 from aero_search.search.spec import SearchSpec
@@ -46,7 +47,7 @@ class _Shared:
 
 
 _SHARED = ("output_dir", "format", "space", "study")
-_CORE = ("data", "recipe", "compute", "objective", "protocol", "network", "search", "tracking")
+_CORE = ("data", "recipe", "compute", "objective", "budget", "protocol", "network", "search", "tracking")
 
 
 class Request:
@@ -125,6 +126,16 @@ class Request:
     @cached_property
     def objective(self) -> Objective:
         return self._group(Objective, "objective")
+
+    @cached_property
+    def budget(self) -> Budget:
+        """The most that may be spent; configurations of earlier versions have none."""
+        return from_mapping(Budget, self.composed.get("budget") or {}, "budget")
+
+    @property
+    def bounded_objective(self) -> Objective:
+        """The objective of a search, with the budget among its limits."""
+        return self.budget.bound(self.objective)
 
     @cached_property
     def target(self) -> ModelShape | None:

@@ -65,7 +65,7 @@ def make_conductor(
     # Every part is validated before the corpus takes its time.
     architecture, compute = request.architecture, request.compute
     compute.check(request.recipe)
-    objective, protocol, network = request.objective, request.protocol, request.network
+    objective, protocol, network = request.bounded_objective, request.protocol, request.network
     search, tracking, target = request.search, request.tracking, request.target
     if only_queued:
         _check_all_train(search)

@@ -61,7 +61,7 @@ class Objective:
             if metric == PERPLEXITY:
                 raise RequestError(
                     "objective.constraints.perplexity cannot be: only costs are known before training "
-                    "(export takes max_perplexity=)"
+                    "(front and export take budget.perplexity=)"
                 )
             if metric not in UNITS:
                 raise RequestError(f"objective.constraints.{metric} is not a cost: {nearest(metric, UNITS)}")

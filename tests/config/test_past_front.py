@@ -83,6 +83,15 @@ def test_a_budget_recommends_nothing_above_the_study_s_limits(outputs: Path) -> 
         front.within({"perplexity": 62.0})
 
 
+def test_budgets_of_either_spelling_choose_alike(outputs: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    asked = ["front", f"output_dir={outputs}", "study=sizes", "format=json"]
+    seconds = 1.01 * latency("model.n_layer=4")
+    for budget in (f"budget.latency_s={seconds} s", f"max_latency_s={seconds}"):
+        assert main([*asked, budget]) == 0
+        choice = json.loads(capsys.readouterr().out)["choice"]
+        assert (choice["trial"], choice["budget"]) == (1, {"latency_s": pytest.approx(seconds)})
+
+
 def test_where_every_candidate_is_above_a_limit_that_is_said(
     outputs: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -14,6 +14,7 @@ import pytest
 from pages import NETWORKS, PROTOCOLS, page_source, priced_front
 
 from aero_search.errors import RequestError
+from aero_search.quantity import UNITS, write_quantity
 from aero_search.report.page.document import PageSource, page_document
 from aero_search.report.page.render import SCRIPTS
 from aero_search.search.front import Front
@@ -26,7 +27,7 @@ RUN = """
 const asked = JSON.parse(require("fs").readFileSync(0, "utf8"));
 global.document = { getElementById: () => ({ textContent: JSON.stringify(asked.data) }) };
 const answers = new Function(asked.scripts + `
-  return (cases) => cases.map(({ protocol, bandwidth, rtt, budget }) => {
+  return (cases) => cases.map(({ protocol, bandwidth, rtt, budget, texts }) => {
     Object.assign(aero.state, { protocol, bandwidth, rtt, budget });
     const view = aero.view();
     const { chosen, near } = aero.choose(view, budget);
@@ -34,6 +35,7 @@ const answers = new Function(asked.scripts + `
       costs: Object.fromEntries(view.candidates.map((c) => [c.trial, view.metrics.map((m) => c[m])])),
       front: view.front.map((c) => c.trial), knee: view.knee && view.knee.trial, hypervolume: view.hypervolume,
       baseline: view.basePerplexity, fits: view.candidates.filter((c) => c.fits).map((c) => c.trial),
+      quantities: Object.entries(budget).map(([m, v]) => aero.quantity(m, texts[m] || String(v))),
       chosen: chosen && chosen.trial, near: near && near.trial,
     };
   });
@@ -94,10 +96,18 @@ def test_the_page_counts_as_python_does(bounded: bool, tmp_path: Path) -> None:
         for budget in BUDGETS
     ]
     cases = [
-        {"protocol": p.name, "bandwidth": n.bandwidth_mbps, "rtt": n.rtt_ms, "budget": b} for p, n, b in links
+        {
+            "protocol": p.name,
+            "bandwidth": n.bandwidth_mbps,
+            "rtt": n.rtt_ms,
+            "budget": b,
+            "texts": {m: write_quantity(m, v) for m, v in b.items() if m in UNITS},
+        }
+        for p, n, b in links
     ]
     for (protocol, network, budget), told in zip(links, answers(source, cases), strict=True):
         front = priced_front(source.records, Pricing(protocol, network), objective)
+        assert told["quantities"] == pytest.approx(list(budget.values()))
         assert told["front"] == [record.number for record in front.points]
         assert told["hypervolume"] == pytest.approx(front.hypervolume, rel=1e-9)
         assert told["baseline"] == front.baseline_perplexity

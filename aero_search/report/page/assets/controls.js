@@ -25,14 +25,17 @@ const freeNetwork = () => {
   aero.change({ network: known ? known.name : "", bandwidth, rtt });
 };
 
-const BUDGET = { "max-latency": ["latency_s", 1], "max-bytes": ["communication_bytes", 1e9], "max-flops": ["flops", 1], "max-perplexity": ["perplexity", 1] };
+const BUDGET = { "max-latency": "latency_s", "max-bytes": "communication_bytes", "max-flops": "flops", "max-perplexity": "perplexity" };
 
 const readBudget = () => {
-  const budget = {};
-  for (const [id, [metric, size]] of Object.entries(BUDGET)) {
-    const value = number(id);
-    if (value !== null && value > 0) budget[metric] = value * size;
+  const budget = {}, unread = [];
+  for (const [id, metric] of Object.entries(BUDGET)) {
+    const text = value(id).trim();
+    const amount = text ? aero.quantity(metric, text) : null;
+    if (amount !== null) budget[metric] = amount;
+    else if (text) unread.push(`${text} is no ${aero.metrics[metric].name}: write ${aero.get(id).placeholder}`);
   }
+  aero.get("budget-said").textContent = unread.join("; ");
   aero.change({ budget });
 };
 
@@ -70,10 +73,6 @@ aero.setUp = () => {
   for (const id of ["row", "size"]) on(id, "change", () => aero.change({ [id]: Number(value(id)) }));
   on("filter", "input", () => aero.change({ filter: value("filter") }));
   on("within", "change", () => aero.change({ within: aero.get("within").checked }));
-  // FLOPs span too many sizes for one unit: the field has that of the candidates.
-  const [size, name] = aero.unit("flops", data.candidates.map((c) => c.flops));
-  BUDGET["max-flops"][1] = size;
-  aero.get("flops-unit").textContent = name;
   aero.state.protocol = data.protocol;
   aero.state.x = data.metrics[1];
 };

@@ -17,6 +17,17 @@ aero.unit = (metric, values) => {
   return fitting.length ? fitting[fitting.length - 1] : units[0];
 };
 
+// A quantity as the command line reads one: a number with its unit, written exactly so; `2 GB` and `2GB` alike. Without
+// a unit it is seconds, GB or a plain count. Null where it is none.
+aero.quantity = (metric, text) => {
+  const match = /^(\d+(?:\.\d*)?(?:[eE][+-]?\d+)?)\s*([A-Za-z]*)$/.exec(text.trim());
+  if (!match) return null;
+  const plain = { latency_s: "s", communication_bytes: "GB" }[metric] || "";
+  const unit = aero.metrics[metric].units.find(([, name]) => name === (match[2] || plain));
+  const amount = unit ? Number(match[1]) * unit[0] : NaN;
+  return amount > 0 && Number.isFinite(amount) ? amount : null;
+};
+
 aero.heading = (metric, unit) => {
   const whose = aero.data.target === null ? "" : metric === "perplexity" ? " of the proxy"
     : metric === "seconds" ? "" : ` of ${aero.data.target.split(" (")[0]}`;
