@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from aero_search import __version__
 from aero_search.errors import AeroSearchError, RequestError, nearest
+from aero_search.passwords import masked
 
 # One line each; a test freezes the names. A command's module is `aero_search.commands.<name>`.
 COMMANDS = {
@@ -92,5 +93,5 @@ def _run(name: str, arguments: list[str]) -> int:
 
 
 def _complain(problem: Exception | str, code: int) -> int:
-    print(f"aero-search: {problem}", file=sys.stderr)
+    print(f"aero-search: {masked(str(problem))}", file=sys.stderr)
     return code

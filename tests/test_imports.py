@@ -16,6 +16,7 @@ PACKAGE = Path(aero_search.__file__).parent
 # A package may import from packages of a lower rank, and from itself.
 RANK = {
     "errors": -1,
+    "passwords": 0,
     "schema": 0,
     "quantity": 0,
     "plain_yaml": 0,

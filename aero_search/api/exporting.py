@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from aero_search.config.past import PastStudy, open_past_study
 from aero_search.config.request import Request
 from aero_search.errors import RequestError
+from aero_search.passwords import masked
 from aero_search.search.budget import Maxima
 
 if TYPE_CHECKING:
@@ -69,7 +70,7 @@ def export_request(request: Request, say: Callable[[str], None] | None = None) -
     record = past.front.within(limits) if limits else past.front.pick(options.pick)
     picked_by = ", ".join(f"{m} <= {v:g}" for m, v in limits.items()) or options.pick
     choice = Choice(
-        past.name, record, past.front, past.pricing, picked_by, str(past.attrs.get("command", ""))
+        past.name, record, past.front, past.pricing, picked_by, masked(str(past.attrs.get("command", "")))
     )
     name = f"{past.name}-{'budget' if limits else options.pick.replace(':', '-')}"
     folder = Path(options.to) if options.to else request.output_dir / "exports" / name
@@ -169,5 +170,5 @@ def _registered(
         choice,
     )
     told.say(f"registered as {uri}", registered=uri)
-    told.say(f"serve it: MLFLOW_TRACKING_URI={tracking.resolved_uri(request.output_dir)} \\")
+    told.say(f"serve it: MLFLOW_TRACKING_URI={masked(tracking.resolved_uri(request.output_dir))} \\")
     told.say(f"  mlflow models serve --model-uri {uri} --env-manager local --port 5001")

@@ -15,6 +15,7 @@ from aero_search.config.past import PastStudy, open_past_study
 from aero_search.config.paths import output_option, writable
 from aero_search.config.request import Request
 from aero_search.errors import RequestError
+from aero_search.passwords import masked
 
 if TYPE_CHECKING:
     from aero_search.architecture import Architecture, ModelShape
@@ -81,7 +82,7 @@ def _source(request: Request, past: PastStudy) -> PageSource:
         importances=importances(past.study.study),
         settings=past.attrs["settings"],
         commands={
-            "repeat or resume": str(past.attrs["command"]),
+            "repeat or resume": masked(str(past.attrs["command"])),
             "export": f"aero-search export {study} pick=trial:N{where}",
             "front": f"aero-search front {study}{where}",
             "this page": f"aero-search report {study}{where}",

@@ -16,12 +16,13 @@ from aero_search.cost import Network, Protocol
 from aero_search.data.spec import CorpusSpec
 from aero_search.errors import RequestError
 from aero_search.schema import from_mapping, to_mapping
-from aero_search.search.address import read_address, without_password
+from aero_search.search.address import read_address
 from aero_search.search.budget import Budget
 from aero_search.search.objective import Objective
 from aero_search.search.pricing import Pricing
 from aero_search.search.spec import SearchSpec
 from aero_search.space import Space, load_space
+from aero_search.tracking.address import read_address as read_tracking_address
 from aero_search.tracking.spec import TrackingSpec
 from aero_search.training.compute import Compute
 from aero_search.training.recipe import Recipe
@@ -88,20 +89,21 @@ class Request:
         return read_architecture(self.composed)
 
     def portable(self) -> dict[str, Any]:
-        """The configuration that trains this again from any folder: the user's own paths made absolute.
+        """The configuration that trains this again from any folder: the path of the corpus made absolute.
 
-        Results of such a training go to the folder it is started in, not to where this one's went. No password is
-        in it.
+        Where results go, which servers are asked and where corpora are cached is not in it: that is for whoever
+        trains again to say.
         """
         data = dict(self.composed["data"])
-        for name in ("path", "cache_dir"):
-            if data.get(name):
-                data[name] = str(Path(data[name]).expanduser().resolve())
+        if data.get("path"):
+            data["path"] = str(Path(data["path"]).expanduser().resolve())
+        data["cache_dir"] = None
         whole = self.composed.get("architecture")
         said = {} if whole is None else {"architecture": to_mapping(self.architecture)}
-        tracking, search = dict(self.composed["tracking"]), {**self.composed["search"], "storage": None}
-        if tracking.get("uri"):
-            tracking["uri"] = without_password(tracking["uri"])
+        tracking, search = (
+            {**self.composed["tracking"], "uri": None},
+            {**self.composed["search"], "storage": None},
+        )
         shared = {"data": data, "tracking": tracking, "search": search}
         return {**self.composed, **said, **shared, "output_dir": "outputs"}
 
@@ -174,7 +176,9 @@ class Request:
 
     @cached_property
     def tracking(self) -> TrackingSpec:
-        return self._group(TrackingSpec, "tracking")
+        """The store; a password in its address moves to the environment, and is not in it."""
+        spec = self._group(TrackingSpec, "tracking")
+        return replace(spec, uri=read_tracking_address(spec.uri))
 
     def options(self, cls: type[T]) -> T:
         """The command's own settings, those of its primary config, as `cls`."""

@@ -30,7 +30,7 @@ from aero_search.config.study import finish_study, make_conductor, watch_study
 from aero_search.config.sweeps import fixed_parameter, grid, swept_parameter
 from aero_search.console import make_console
 from aero_search.errors import RequestError, nearest
-from aero_search.search.address import masked
+from aero_search.passwords import masked
 from aero_search.search.candidate import Candidate, make_candidate
 from aero_search.search.worker import Worker
 from aero_search.space import Categorical, Parameter, Space, space_base
@@ -191,7 +191,7 @@ class StudySweep:
     def _command(self, arguments: Sequence[str]) -> str:
         command = {"grid": ["train", "--multirun"], "ladder": ["ablate"]}.get(self.strategy, ["search"])
         launcher = [o for o in self.config.hydra.overrides.hydra if "launcher" in o]
-        return shlex.join(["aero-search", *command, *map(masked, arguments), *launcher])
+        return shlex.join(["aero-search", *command, *map(masked, [*arguments, *launcher])])
 
     def _launch(self, worker: Worker, count: int) -> None:
         self.task.worker = worker

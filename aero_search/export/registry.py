@@ -11,6 +11,7 @@ from aero_search.errors import AeroSearchError
 from aero_search.export.choice import Choice
 from aero_search.export.layout import TOKENIZER_FILE
 from aero_search.export.serving import COMPLETION, DEFAULTS, PROMPT
+from aero_search.passwords import masked
 
 _NEEDED = ("torch", "tokenizers", "safetensors")
 
@@ -69,6 +70,6 @@ def register_bundle(bundle: Path, name: str, uri: str, experiment: str, choice: 
                 metadata={"notation": record.notation, "perplexity": record.perplexity, **record.costs},
             )
     except MlflowException as problem:
-        said = str(problem).splitlines()[0]
-        raise AeroSearchError(f"the store {uri} did not take the model: {said}") from problem
+        said = masked(str(problem).splitlines()[0])
+        raise AeroSearchError(f"the store {masked(uri)} did not take the model: {said}") from problem
     return f"models:/{name}/{info.registered_model_version}"

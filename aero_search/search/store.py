@@ -13,7 +13,8 @@ from optuna.exceptions import ExperimentalWarning, StorageInternalError
 from optuna.storages import RDBStorage
 
 from aero_search.errors import RequestError, nearest
-from aero_search.search.address import check_driver, masked
+from aero_search.passwords import masked
+from aero_search.search.address import check_driver
 from aero_search.search.objective import Metric
 from aero_search.search.roster import FileRoster, Roster
 

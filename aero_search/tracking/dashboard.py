@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import IO
 
 from aero_search.errors import AeroSearchError, RequestError
+from aero_search.passwords import masked
 from aero_search.tracking import store
 from aero_search.tracking.spec import TrackingSpec
 
@@ -40,11 +41,15 @@ def dashboard(
     store.quiet()
     command = [
         sys.executable, "-m", "mlflow", "server", "--host", HOST, "--port", str(port), "--workers", "1",
-        "--backend-store-uri", spec.resolved_uri(output_dir),
         "--default-artifact-root", (output_dir / "mlflow-artifacts").resolve().as_uri(),
     ]  # fmt: skip
     # Jobs are for features we do not use, and quadruple the time until the first page.
-    environment = {**os.environ, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
+    environment = {
+        **os.environ,
+        "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+        # Anybody on this machine can read a command line: an address may have a password.
+        "MLFLOW_BACKEND_STORE_URI": spec.resolved_uri(output_dir),
+    }
     with tempfile.TemporaryFile() as log:
         process = subprocess.Popen(
             command, stdout=log, stderr=subprocess.STDOUT, env=environment, start_new_session=True
@@ -78,10 +83,10 @@ def stop(process: subprocess.Popen[bytes]) -> None:
 def _check(spec: TrackingSpec, output_dir: Path, port: int) -> None:
     if spec.kind == "none":
         raise RequestError("tracking=none keeps no store to show; say tracking=mlflow")
-    uri = spec.resolved_uri(output_dir)
+    uri = masked(spec.resolved_uri(output_dir))
     if uri.startswith(("http://", "https://")):
         raise RequestError(f"tracking.uri={uri} is a tracking server with a dashboard of its own: open {uri}")
-    path = store.sqlite_path(uri)
+    path = store.sqlite_path(spec.resolved_uri(output_dir))
     if path is not None and not path.is_file():
         raise RequestError(
             f"there is no MLflow store at {path}: run `aero-search search` first, "
@@ -120,4 +125,4 @@ def _wait(process: subprocess.Popen[bytes], port: int, timeout: float, log: IO[b
 def _last_words(log: IO[bytes]) -> str:
     log.seek(0)
     lines = log.read().decode(errors="replace").strip().splitlines()
-    return " | ".join(lines[-3:]) or "it said nothing"
+    return masked(" | ".join(lines[-3:])) or "it said nothing"

@@ -12,6 +12,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from aero_search.passwords import masked
 from aero_search.tracking import store
 from aero_search.tracking.operations import UNSENT, Batch, Create, End, File, Operation, Point, Text, Views
 from aero_search.tracking.spec import TrackingSpec
@@ -190,6 +191,6 @@ def sentence(problem: Exception) -> str:
     for mark, words in _PLAIN.items():
         if mark in str(problem):
             return words
-    lines = str(problem).strip().splitlines()
+    lines = masked(str(problem)).strip().splitlines()
     text = lines[0] if lines else ""
     return f"{type(problem).__name__}: {text[:160]}{'…' if len(text) > 160 else ''}"

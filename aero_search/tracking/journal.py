@@ -14,10 +14,11 @@ import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit, urlunsplit
 
 from filelock import FileLock, Timeout
 
+from aero_search.passwords import masked
+from aero_search.tracking.address import variable
 from aero_search.tracking.operations import File, Operation, Text, from_line, to_line
 from aero_search.tracking.spec import TrackingSpec
 
@@ -47,8 +48,14 @@ class Journal:
     @property
     def destination(self) -> tuple[str, str]:
         """Address, without a password, and experiment of the store."""
-        said = json.loads(self._destination.read_text(encoding="utf-8"))
+        said = self._told()
         return str(said["uri"]), str(said["experiment"])
+
+    @property
+    def lacking(self) -> str:
+        """The variable that held the store's password and is not set here; empty where nothing is lacking."""
+        needed = str(self._told().get("password") or "")
+        return "" if needed in os.environ else needed
 
     def count(self) -> int:
         """How many operations wait."""
@@ -73,7 +80,8 @@ class Journal:
         with self._appending():
             began = not self.exists
             if began:
-                said = {"uri": without_password(spec.resolved_uri(output_dir)), "experiment": spec.experiment}
+                uri = spec.resolved_uri(output_dir)
+                said = {"uri": masked(uri), "experiment": spec.experiment, "password": _needed(uri)}
                 self._destination.write_text(json.dumps(said) + "\n", encoding="utf-8")
             text = "".join(to_line(self._kept(operation)) for operation in operations)
             with self._lines.open("ab+") as file:
@@ -86,6 +94,10 @@ class Journal:
                 file.flush()
                 os.fsync(file.fileno())
         return began
+
+    def _told(self) -> dict[str, Any]:
+        said: dict[str, Any] = json.loads(self._destination.read_text(encoding="utf-8"))
+        return said
 
     @contextlib.contextmanager
     def sending(self) -> Iterator[bool]:
@@ -182,10 +194,7 @@ def journals(output_dir: Path) -> list[Journal]:
     return [journal for journal in found if journal.exists]
 
 
-def without_password(uri: str) -> str:
-    """An address that may be shown and stored."""
-    parts = urlsplit(uri)
-    if parts.password is None:
-        return uri
-    host = parts.netloc.rpartition("@")[2]
-    return urlunsplit(parts._replace(netloc=f"{parts.username}:***@{host}"))
+def _needed(uri: str) -> str | None:
+    """The variable with the store's password; None where it has none, or is let in without."""
+    holder = variable(uri)
+    return holder if holder is not None and holder in os.environ else None

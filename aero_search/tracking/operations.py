@@ -10,9 +10,10 @@ import json
 import time
 import uuid
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
+from aero_search.passwords import masked
 from aero_search.schema import SchemaError, from_mapping, to_mapping
 
 Status = Literal["RUNNING", "FINISHED", "FAILED", "KILLED"]
@@ -104,6 +105,20 @@ Operation = Create | Batch | File | Text | End | Views
 _KINDS: dict[str, type[Create] | type[Batch] | type[File] | type[Text] | type[End] | type[Views]] = {
     kind.__name__.lower(): kind for kind in (Create, Batch, File, Text, End, Views)
 }
+
+
+def without_secrets(operation: Operation) -> Operation:
+    """The operation with stars for passwords and tokens in its parameters and tags."""
+    match operation:
+        case Create():
+            return replace(operation, tags=_masked(operation.tags))
+        case Batch():
+            return replace(operation, params=_masked(operation.params), tags=_masked(operation.tags))
+    return operation
+
+
+def _masked(texts: Mapping[str, str]) -> Mapping[str, str]:
+    return {name: masked(text) for name, text in texts.items()}
 
 
 def to_line(operation: Operation) -> str:

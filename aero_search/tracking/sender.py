@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import TypeVar
 
 from aero_search.errors import output_option
+from aero_search.passwords import masked
 from aero_search.tracking import store
 from aero_search.tracking.delivery import Delivery, UnknownRunError, final, sentence
-from aero_search.tracking.journal import Journal, journal_of, without_password
-from aero_search.tracking.operations import Operation
+from aero_search.tracking.journal import Journal, journal_of
+from aero_search.tracking.operations import Operation, without_secrets
 from aero_search.tracking.spec import TrackingSpec
 
 T = TypeVar("T")
@@ -57,7 +58,7 @@ class Sender:
 
     def send(self, *operations: Operation) -> bool:
         """Deliver in order; False where one or more were kept for later."""
-        left = list(operations)
+        left = [without_secrets(operation) for operation in operations]
         while left and not self._journal.exists and self._delivered(left[0]):
             left.pop(0)
         if left:
@@ -128,7 +129,7 @@ class Sender:
         if self._warned:
             return
         self._warned = True
-        uri = without_password(self._spec.resolved_uri(self._output_dir))
+        uri = masked(self._spec.resolved_uri(self._output_dir))
         failing = (
             f"does not take what is logged ({self._problem}): the work goes on without it, and everything is kept; "
             f"once the store answers, send it with: aero-search sync{output_option(self._output_dir)}"

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from aero_search.errors import AeroSearchError, RequestError
+from aero_search.passwords import masked
 from aero_search.tracking import store
 from aero_search.tracking.delivery import Delivery, sentence
 from aero_search.tracking.journal import Journal, journal_of, journals
@@ -29,7 +30,9 @@ def waiting(output_dir: Path, spec: TrackingSpec, named: bool) -> list[tuple[Jou
         mine = [journal for journal in found if journal.folder == own.folder] or found
         if len(mine) > 1:
             known = ", ".join(sorted(journal.destination[0] for journal in mine))
-            raise RequestError(f"tracking.uri={spec.uri} has nothing waiting for it: name one of {known}")
+            raise RequestError(
+                f"tracking.uri={masked(str(spec.uri))} has nothing waiting for it: name one of {known}"
+            )
         return [(mine[0], spec)]
     return [(journal, _spec_of(journal, spec, own)) for journal in found]
 
@@ -69,6 +72,7 @@ def _spec_of(journal: Journal, spec: TrackingSpec, own: Journal) -> TrackingSpec
     if journal.folder == own.folder:
         return spec
     uri, experiment = journal.destination
-    if ":***@" in uri:
-        raise RequestError(f"the password of {uri} is not kept here: say tracking.uri= with it")
+    if "***" in uri or journal.lacking:
+        how = f"set {journal.lacking}, or " if journal.lacking else ""
+        raise RequestError(f"the password of {uri} is not kept here: {how}say tracking.uri= with it")
     return TrackingSpec("mlflow", uri, experiment)

@@ -8,9 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from aero_search import passwords
 from aero_search.errors import RequestError
+from aero_search.passwords import masked, without_password
 from aero_search.search import store
-from aero_search.search.address import masked, read_address, without_password
+from aero_search.search.address import read_address
 
 SAID = "postgresql://me:s3cr3t%2Fword@db.example:5433/studies?sslmode=require"
 
@@ -19,11 +21,26 @@ SAID = "postgresql://me:s3cr3t%2Fword@db.example:5433/studies?sslmode=require"
 def environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PGPASSWORD", "another")
     monkeypatch.delenv("PGHOST", raising=False)
+    monkeypatch.setattr(passwords, "_kept", {})
 
 
 def test_a_password_moves_to_the_environment() -> None:
     assert read_address(SAID) == "postgresql://me@db.example:5433/studies?sslmode=require"
     assert os.environ["PGPASSWORD"] == "s3cr3t/word"
+
+
+def test_a_password_in_the_query_moves_too() -> None:
+    said = "postgresql://db.example:5433/studies?user=me&p%61ssword=s3cr3t%2Fword&sslmode=require"
+    assert read_address(said) == "postgresql://db.example:5433/studies?user=me&sslmode=require"
+    assert os.environ["PGPASSWORD"] == "s3cr3t/word"
+    assert read_address("postgresql://me:first@h/d?password=s3cond") == "postgresql://me@h/d"
+    assert os.environ["PGPASSWORD"] == "s3cond"
+
+
+def test_another_secret_in_the_query_is_refused() -> None:
+    with pytest.raises(RequestError, match="has a secret under sslpassword") as refused:
+        read_address("postgresql://me@h/d?sslkey=k.pem&sslpassword=s3cr3t")
+    assert "s3cr3t" not in str(refused.value)
 
 
 @pytest.mark.parametrize(
@@ -64,6 +81,8 @@ def test_messages_show_stars() -> None:
         ("postgresql://me:s3cr3t@h", "names no database"),
         ("postgresql:///d", "names no host"),
         ("postgresql://me:s3cr3t@h:port/d", "cannot be read"),
+        ("mysql://h/d?user=me&password=s3cr3t", "is no address of a PostgreSQL database"),
+        ("postgresql:///d?user=me&password=s3cr3t", "names no host"),
     ],
 )
 def test_what_is_no_address_is_refused_without_its_password(said: str, words: str) -> None:

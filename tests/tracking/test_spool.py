@@ -23,7 +23,7 @@ from aero_search.tracking.operations import (
     new_run,
     to_line,
 )
-from aero_search.tracking.sender import send_kept
+from aero_search.tracking.sender import Sender, send_kept
 from aero_search.tracking.spec import TrackingSpec
 from aero_search.tracking.sync import send, waiting
 from aero_search.tracking.tracker import Tracker
@@ -155,6 +155,34 @@ def test_passwords_are_not_kept(tmp_path: Path) -> None:
     assert [to for _, to in waiting(tmp_path, spec, named=True)] == [spec]
     with pytest.raises(RequestError, match=r"password of postgresql://me:\*\*\*@db:5432/mlflow is not kept"):
         waiting(tmp_path, SPEC, named=False)
+
+
+def test_a_password_in_the_environment_is_asked_for_when_it_is_gone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spec = TrackingSpec("mlflow", "http://db:5000", "tests")
+    monkeypatch.setenv("MLFLOW_TRACKING_PASSWORD", "s3cr3t")
+    journal_of(spec, tmp_path).append(OPERATIONS, spec, tmp_path)
+    assert [to for _, to in waiting(tmp_path, SPEC, named=False)] == [spec]
+    monkeypatch.delenv("MLFLOW_TRACKING_PASSWORD")
+    with pytest.raises(RequestError, match="set MLFLOW_TRACKING_PASSWORD, or say"):
+        waiting(tmp_path, SPEC, named=False)
+
+
+def test_a_refused_connection_is_told_without_the_password(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    spec = TrackingSpec("mlflow", "http://me:s3cr3t@127.0.0.1:9?access_token=s3cr3t", "tests")
+    sender = Sender(spec, tmp_path)
+    sender.initialize()
+    command = "search search.storage=postgresql://u:s3cr3t@h/d"
+    sender.send(Create("unsent-1", "n", {"mlflow.note.content": command}))
+    said = {"tracking.uri": "https://s3cr3t@h", "x": "PGPASSWORD=s3cr3t"}
+    sender.send(Batch("unsent-1", params=said, tags=said))
+    told = capsys.readouterr().err
+    assert "http://me:***@127.0.0.1:9?access_token=***" in told
+    assert "s3cr3t" not in told
+    assert all(b"s3cr3t" not in path.read_bytes() for path in tmp_path.glob("**/*") if path.is_file())
 
 
 def test_a_server_that_moved_takes_the_only_journal_and_no_other(tmp_path: Path) -> None:
