@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
+import io
+import os
+import signal
 import sys
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
+from types import FrameType
 
-from aero_search import __version__
+from aero_search import __version__, unforeseen
 from aero_search.errors import AeroSearchError, RequestError, nearest
 from aero_search.passwords import masked
 
@@ -33,6 +39,7 @@ _INSTEAD = dict.fromkeys(
     ("tokenizers", "tiktoken", "platformdirs"), ", or set data=tokenized data.path=FOLDER"
 )
 
+_CLOSED = "the reader of the output has gone before its end"
 DONE, FAILED, WRONG_REQUEST, INTERRUPTED = 0, 1, 2, 130
 
 
@@ -55,16 +62,28 @@ Every command takes Hydra's flags: --multirun, --cfg job, --config-dir DIR, --he
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command. Returns 0 done, 1 the work failed, 2 the request was wrong, 130 interrupted."""
+    """Run one command.
+
+    Returns:
+        0 done, 1 the work failed, 2 the request was wrong, 130 interrupted (128 + n by signal n). Nothing is
+        raised: what no code foresaw is told in one sentence, and AERO_SEARCH_DEBUG=1 shows where it was raised.
+    """
     arguments = list(sys.argv[1:] if argv is None else argv)
-    if not arguments or arguments[0] in ("-h", "--help", "help"):
-        print(usage(), end="")
-        return DONE if arguments else WRONG_REQUEST
-    if arguments[0] in ("-V", "--version"):
-        print(f"aero-search {__version__}")
-        return DONE
+    signals: list[signal.Signals] = []
+    unforeseen.start_reading()
+    _print_what_can_be()
     try:
-        return _run(arguments[0], arguments[1:])
+        with _ended_by_signals(signals):
+            try:
+                code = _run(arguments)
+                sys.stdout.flush()
+                return code
+            except BaseException:
+                if unforeseen.debugging():
+                    import traceback
+
+                    traceback.print_exc()
+                raise
     except RequestError as problem:
         return _complain(problem, WRONG_REQUEST)
     except AeroSearchError as problem:
@@ -72,26 +91,100 @@ def main(argv: Sequence[str] | None = None) -> int:
     except ModuleNotFoundError as problem:
         missing = (problem.name or "").partition(".")[0]
         if missing in ("", "aero_search"):
-            raise
+            return _complain(_tell(problem, arguments), FAILED)
         mend = f"pip install {missing.replace('_', '-')}{_INSTEAD.get(missing, '')}"
         return _complain(f"this needs the package {missing}, which is not installed: {mend}", FAILED)
     except KeyboardInterrupt:
-        print("aero-search: interrupted; the same command goes on where it stopped", file=sys.stderr)
-        return INTERRUPTED
+        how, code = (
+            (f"ended by {signals[0].name}", 128 + signals[0]) if signals else ("interrupted", INTERRUPTED)
+        )
+        return _complain(f"{how}; the same command goes on where it stopped", code)
+    except SystemExit as stop:
+        # How argparse ends, and rich where nobody reads any longer.
+        if isinstance(stop.__context__, BrokenPipeError):
+            return _complain(_CLOSED, FAILED)
+        return stop.code if isinstance(stop.code, int) else DONE if stop.code is None else FAILED
     except BrokenPipeError:
-        sys.stderr.close()
-        return FAILED
+        return _complain(_CLOSED, FAILED)
+    except Exception as problem:
+        # What the system refuses, such as a full disk, no request can help.
+        wrong_request = unforeseen.is_reading() and not isinstance(problem, OSError)
+        return _complain(_tell(problem, arguments), WRONG_REQUEST if wrong_request else FAILED)
 
 
-def _run(name: str, arguments: list[str]) -> int:
+def _run(arguments: list[str]) -> int:
+    if not arguments or arguments[0] in ("-h", "--help", "help"):
+        print(usage(), end="")
+        return DONE if arguments else WRONG_REQUEST
+    if arguments[0] in ("-V", "--version"):
+        print(f"aero-search {__version__}")
+        return DONE
+    name = arguments[0]
     if name not in COMMANDS:
-        raise RequestError(f"'{name}' is not a command: {nearest(name, COMMANDS)}")
+        raise RequestError(f"'{name[:60]}' is not a command: {nearest(name[:60], COMMANDS)}")
+    try:
+        os.getcwd()  # noqa: PTH109  # Path.cwd is this, and pathlib's import is not free
+    except OSError as problem:
+        raise AeroSearchError("the current folder has been removed: cd into one that exists") from problem
     command = importlib.import_module(f"aero_search.commands.{name}").COMMAND
     from aero_search.config.app import run_command
 
-    return run_command(command, arguments)
+    return run_command(command, arguments[1:])
+
+
+def _tell(problem: Exception, arguments: Sequence[str]) -> str:
+    """The sentence for what no code foresaw."""
+    if unforeseen.is_reading():
+        # A refused request leaves nothing behind, so no file.
+        return f"{unforeseen.described(problem)}; {unforeseen.DEBUG}=1 shows where it was raised"
+    return unforeseen.tell(problem, arguments, masked)
 
 
 def _complain(problem: Exception | str, code: int) -> int:
-    print(f"aero-search: {masked(str(problem))}", file=sys.stderr)
+    with contextlib.suppress(OSError, ValueError):
+        print(f"aero-search: {masked(str(problem))}", file=sys.stderr, flush=True)
+    _drop_unwritten()
     return code
+
+
+def _print_what_can_be() -> None:
+    """Letters that the terminal's encoding lacks are written as escapes instead of failing."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper) and stream.errors == "strict":
+            stream.reconfigure(errors="backslashreplace")
+
+
+def _drop_unwritten() -> None:
+    """What stdout could not take is dropped, or the interpreter would complain about it at its exit."""
+    try:
+        sys.stdout.flush()
+    except (OSError, ValueError):
+        with contextlib.suppress(OSError, ValueError):
+            null = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(null, sys.stdout.fileno())
+            os.close(null)
+
+
+@contextlib.contextmanager
+def _ended_by_signals(came: list[signal.Signals]) -> Iterator[None]:
+    """A closed terminal, a supervisor or a scheduler interrupts the command as the keyboard does.
+
+    Args:
+        came: gets the signals that did.
+    """
+
+    def end(number: int, _: FrameType | None) -> None:
+        came.append(signal.Signals(number))
+        raise KeyboardInterrupt
+
+    # Signals have handlers in the main thread alone; one that is ignored (nohup) stays so.
+    names = ("SIGHUP", "SIGTERM", "SIGUSR1") if threading.current_thread() is threading.main_thread() else ()
+    before = {}
+    for number in (getattr(signal, name) for name in names if hasattr(signal, name)):
+        if signal.getsignal(number) == signal.SIG_DFL:
+            before[number] = signal.signal(number, end)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

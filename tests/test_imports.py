@@ -17,9 +17,11 @@ PACKAGE = Path(aero_search.__file__).parent
 RANK = {
     "errors": -1,
     "passwords": 0,
+    "unforeseen": -1,
     "schema": 0,
     "quantity": 0,
     "plain_yaml": 0,
+    "user_files": 1,
     "untrusted_files": 1,
     "console": 0,
     "plugins": 0,

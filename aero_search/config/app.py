@@ -15,11 +15,15 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from aero_search import unforeseen
 from aero_search.config.command import Command
-from aero_search.config.complaints import sentence
+from aero_search.config.complaints import composing, sentence
+from aero_search.config.file_source import read_files_strictly
+from aero_search.config.flags import Flags, read_flags
+from aero_search.config.overrides import check_overrides
 from aero_search.config.paths import conf_dir, user_conf_dir
 from aero_search.config.request import Request
-from aero_search.errors import RequestError
+from aero_search.errors import AeroSearchError, RequestError
 from aero_search.export.layout import ARCHITECTURE_FILE, CONFIG_FILE, LARGEST, MANIFEST_FILE
 from aero_search.export.manifest import check_manifest
 from aero_search.untrusted_files import read_yaml
@@ -33,13 +37,6 @@ _QUIET_HYDRA = (
 )
 _OWN_PROCESS = "aero-search {} works out every combination of a sweep in one process, at once: leave {} out"
 _HYDRA_FOLDERS = ("hydra.run.dir", "hydra.sweep.dir")
-# Hydra flags that take a value after them.
-_VALUED = (
-    *("--config-dir", "-cd", "--config-name", "-cn", "--config-path", "-cp", "--package", "-p"),
-    *("--cfg", "-c", "--info", "-i", "--experimental-rerun"),
-)
-# Hydra flags that print something about the configuration instead of running the command.
-_INSPECTING = ("--help", "-h", "--hydra-help", "--cfg", "-c", "--info", "-i", "--shell-completion", "-sc")
 
 
 def run_command(command: Command, arguments: Sequence[str]) -> int:
@@ -52,34 +49,34 @@ def run_command(command: Command, arguments: Sequence[str]) -> int:
     argv = [_shorthand(argument, command.spellings) for argument in arguments]
     if command.positional and argv and not argv[0].startswith("-") and "=" not in Path(argv[0]).name:
         argv[0] = f"{command.positional}={quoted(argv[0])}"
-    _check_bundle_config(argv)
-    inspecting = any(a.split("=")[0] in _INSPECTING for a in argv)
-    multirun = any(a in ("--multirun", "-m") for a in argv)
-    if command.sweep == "always" and not multirun and not inspecting:
-        argv, multirun = ["--multirun", *argv], True
-    if multirun and command.sweep == "none":
+    flags, overrides = read_flags(argv)
+    if command.sweep == "always" and not flags.inspecting:
+        if "--run" in flags:
+            raise RequestError(f"aero-search {command.config} always runs its whole search: leave --run out")
+        flags.given["--multirun"] = None
+    if "--multirun" in flags and command.sweep == "none":
         raise RequestError(f"aero-search {command.config} takes no --multirun")
-    if multirun and command.sweep == "basic" and not inspecting:
-        _check_own_process(command, argv)
-    try:
-        with told(command.config):
-            results = _hydra_main(command, argv)
-    except SystemExit as stop:
-        return _exit_code(stop)
-    if command.finish is not None and not inspecting:
+    if "--multirun" in flags and command.sweep == "basic":
+        _check_own_process(command, overrides)
+    folder = flags.given.get("--config-dir")
+    check_overrides(overrides, [Path(folder) if folder else user_conf_dir(), user_conf_dir()])
+    _check_bundle_config(flags)
+    with told(command.config):
+        results = _hydra_main(command, flags, overrides)
+    if command.finish is not None and not flags.inspecting:
         if not results:  # a launcher that a configuration of the user's chooses
             raise RequestError(_OWN_PROCESS.format(command.config, "hydra/launcher and hydra/sweeper"))
         command.finish(results)
     return 0
 
 
-def _check_own_process(command: Command, argv: Sequence[str]) -> None:
+def _check_own_process(command: Command, overrides: Sequence[str]) -> None:
     """What other processes would find out is lost to the one that prints it.
 
     Raises:
         RequestError: a launcher or a sweeper is chosen.
     """
-    for argument in argv:
+    for argument in overrides:
         name, _, option = argument.lstrip("+~").partition("=")
         if name in ("hydra/launcher", "hydra/sweeper") and option != "basic":
             raise RequestError(_OWN_PROCESS.format(command.config, argument))
@@ -91,7 +88,7 @@ def read_request(cfg: DictConfig, overrides: Sequence[str] = ()) -> Request:
     Raises:
         RequestError: an interpolation or a missing value, in one sentence.
     """
-    with told(None):
+    with composing():
         composed = OmegaConf.to_container(cfg, resolve=True, throw_on_missing=True)
     assert isinstance(composed, dict)
     return Request({str(key): value for key, value in composed.items()}, tuple(overrides))
@@ -99,11 +96,18 @@ def read_request(cfg: DictConfig, overrides: Sequence[str] = ()) -> Request:
 
 @contextmanager
 def told(config_name: str | None) -> Iterator[None]:
-    """Turn what Hydra and OmegaConf raise into a RequestError of one sentence, see `complaints.sentence`."""
+    """Turn what goes wrong with a request into a RequestError of one sentence, see `complaints.sentence`.
+
+    Until the work begins that is whatever is raised; later, what Hydra and OmegaConf raise.
+    """
     try:
         yield
-    except (HydraException, OmegaConfBaseException) as problem:
-        raise RequestError(sentence(problem, config_name)) from problem
+    except AeroSearchError:
+        raise
+    except Exception as problem:
+        if unforeseen.is_reading() or isinstance(problem, HydraException | OmegaConfBaseException):
+            raise RequestError(sentence(problem, config_name)) from problem
+        raise
 
 
 @contextmanager
@@ -111,57 +115,54 @@ def quiet_hydra(given: Sequence[str]) -> Iterator[list[str]]:
     """Overrides that keep Hydra from writing logs and folders, and let it find the user's own groups.
 
     Args:
-        given: the user's overrides; what they set of this themselves is left out.
+        given: the user's overrides; a search path among them is left as it is.
     """
-    quiet = [setting for setting in _QUIET_HYDRA if not _chosen(setting, given)]
-    if user_conf_dir().is_dir() and not _chosen("hydra.searchpath", given):
+    quiet = list(_QUIET_HYDRA)
+    if user_conf_dir().is_dir() and not any(line.startswith("hydra.searchpath=") for line in given):
         quiet.append(f"hydra.searchpath=[{quoted(f'file://{user_conf_dir().resolve()}')}]")
     # Hydra's basic sweeper leaves a multirun.yaml in its folder.
     with tempfile.TemporaryDirectory(prefix="aero-search-") as scratch:
-        yield [*quiet, *(f"{name}={scratch}" for name in _HYDRA_FOLDERS if not _chosen(name, given))]
+        yield [*quiet, *(f"{name}={scratch}" for name in _HYDRA_FOLDERS)]
 
 
-def _hydra_main(command: Command, argv: list[str]) -> list[Any]:
+def _hydra_main(command: Command, flags: Flags, overrides: Sequence[str]) -> list[Any]:
     import hydra
     from hydra.core.hydra_config import HydraConfig
 
     results: list[Any] = []
     problems: list[Exception] = []
+    output_dirs: list[Path] = []
+    doing = f"running aero-search {command.config}"
 
     def task(cfg: DictConfig) -> None:
         # Hydra announces what a job raises; ours are told once, by the command line.
         try:
-            results.append(command.run(read_request(cfg, HydraConfig.get().overrides.task)))
+            request = read_request(cfg, HydraConfig.get().overrides.task)
+            output_dirs.append(request.output_dir)
+            unforeseen.start_working(doing, request.output_dir)
+            results.append(command.run(request))
         except Exception as problem:
             problems.append(problem)
+        finally:
+            # The next request of a sweep is composed now.
+            unforeseen.start_reading()
 
     # Hydra prints a traceback and exits unless told to let the exception through to us.
     os.environ["HYDRA_FULL_ERROR"] = "1"
+    read_files_strictly()
     saved = sys.argv
     entry = hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name=command.config)
-    with quiet_hydra(argv) as quiet:
-        sys.argv = [f"aero-search {command.config}", *_flags_first(argv), *quiet]
+    with quiet_hydra(overrides) as quiet:
+        sys.argv = [f"aero-search {command.config}", *flags.arguments(), *overrides, *quiet]
         try:
             entry(task)()
         finally:
             sys.argv = saved
+    if output_dirs:
+        unforeseen.start_working(doing, output_dirs[0])
     if problems:
         raise problems[0]
     return results
-
-
-def _flags_first(argv: Sequence[str]) -> list[str]:
-    """Hydra takes overrides in one piece only; people also write flags between them."""
-    overrides = [
-        argument
-        for before, argument in zip(["", *argv], argv, strict=False)
-        if not argument.startswith("-") and (before not in _VALUED or "=" in before)
-    ]
-    return [*(argument for argument in argv if argument not in overrides), *overrides]
-
-
-def _chosen(setting: str, argv: Sequence[str]) -> bool:
-    return any(argument.startswith(setting.partition("=")[0] + "=") for argument in argv)
 
 
 def _shorthand(argument: str, spellings: Mapping[str, str]) -> str:
@@ -177,7 +178,7 @@ def quoted(text: str) -> str:
     return f"'{escaped}'"
 
 
-def _check_bundle_config(argv: Sequence[str]) -> None:
+def _check_bundle_config(flags: Flags) -> None:
     """Refuse a bundle's configuration that would make Hydra run something, before Hydra reads it.
 
     A bundle may be a stranger's, and its card says to train from it with --config-dir and --config-name.
@@ -185,7 +186,7 @@ def _check_bundle_config(argv: Sequence[str]) -> None:
     Raises:
         AeroSearchError: the file is not plain data, or not what the bundle's manifest says.
     """
-    folder, name = _flag(argv, "--config-dir", "-cd"), _flag(argv, "--config-name", "-cn")
+    folder, name = flags.given.get("--config-dir"), flags.given.get("--config-name")
     if folder and name and (Path(folder) / MANIFEST_FILE).is_file():
         check_manifest(Path(folder))
         file = f"{name.removesuffix('.yaml')}.yaml"
@@ -194,18 +195,3 @@ def _check_bundle_config(argv: Sequence[str]) -> None:
                 f"--config-name {name} names an architecture alone: write architecture={Path(folder) / file}"
             )
         read_yaml(Path(folder), file, LARGEST[CONFIG_FILE])
-
-
-def _flag(argv: Sequence[str], *names: str) -> str | None:
-    """The value of a flag, given as `--flag VALUE` or `--flag=VALUE`."""
-    for argument, following in zip(argv, [*argv[1:], ""], strict=False):
-        flag, equals, value = argument.partition("=")
-        if flag in names:
-            return value if equals else following
-    return None
-
-
-def _exit_code(stop: SystemExit) -> int:
-    if isinstance(stop.code, int):
-        return stop.code
-    return 0 if stop.code is None else 1

@@ -3,9 +3,33 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from hydra.errors import HydraException
+from omegaconf.errors import OmegaConfBaseException
 
 from aero_search.config.paths import conf_dir
-from aero_search.errors import nearest
+from aero_search.errors import AeroSearchError, RequestError, nearest
+from aero_search.unforeseen import described
+
+
+@contextmanager
+def composing(config_name: str | None = None) -> Iterator[None]:
+    """Around what composes or resolves a configuration: whatever is raised there is the request's fault.
+
+    Args:
+        config_name: as of `sentence`.
+
+    Raises:
+        RequestError: in one sentence.
+    """
+    try:
+        yield
+    except AeroSearchError:
+        raise
+    except Exception as problem:
+        raise RequestError(sentence(problem, config_name)) from problem
 
 
 def sentence(problem: Exception, config_name: str | None) -> str:
@@ -32,7 +56,18 @@ def sentence(problem: Exception, config_name: str | None) -> str:
         return f"'{match[1]}' is not an override: write GROUP=OPTION or GROUP.FIELD=VALUE"
     if match := re.search(r"Missing mandatory value: (\S+)", text):
         return f"{match[1]} has no value: give {match[1]}=VALUE"
-    return " ".join(text.split("\n")[0].split())
+    if isinstance(problem, RecursionError):
+        return "the configuration refers to itself without end: look for it in defaults: lists and in ${...}"
+    if isinstance(problem, HydraException | OmegaConfBaseException) and text:
+        field = getattr(problem, "full_key", None)
+        line = " ".join(text.split("\n")[0].split())
+        return _shortened(f"{field}: {line}" if field and field not in line else line)
+    # Hydra and OmegaConf let much of Python through; its types tell a reader of the message something.
+    return f"the configuration cannot be composed: {described(problem)}"
+
+
+def _shortened(line: str) -> str:
+    return line if len(line) <= 400 else f"{line[:397]}..."
 
 
 def _options(text: str) -> list[str]:

@@ -21,6 +21,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from aero_search.config.ablation import LadderCompose, LadderSweep
 from aero_search.config.app import read_request
+from aero_search.config.complaints import composing
 from aero_search.config.launch import launch_workers
 from aero_search.config.paths import search_spaces_dir
 from aero_search.config.planning import plan_search
@@ -34,6 +35,7 @@ from aero_search.passwords import masked
 from aero_search.search.candidate import Candidate, make_candidate
 from aero_search.search.worker import Worker
 from aero_search.space import Categorical, Parameter, Space, space_base
+from aero_search.unforeseen import start_working
 
 STRATEGIES = ("search", "grid", "ladder", "plan")
 
@@ -51,8 +53,9 @@ class Compose:
         """Composes the overrides of a search, without their configs."""
 
         def groups(overrides: Sequence[str]) -> Mapping[str, Any]:
-            cfg = self.loader.load_sweep_config(self.master, [*self.fixed, *overrides])
-            plain = OmegaConf.to_container(_without_hydra(cfg))
+            with composing():
+                cfg = self.loader.load_sweep_config(self.master, [*self.fixed, *overrides])
+                plain = OmegaConf.to_container(_without_hydra(cfg))
             return cast("Mapping[str, Any]", plain)  # a composed config is never a list
 
         def is_group(name: str) -> bool:
@@ -61,7 +64,8 @@ class Compose:
         return QuickCompose(groups, is_group, self, self.fingerprint)
 
     def __call__(self, overrides: Sequence[str]) -> Candidate:
-        cfg = self.loader.load_sweep_config(self.master, [*self.fixed, *overrides])
+        with composing():
+            cfg = self.loader.load_sweep_config(self.master, [*self.fixed, *overrides])
         request = read_request(_without_hydra(cfg))
         return make_candidate(
             request.architecture, request.recipe, self.fingerprint, tuple(overrides), request.portable()
@@ -113,6 +117,7 @@ class StudySweep:
             return self._climb(read_request(_without_hydra(self.config), arguments), arguments, parsed)
         request, base = self._request(parsed, arguments)
         space, queued = self._space(request, parsed)
+        start_working("preparing the study", request.output_dir)
         names = {parameter.override for parameter in space.parameters}
         lines = [*base, *(str(o.input_line) for o in parsed)]
         fixed = tuple(line for line in lines if _key(line) not in names)
@@ -131,6 +136,7 @@ class StudySweep:
         study = conductor.prepare()
         fingerprint = str(conductor.settings["corpus fingerprint"])
         compose = Compose(self.hydra_context.config_loader, self.config, fixed, fingerprint)
+        start_working("searching", request.output_dir)
         front = conductor.run(study, compose, self._launch, watch_study(conductor))
         finish_study(conductor, study, front)
         return conductor.plan.name
@@ -138,6 +144,7 @@ class StudySweep:
     def _climb(self, request: Request, arguments: Sequence[str], parsed: Sequence[Override]) -> str:
         """Train the request's ladder and write its table; returns the study's name."""
         ladder = LadderSweep(request, [str(o.input_line) for o in parsed if o.is_sweep_override()])
+        start_working("preparing the ladder", request.output_dir)
         fixed = tuple(str(o.input_line) for o in parsed)
         compose = Compose(self.hydra_context.config_loader, self.config, fixed, "")
         conductor = ladder.conductor(compose, self._command(arguments))
@@ -161,7 +168,8 @@ class StudySweep:
         if not base:
             return request, ()
         fixed = [str(o.input_line) for o in parsed if not o.is_sweep_override()]
-        composed = self.hydra_context.config_loader.load_sweep_config(self.config, [*base, *fixed])
+        with composing():
+            composed = self.hydra_context.config_loader.load_sweep_config(self.config, [*base, *fixed])
         return read_request(_without_hydra(composed), arguments), base
 
     def _space(

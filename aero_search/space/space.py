@@ -7,12 +7,11 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
-import yaml
-
 from aero_search.errors import RequestError, nearest
 from aero_search.schema import from_mapping
 from aero_search.space.allowed import BASE, check_setting
 from aero_search.space.parameter import Assignment, Categorical, Integer, Parameter, Real, Suggest, Value
+from aero_search.user_files import read_settings
 
 Bound = int | float | str
 
@@ -159,11 +158,7 @@ def _read(name: str, folder: Path) -> tuple[Path, _SpaceFile]:
     if not path.is_file():
         names = [p.stem for p in folder.glob("*.yaml")]
         raise RequestError(f"space={name} is neither a space nor a YAML file: {nearest(name, names)}")
-    try:
-        data = yaml.safe_load(path.read_text())
-    except yaml.YAMLError as problem:
-        raise RequestError(f"space={name} is not YAML: {' '.join(str(problem).split())}") from problem
-    return path, from_mapping(_SpaceFile, data, path.name)
+    return path, from_mapping(_SpaceFile, read_settings(path), path.name)
 
 
 def _check_allowed(read: _SpaceFile, where: str) -> None:

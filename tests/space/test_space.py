@@ -152,7 +152,7 @@ BAD = {
     "description: x\nparameters: {a: {choices: [1]}}\nstart: [{b: 1}]": "start names b",
     "description: x\nparameters: {a: {choices: [1]}}\nstart: [{a: 2}]": "start has a=2",
     "description: x\nparametrs: {}": "did you mean 'parameters'",
-    "description: !!python/object/apply:os.system ['true']\nparameters: {}": "is not YAML",
+    "description: !!python/object/apply:os.system ['true']\nparameters: {}": "has the YAML tag",
     "a: [": "is not YAML",
     "description: x\nparameters: {a: {int: {low: 1, high: 4, step: 0}}}": "step=0: at least 1",
     "description: x\nparameters: {a: {int: {low: 1.5, high: 4}}}": "must be whole numbers",
