@@ -98,7 +98,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         how, code = (
             (f"ended by {signals[0].name}", 128 + signals[0]) if signals else ("interrupted", INTERRUPTED)
         )
-        return _complain(f"{how}; the same command goes on where it stopped", code)
+        return _complain(f"{how}; the same command resumes", code)
     except SystemExit as stop:
         # How argparse ends, and rich where nobody reads any longer.
         if isinstance(stop.__context__, BrokenPipeError):

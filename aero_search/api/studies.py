@@ -52,7 +52,7 @@ def search(
 
     Raises:
         RequestError: a setting is wrong, with the nearest choice; nothing has been written.
-        AeroSearchError: the work failed; the same call goes on where it stopped.
+        AeroSearchError: the work failed; the same call resumes.
     """
     settings = {
         "space": space,

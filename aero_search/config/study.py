@@ -243,7 +243,7 @@ def finish_study(conductor: Conductor, study: Study, front: Front) -> None:
     for reason, count in over.most_common(3):
         console.print(f"not trained ({count}): {reason}", soft_wrap=True)
     for label, reason in study.given_up():
-        console.print(f"given up: {label}: {reason}", soft_wrap=True)
+        console.print(f"quarantined: {label}: {reason}", soft_wrap=True)
     for record in front.diverged:
         console.print(f"diverged: {record.label}: {record.reason}", soft_wrap=True)
     missing = 0 if plan.only_queued else plan.search.n_trials - study.used()

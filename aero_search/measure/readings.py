@@ -123,7 +123,7 @@ def _run(
         )
     except AeroSearchError as problem:
         raise AeroSearchError(
-            f"{problem}; the readings taken so far are kept, the same command goes on from them"
+            f"{problem}; the readings taken so far are kept; the same command resumes"
         ) from problem
     finally:
         shutil.rmtree(folder, ignore_errors=True)

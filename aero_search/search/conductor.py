@@ -237,7 +237,7 @@ def keep_going(
             deaths, finished = (1 if done > finished else deaths + 1), done
             if deaths > _RELAUNCHES:
                 raise AeroSearchError(
-                    f"workers died {deaths} times and finished nothing, last: {death}; the same command goes on"
+                    f"workers died {deaths} times and finished nothing, last: {death}; the same command resumes"
                 ) from death
             unseen = unseen or death.by_itself
             lost = 0 if death.by_itself else ledger.training()

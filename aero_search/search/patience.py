@@ -68,7 +68,7 @@ def patient(
                     if time.monotonic() - began > limit:
                         raise AeroSearchError(
                             f"{where} has not answered for {limit:.0f} s ({reason(problem)}): "
-                            "the same command goes on"
+                            "the same command resumes"
                         ) from problem
                 # Workers that lost their connections together do not come back together.
                 time.sleep(pause * random.uniform(0.5, 1.5))

@@ -138,6 +138,6 @@ def test_a_search_ends_with_whole_names(
     finish_study(conductor, study, front)
     out = capsys.readouterr().out
     assert reason in out
-    assert f"given up: {BRACKETS}" in out
+    assert f"quarantined: {BRACKETS}" in out
     assert f"diverged: {BRACKETS}" in out
     assert "outputs/studies/[x]" in out

@@ -192,7 +192,7 @@ def test_a_server_that_stays_away_is_given_up_after_a_while(
     monkeypatch.setattr(patience, "PATIENCE_SECONDS", 0.3)
     server.stop()
     try:
-        with pytest.raises(AeroSearchError, match=r"has not answered for 0 s .*the same command goes on"):
+        with pytest.raises(AeroSearchError, match=r"has not answered for 0 s .*the same command resumes"):
             study.records()
         with pytest.raises(AeroSearchError, match="has not answered"):
             load_study(tmp_path, name, server.address, wait=True)
