@@ -123,7 +123,7 @@ def test_signals_end_with_a_sentence(
     monkeypatch.setattr(cost, "estimate", estimate)
     before = signal.getsignal(signal.SIGHUP)
     assert main(["cost"]) == code
-    assert capsys.readouterr().err == f"aero-search: {says}; the same command goes on where it stopped\n"
+    assert capsys.readouterr().err == f"aero-search: {says}; the same command resumes\n"
     assert signal.getsignal(signal.SIGHUP) == before
 
 
