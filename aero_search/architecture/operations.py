@@ -129,6 +129,14 @@ ACTIVATIONS = Registry(
         lowerings=("silu",),
         hidden_act="silu",
     ),
+    ActivationCard(
+        name="softplus",
+        term="SP",
+        gated_term="SPGLU",
+        operation="softplus",
+        cheaper=_RELU,
+        unsupported={"jax": "no lowering of it has been run under SPU"},
+    ),
     ActivationCard(name=IDENTITY),
 )
 

@@ -51,5 +51,6 @@ MODULES: dict[str, Callable[[], nn.Module]] = {
     "squared_relu": SquaredReLU,
     "quadratic": Quadratic,
     "silu": nn.SiLU,
+    "softplus": nn.Softplus,
     "identity": nn.Identity,
 }
