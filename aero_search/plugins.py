@@ -7,13 +7,17 @@ users exchange (bundles, studies, spaces) only choose among what is installed.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from aero_search.errors import AeroSearchError
 
 Group = Literal["aero_search.operations", "aero_search.corpora", "aero_search.samplers"]
+
+
+Options = Mapping[str, bool | int | float | str]
+"""What a configuration says to a plug-in: `options` of its group."""
 
 
 @dataclass(frozen=True)
@@ -42,12 +46,48 @@ class Entry:
         except Exception as problem:  # a stranger's module may raise anything
             raise self.fault(f"{type(problem).__name__}: {problem}") from problem
 
+    def call(self, *arguments: Any) -> Any:
+        """Load the plug-in and call it.
+
+        Raises:
+            RequestError, AeroSearchError: as the plug-in says, or that it failed.
+        """
+        function = self.loaded()
+        try:
+            return function(*arguments)
+        except AeroSearchError:
+            raise
+        except Exception as problem:  # a stranger's function may raise anything
+            raise self.fault(f"{type(problem).__name__}: {problem}") from problem
+
     def fault(self, why: str) -> AeroSearchError:
         """The sentence for a plug-in that does not work."""
         return AeroSearchError(
             f"the plug-in {self.name} of {self.package} (entry point {self.group}) cannot be used ({why}): "
             "repair or uninstall it"
         )
+
+
+class Names(Collection[str]):
+    """The names that a setting may have: the tree's own, and those that plug-ins declare in a group."""
+
+    def __init__(self, group: Group, *own: str) -> None:
+        self._group: Group = group
+        self._own = own
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._own or any(entry.name == name for entry in entries(self._group))
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(dict.fromkeys((*self._own, *(entry.name for entry in entries(self._group)))))
+
+    def __len__(self) -> int:
+        return len(list(iter(self)))
+
+    def entry(self, name: str) -> Entry | None:
+        """The plug-in that brings a name; None where the name is the tree's own, or nobody's."""
+        found = (entry for entry in entries(self._group) if entry.name == name)
+        return None if name in self._own else next(found, None)
 
 
 @functools.cache

@@ -76,7 +76,7 @@ class Registry(Mapping[str, C]):
             if not isinstance(card, self.card):
                 continue
             if card.name in found:
-                raise entry.fault(f"there is already a {self.what} {card.name}")
+                raise entry.fault(f"it brings the {self.what} {card.name}, which there is already")
             if taken := set(card.terms) & (self._reserved | {t for c in found.values() for t in c.terms}):
                 raise entry.fault(f"the notation already has the term {min(taken)}")
             found[card.name] = card

@@ -15,10 +15,11 @@ from contextlib import contextmanager
 from hashlib import blake2b
 from pathlib import Path
 
-from aero_search.data import huggingface, python_source, text_folder
+from aero_search.data import huggingface, plugin_corpus, python_source, text_folder
 from aero_search.data.corpus import Corpus, open_tokens
 from aero_search.data.files import Candidate, Document
 from aero_search.data.pack import FORMAT, Side, entry, fingerprint, pack, samples, write_meta
+from aero_search.data.plugin_corpus import plugin
 from aero_search.data.progress import Reporter
 from aero_search.data.spec import MB, CorpusSpec
 from aero_search.data.tokenizer import (
@@ -73,6 +74,11 @@ def _candidates(spec: CorpusSpec) -> list[Candidate]:
 def _manifest_key(spec: CorpusSpec, vocab_size: int, found: list[Candidate]) -> str:
     asked = to_mapping(spec)
     del asked["cache_dir"]
+    # Packed corpora are older than this field, and found again without it.
+    if not asked["options"]:
+        del asked["options"]
+    if (entry := plugin(spec)) is not None:
+        asked["package"] = entry.package
     if spec.path:
         asked["path"] = str(spec.folder())
     files = [(candidate.name, candidate.size, candidate.mtime_ns) for candidate in found]
@@ -127,7 +133,7 @@ def _build(
     try:
         shutil.rmtree(partial, ignore_errors=True)
         partial.mkdir()
-        if spec.kind == "huggingface":
+        if spec.kind == "huggingface" or plugin(spec) is not None:
             name = _pack_stream(spec, vocab_size, partial, reporter)
         else:
             name = _pack_files(spec, vocab_size, found, root, partial, reporter)
@@ -192,8 +198,9 @@ def _pack_files(
 
 
 def _pack_stream(spec: CorpusSpec, vocab_size: int, partial: Path, reporter: Reporter) -> str:
-    """Stream both datasets once into `partial`; returns the fingerprint."""
-    rows = huggingface.stream(spec, "train")
+    """Stream both sides once into `partial`; returns the fingerprint."""
+    stream = huggingface.stream if plugin(spec) is None else plugin_corpus.stream
+    rows = stream(spec, "train")
     tokenizer = huggingface.hub_tokenizer(spec.tokenizer, vocab_size) if spec.tokenizer else None
     first: list[Document] = []
     size = 0
@@ -207,19 +214,23 @@ def _pack_stream(spec: CorpusSpec, vocab_size: int, partial: Path, reporter: Rep
     encode = encoder(tokenizer, samples(first))
     rows = itertools.chain(first, rows)
     advance = reporter.stage("Encode", None)
-    held_out = huggingface.stream(spec, "validation")
+    held_out = stream(spec, "validation")
     sides = pack(partial, (rows, held_out), tokenizer, encode, advance, spec.chunk)
     for split, side in zip(("train", "validation"), sides, strict=True):
         if not side.entries:
-            raise RequestError(f"data.{split}_dataset has no rows within data.{split}_mb: raise it")
+            raise RequestError(f"{_side(spec, split)} has no rows within data.{split}_mb: raise it")
         if not side.tokens:
             raise RequestError(
-                f"data.{split}_dataset has no text of data.chunk={spec.chunk} tokens: lower it, or set null"
+                f"{_side(spec, split)} has no text of data.chunk={spec.chunk} tokens: lower it, or set null"
             )
     entries = sides[0].entries + sides[1].entries
     name = fingerprint(entries, vocab_size, tokenizer.to_str() if spec.tokenizer else None, spec.chunk)
     _describe(partial, spec, name, vocab_size, end_of_text(tokenizer), sides)
     return name
+
+
+def _side(spec: CorpusSpec, split: str) -> str:
+    return f"data.{split}_dataset" if plugin(spec) is None else f"the {split} side of data.kind={spec.kind}"
 
 
 def _told(documents: list[Document], reporter: Reporter, stage: str) -> Iterator[str]:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Annotated
 
 from aero_search.errors import RequestError
+from aero_search.plugins import Names, Options
+from aero_search.schema import OneOf
 
-Kind = Literal["python_source", "text_folder", "huggingface", "tokenized"]
+CORPORA = Names("aero_search.corpora", "python_source", "text_folder", "huggingface", "tokenized")
 STDLIB = "stdlib"
 MB = 1_000_000
 
@@ -20,7 +22,8 @@ class CorpusSpec:
 
     Attributes:
         kind: `python_source` reads installed packages, `text_folder` a folder of the user's own files,
-            `huggingface` two named datasets, `tokenized` a folder that is packed already.
+            `huggingface` two named datasets, `tokenized` a folder that is packed already; else a plug-in's
+            (`aero_search.corpora`).
         path: the folder of `text_folder` and `tokenized`.
         suffixes: endings of the file names that are read.
         exclude: shell patterns; a file or folder whose name matches one is passed over.
@@ -40,9 +43,10 @@ class CorpusSpec:
             first and takes rows of the whole in shuffled order.
         chunk: null packs texts end to end; a number of tokens cuts each text by itself into sequences of so
             many, each with the token that follows it, and drops the shorter tail. Then model.seq_len must equal it.
+        options: what a plug-in's corpus is told.
     """
 
-    kind: Kind
+    kind: Annotated[str, OneOf(CORPORA)]
     path: str | None = None
     suffixes: tuple[str, ...] = (".txt", ".md", ".rst", ".py")
     exclude: tuple[str, ...] = (".*", "__pycache__")
@@ -65,6 +69,7 @@ class CorpusSpec:
     validation_rows: int | None = None
     stream: bool = True
     chunk: int | None = None
+    options: Options = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Refuse what cannot be meant.
@@ -87,8 +92,8 @@ class CorpusSpec:
             near is None or 0 < near <= 1,
             f"data.near_duplicate={near} must be above 0 and at most 1, or null",
         )
-        for field, rows in (("train_rows", self.train_rows), ("validation_rows", self.validation_rows)):
-            _check(rows is None or rows >= 1, f"data.{field}={rows} must be at least 1, or null for all rows")
+        for name, rows in (("train_rows", self.train_rows), ("validation_rows", self.validation_rows)):
+            _check(rows is None or rows >= 1, f"data.{name}={rows} must be at least 1, or null for all rows")
         _check(
             self.chunk is None or self.chunk >= 1,
             f"data.chunk={self.chunk} must be at least 1 token, or null to pack texts end to end",
@@ -96,8 +101,8 @@ class CorpusSpec:
         if self.kind in ("text_folder", "tokenized"):
             _check(bool(self.path), f"data.path is missing: data.kind={self.kind} needs data.path=FOLDER")
         if self.kind == "huggingface":
-            for field in ("train_dataset", "validation_dataset"):
-                _check(bool(getattr(self, field)), f"data.{field} is missing: name a dataset on the hub")
+            for name in ("train_dataset", "validation_dataset"):
+                _check(bool(getattr(self, name)), f"data.{name} is missing: name a dataset on the hub")
         if self.kind == "python_source":
             _check(len(self.units) >= 2, "data.packages must name at least two packages, one for validation")
         if self.kind in ("python_source", "text_folder"):

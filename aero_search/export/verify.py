@@ -179,10 +179,14 @@ def _generation(bundle: Bundle) -> Check:
     name = "generation with transformers' cache"
     if find_spec("transformers") is None:
         return Check(name, "skipped", f"within {CACHE_TOLERANCE:g}", "transformers is not installed")
-    from aero_search.export.huggingface import transformers_model
+    from aero_search.export.huggingface import check_operations, transformers_model
     from aero_search.export.models import cached_difference
 
     folded = bundle.folded()
+    try:
+        check_operations(folded.architecture)
+    except RequestError as reason:
+        return Check(name, "skipped", f"within {CACHE_TOLERANCE:g}", str(reason))
     return cached_check(cached_difference(transformers_model(folded), folded.architecture, folded))
 
 

@@ -9,8 +9,9 @@ import optuna
 from optuna.exceptions import ExperimentalWarning
 
 from aero_search.errors import RequestError
+from aero_search.plugins import Entry
 from aero_search.search.known_cost.domain import Domain
-from aero_search.search.spec import SamplerSpec
+from aero_search.search.spec import SAMPLERS, SamplerSpec
 
 
 def make_sampler(
@@ -45,4 +46,14 @@ def make_sampler(
             from aero_search.search.known_cost.sampler import KnownCostSampler
 
             return KnownCostSampler(domain, trial_seed, spec.n_startup, spec.per_second)
+        if (entry := SAMPLERS.entry(spec.name)) is not None:
+            return _plugin_sampler(entry, trial_seed, spec)
         return optuna.samplers.RandomSampler(seed=trial_seed)
+
+
+def _plugin_sampler(entry: Entry, seed: int, spec: SamplerSpec) -> optuna.samplers.BaseSampler:
+    """What the plug-in makes of the seed and its options."""
+    made = entry.call(seed, spec.options)
+    if not isinstance(made, optuna.samplers.BaseSampler):
+        raise entry.fault(f"it returns a {type(made).__name__} where an Optuna sampler is needed")
+    return made

@@ -4,28 +4,34 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Annotated, Literal
 
 from aero_search.errors import RequestError
+from aero_search.plugins import Names, Options
+from aero_search.schema import OneOf
+
+SAMPLERS = Names("aero_search.samplers", "known_cost", "tpe", "nsga2", "gp", "random")
 
 HEARTBEAT_SECONDS = 10.0
 
 
 @dataclass(frozen=True)
 class SamplerSpec:
-    """What proposes candidates: `known_cost` is ours, the others are Optuna's.
+    """What proposes candidates: `known_cost` is ours, others are Optuna's or a plug-in's (`aero_search.samplers`).
 
     Attributes:
         n_startup: candidates before a model is used: random ones; with known_cost the cheapest, then ones far from
             each other.
         population_size: of nsga2.
         per_second: known_cost weighs the expected gain by the predicted seconds of training.
+        options: of a plug-in's sampler.
     """
 
-    name: Literal["tpe", "nsga2", "random", "gp", "known_cost"]
+    name: Annotated[str, OneOf(SAMPLERS)]
     n_startup: int = 6
     population_size: int = 8
     per_second: bool = False
+    options: Options = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,1 @@
+"""What a package outside aero-search may add to it."""
