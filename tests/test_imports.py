@@ -26,6 +26,7 @@ RANK = {
     "console": 0,
     "plugins": 0,
     "shipped": 0,
+    "invocation": 0,
     "architecture": 1,
     "space": 2,
     "cost": 2,

@@ -12,4 +12,22 @@ def run(request: Request) -> None:
     raise AeroSearchError("a ladder runs through hydra/sweeper=aero_search; leave hydra/sweeper as it is")
 
 
-COMMAND = Command("ablate", run, sweep="always")
+COMMAND = Command(
+    "ablate",
+    run,
+    sweep="always",
+    settings=(
+        "ladder",
+        "study.name",
+        "search.workers",
+        "data",
+        "recipe.steps",
+        "network",
+        "protocol",
+        "format",
+        "output_dir",
+    ),
+    examples=(
+        "ablate ladder=nonlinearity",
+    ),
+)

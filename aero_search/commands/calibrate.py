@@ -127,4 +127,18 @@ def _write(files: Mapping[str, str], options: CalibrateOptions, use: str) -> Non
     print(f"use it: aero-search cost {where}{use}")
 
 
-COMMAND = Command("calibrate", run)
+COMMAND = Command(
+    "calibrate",
+    run,
+    settings=(
+        "source",
+        "protocol",
+        "name",
+        "to",
+        "measure.python",
+    ),
+    examples=(
+        "calibrate source=published",
+        "calibrate source=spu",
+    ),
+)

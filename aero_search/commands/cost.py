@@ -102,4 +102,28 @@ def _print_json(document: object) -> None:
     print()
 
 
-COMMAND = Command("cost", run, sweep="basic", finish=finish)
+COMMAND = Command(
+    "cost",
+    run,
+    sweep="basic",
+    finish=finish,
+    settings=(
+        "model",
+        "variant",
+        "norm",
+        "activation",
+        "ffn",
+        "model.seq_len",
+        "protocol",
+        "network",
+        "table",
+        "plot",
+        "decode",
+        "format",
+    ),
+    examples=(
+        "cost model=gpt2_small variant=sm_ln_g",
+        "cost --multirun variant=sm_ln_g,sm_ln_r,sm_scfuffn model=gpt2_small plot=costs.png",
+        "cost table=published",
+    ),
+)

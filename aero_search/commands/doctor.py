@@ -32,4 +32,15 @@ def run(request: Request) -> None:
         raise AeroSearchError(f"essential parts do not work: {', '.join(broken)}")
 
 
-COMMAND = Command("doctor", run)
+COMMAND = Command(
+    "doctor",
+    run,
+    settings=(
+        "output_dir",
+        "format",
+    ),
+    examples=(
+        "doctor",
+        "doctor format=json",
+    ),
+)

@@ -20,4 +20,26 @@ def run(request: Request) -> None:
 
 
 # `format` says text or json everywhere; here people also write it for the kind of export.
-COMMAND = Command("export", run, spellings={r"^format=(?!text$|json$)": "kind="})
+COMMAND = Command(
+    "export",
+    run,
+    spellings={r"^format=(?!text$|json$)": "kind="},
+    settings=(
+        "study.name",
+        "pick",
+        "kind",
+        "to",
+        "max_latency_s",
+        "max_comm_gb",
+        "max_perplexity",
+        "model",
+        "register",
+        "register_as",
+        "format",
+    ),
+    examples=(
+        "export study=aero pick=knee",
+        "export study=aero max_latency_s=10 format=hf",
+        "export study=aero pick=trial:7 format=onnx",
+    ),
+)

@@ -48,4 +48,23 @@ def run(request: Request) -> None:
         )
 
 
-COMMAND = Command("front", run)
+COMMAND = Command(
+    "front",
+    run,
+    settings=(
+        "study.name",
+        "network",
+        "protocol",
+        "max_latency_s",
+        "max_comm_gb",
+        "max_flops",
+        "max_perplexity",
+        "objective.target",
+        "format",
+        "output_dir",
+    ),
+    examples=(
+        "front study=aero max_latency_s=10",
+        "front study=aero network=wan protocol=spu_cheetah_0_9_5",
+    ),
+)

@@ -167,4 +167,24 @@ def _print(request: Request, document: dict[str, Any], path: Path) -> None:
     console.print(f"written to {path}", soft_wrap=True)
 
 
-COMMAND = Command("measure", run)
+COMMAND = Command(
+    "measure",
+    run,
+    settings=(
+        "bundle",
+        "study.name",
+        "pick",
+        "variant",
+        "model.seq_len",
+        "protocol",
+        "network",
+        "measure.python",
+        "measure.sequences",
+        "measure.text",
+        "measure.force",
+    ),
+    examples=(
+        "measure variant=sm_scfuffn model.seq_len=32",
+        "measure study=aero pick=knee",
+    ),
+)

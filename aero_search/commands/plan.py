@@ -12,4 +12,24 @@ def run(request: Request) -> None:
     raise AeroSearchError("a plan runs through hydra/sweeper=aero_search; leave hydra/sweeper as it is")
 
 
-COMMAND = Command("plan", run, sweep="always")
+COMMAND = Command(
+    "plan",
+    run,
+    sweep="always",
+    settings=(
+        "space",
+        "search.n_trials",
+        "objective",
+        "objective.target",
+        "network",
+        "protocol",
+        "limit",
+        "samples",
+        "seed",
+        "format",
+    ),
+    examples=(
+        "plan space=aero_per_layer",
+        "plan objective.target=gpt2_small format=json",
+    ),
+)

@@ -122,4 +122,19 @@ def _track(request: Request, past: PastStudy, path: Path) -> None:
     )
 
 
-COMMAND = Command("report", run)
+COMMAND = Command(
+    "report",
+    run,
+    settings=(
+        "study.name",
+        "to",
+        "network",
+        "protocol",
+        "objective.target",
+        "output_dir",
+    ),
+    examples=(
+        "report study=aero",
+        "report study=aero network=wan to=wan.html",
+    ),
+)

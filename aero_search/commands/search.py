@@ -12,4 +12,28 @@ def run(request: Request) -> None:
     raise AeroSearchError("a search runs through hydra/sweeper=aero_search; leave hydra/sweeper as it is")
 
 
-COMMAND = Command("search", run, sweep="always")
+COMMAND = Command(
+    "search",
+    run,
+    sweep="always",
+    settings=(
+        "space",
+        "study.name",
+        "search.n_trials",
+        "search.workers",
+        "search/sampler",
+        "search/rungs",
+        "search.confirm",
+        "objective",
+        "objective.target",
+        "network",
+        "data",
+        "recipe.steps",
+        "format",
+    ),
+    examples=(
+        "search study.name=mine search.n_trials=60",
+        "search space=tiny",
+        "search study.name=narrow norm=none 'recipe.lr=tag(log,interval(1e-3,8e-3))'",
+    ),
+)

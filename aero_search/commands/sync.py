@@ -30,4 +30,14 @@ def run(request: Request) -> None:
         console.print(said, soft_wrap=True)
 
 
-COMMAND = Command("sync", run)
+COMMAND = Command(
+    "sync",
+    run,
+    settings=(
+        "tracking.uri",
+        "output_dir",
+    ),
+    examples=(
+        "sync",
+    ),
+)

@@ -22,4 +22,27 @@ def run(request: Request) -> Result:
     return done.result
 
 
-COMMAND = Command("train", run, sweep="study")
+COMMAND = Command(
+    "train",
+    run,
+    sweep="study",
+    settings=(
+        "model",
+        "variant",
+        "norm",
+        "activation",
+        "ffn",
+        "recipe.steps",
+        "recipe.lr",
+        "recipe.seed",
+        "data",
+        "data.path",
+        "study.name",
+        "output_dir",
+    ),
+    examples=(
+        "train variant=ereg_sm_t_scfuffn",
+        "train data=text_folder data.path=my_texts",
+        "train --multirun norm=layernorm,none activation=gelu,relu",
+    ),
+)

@@ -55,4 +55,15 @@ def _links(request: Request, base: str) -> list[str]:
     ]
 
 
-COMMAND = Command("ui", run)
+COMMAND = Command(
+    "ui",
+    run,
+    settings=(
+        "port",
+        "output_dir",
+        "tracking.uri",
+    ),
+    examples=(
+        "ui port=5001",
+    ),
+)

@@ -65,4 +65,17 @@ def find_corpus(request: Request, bundle: Bundle, fingerprint: str) -> Corpus | 
     return Corpus.open(folder)
 
 
-COMMAND = Command("verify", run, positional="bundle")
+COMMAND = Command(
+    "verify",
+    run,
+    positional=("bundle",),
+    settings=(
+        "bundle",
+        "data",
+        "data.path",
+        "format",
+    ),
+    examples=(
+        "verify outputs/exports/aero-knee",
+    ),
+)

@@ -19,7 +19,8 @@ from aero_search import unforeseen
 from aero_search.config.command import Command
 from aero_search.config.complaints import composing, sentence
 from aero_search.config.file_source import read_files_strictly
-from aero_search.config.flags import Flags, read_flags
+from aero_search.config.flags import ALL, Flags, read_flags
+from aero_search.config.help_screen import help_screen
 from aero_search.config.overrides import check_overrides
 from aero_search.config.paths import conf_dir, user_conf_dir
 from aero_search.config.request import Request
@@ -47,9 +48,14 @@ def run_command(command: Command, arguments: Sequence[str]) -> int:
         AeroSearchError: the work failed.
     """
     argv = [_shorthand(argument, command.spellings) for argument in arguments]
-    if command.positional and argv and not argv[0].startswith("-") and "=" not in Path(argv[0]).name:
-        argv[0] = f"{command.positional}={quoted(argv[0])}"
+    for at, setting in enumerate(command.positional[: len(argv)]):
+        if argv[at].startswith("-") or "=" in Path(argv[at]).name:
+            break
+        argv[at] = f"{setting}={quoted(argv[at])}"
     flags, overrides = read_flags(argv)
+    if flags.given.get("--help", ALL) != ALL:
+        print(help_screen(command), end="")
+        return 0
     if command.sweep == "always" and not flags.inspecting:
         if "--run" in flags:
             raise RequestError(f"aero-search {command.config} always runs its whole search: leave --run out")

@@ -19,13 +19,17 @@ class Command:
         sweep: `none` refuses --multirun; `basic` runs every combination in this process, then `finish`;
             `study` hands the sweep to workers (see `config.sweeper`); `always` does so without --multirun.
         finish: prints the results, of one request or of a whole `basic` sweep.
-        positional: the setting that a bare first argument gives, such as a path; None takes none.
+        positional: the settings that bare first arguments give, in order, such as a path.
         spellings: regular expressions of overrides, and what is read instead.
+        settings: those that people change, in the order of `--help`.
+        examples: what follows the program's name, shown by `--help`.
     """
 
     config: str
     run: Callable[[Request], Any]
     sweep: Literal["none", "basic", "study", "always"] = "none"
     finish: Callable[[Sequence[Any]], None] | None = None
-    positional: str | None = None
+    positional: tuple[str, ...] = ()
     spellings: Mapping[str, str] = field(default_factory=dict)
+    settings: tuple[str, ...] = ()
+    examples: tuple[str, ...] = ()

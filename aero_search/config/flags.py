@@ -34,6 +34,8 @@ _REFUSED = {
     "--config-path": "would hide the shipped configuration: add your own folder with --config-dir",
 }
 _LONGEST_NAME = 200
+# `--help=all` is Hydra's own help; `--help` alone is a screen of ours.
+ALL = "all"
 
 
 @dataclass
@@ -52,7 +54,7 @@ class Flags:
 
     def arguments(self) -> list[str]:
         """As Hydra reads them."""
-        return [name if value is None else f"{name}={value}" for name, value in self.given.items()]
+        return [name if value is None or name == "--help" else f"{name}={value}" for name, value in self.given.items()]
 
 
 def read_flags(argv: Sequence[str]) -> tuple[Flags, list[str]]:
@@ -75,6 +77,9 @@ def read_flags(argv: Sequence[str]) -> tuple[Flags, list[str]]:
         name = _SHORT.get(said, said)
         if name in _REFUSED:
             raise RequestError(f"{name} {_REFUSED[name]}")
+        if name == "--help" and value == ALL:
+            flags.given[name] = ALL
+            continue
         if name in _SWITCHES:
             if equals:
                 raise RequestError(f"{name} takes no value: leave ={value[:60]} out")
