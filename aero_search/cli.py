@@ -14,6 +14,7 @@ from types import FrameType
 
 from aero_search import __version__, unforeseen
 from aero_search.errors import AeroSearchError, RequestError, nearest
+from aero_search.invocation import typed
 from aero_search.passwords import masked
 
 # One line each; a test freezes the names. A command's module is `aero_search.commands.<name>`.
@@ -49,15 +50,15 @@ def usage() -> str:
     lines = "\n".join(f"  {name:<{width}}  {summary}" for name, summary in COMMANDS.items())
     return f"""aero-search {__version__}: language-model architectures searched for private inference
 
-usage: aero-search COMMAND [GROUP=OPTION | GROUP.FIELD=VALUE ...]
+usage: {typed("COMMAND")} [GROUP=OPTION | GROUP.FIELD=VALUE ...]
 
 {lines}
 
-Every command takes Hydra's flags: --multirun, --cfg job, --config-dir DIR, --help (all settings).
+Every command takes Hydra's flags: --multirun, --cfg job, --config-dir DIR, --help.
 
-  aero-search search                                   the default search
-  aero-search cost model=gpt2_small variant=sm_ln_g    what GPT-2 small costs under private inference
-  aero-search train --multirun norm=layernorm,none activation=gelu,relu
+  {typed("search")}
+  {typed("cost model=gpt2_small variant=sm_ln_g")}
+  {typed("train --multirun norm=layernorm,none activation=gelu,relu")}
 """
 
 

@@ -14,8 +14,8 @@ NAME = "aero-search"
 def typed(line: str = "", words: Sequence[str] | None = None) -> str:
     """A command line of this program as its user would type it: `typed("ui")`.
 
-    The program is spelt as it was typed: `python -m aero_search`, a path such as `.venv/bin/aero-search`, or its bare
-    name where that is on the path.
+    The program is spelt as it was typed: `python -m aero_search`, a path such as `.venv/bin/aero-search`, or its
+    bare name where that is on the path.
 
     Args:
         line: what follows the program.

@@ -183,7 +183,7 @@ def test_doctor_says_what_works(capsys: pytest.CaptureFixture[str]) -> None:
 def test_hydra_s_own_flags_work(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["cost", "--cfg", "job", "norm=none"]) == 0
     assert "kind: none" in capsys.readouterr().out
-    assert main(["search", "--help"]) == 0
+    assert main(["search", "--help=all"]) == 0
     assert "variant" in capsys.readouterr().out
 
 

@@ -268,7 +268,7 @@ def test_a_plain_sweep_trains_every_combination_with_its_front(tmp_path: Path, t
     names = {entry["notation"] for entry in trained(front(tmp_path, "sweep")).values()}
     assert names == {"SM + LN + G", "SM + LN + R", "SM + G", "SM + R"}
     assert "4 trained" in out
-    assert "aero-search export study=sweep" in out
+    assert "aero_search export study=sweep" in out
 
 
 def test_kill_dash_nine_loses_and_repeats_no_finished_candidate(tmp_path: Path, tiny: list[str]) -> None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from aero_search.config.past import PastStudy, open_past_study
 from aero_search.config.request import Request
 from aero_search.errors import RequestError
+from aero_search.invocation import typed
 from aero_search.passwords import masked
 from aero_search.search.budget import Maxima
 
@@ -121,7 +122,7 @@ def _written(choice: Choice, kind: str, folder: Path, told: _Told) -> None:
         from aero_search.export.bundle import write_bundle
 
         write_bundle(choice, corpus, folder)
-        told.say(f"check it: aero-search verify {folder}")
+        told.say(f"check it: {typed(f'verify {folder}')}")
     if corpus is None:
         told.say("without a tokenizer: the corpus it was trained on is no longer on this machine")
     told.say(f"written to {folder}", kind=kind, folder=str(folder), tokenizer=corpus is not None)

@@ -27,7 +27,5 @@ COMMAND = Command(
         "format",
         "output_dir",
     ),
-    examples=(
-        "ablate ladder=nonlinearity",
-    ),
+    examples=("ablate ladder=nonlinearity",),
 )

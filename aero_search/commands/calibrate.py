@@ -17,6 +17,7 @@ from aero_search.cost.calibrate import NETWORK_HEADER, PROTOCOL_HEADER
 from aero_search.cost.protocol_file import protocol_mapping
 from aero_search.cost.yaml_text import yaml_text
 from aero_search.errors import RequestError
+from aero_search.invocation import typed
 
 
 @dataclass(frozen=True)
@@ -124,7 +125,7 @@ def _write(files: Mapping[str, str], options: CalibrateOptions, use: str) -> Non
         path.write_text(text)
     print(f"written: {', '.join(str(folder / name) for name in files)}")
     where = f"--config-dir {shlex.quote(str(folder))} " if options.to else ""
-    print(f"use it: aero-search cost {where}{use}")
+    print(f"use it: {typed(f'cost {where}{use}')}")
 
 
 COMMAND = Command(

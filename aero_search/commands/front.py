@@ -9,6 +9,7 @@ from aero_search.config.command import Command
 from aero_search.config.past import open_past_study
 from aero_search.config.paths import output_option
 from aero_search.config.request import Request
+from aero_search.invocation import typed
 from aero_search.search.budget import Maxima
 from aero_search.search.choosing import next_steps
 
@@ -42,7 +43,7 @@ def run(request: Request) -> None:
         for line in choice_lines(front, chosen, steps, how):
             console.print(line, soft_wrap=True)
         console.print(
-            f"export one: aero-search export study={past.name} pick=trial:{chosen.number}"
+            f"export one: {typed(f'export study={past.name} pick=trial:{chosen.number}')}"
             + output_option(request.output_dir),
             soft_wrap=True,
         )

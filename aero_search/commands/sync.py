@@ -37,7 +37,5 @@ COMMAND = Command(
         "tracking.uri",
         "output_dir",
     ),
-    examples=(
-        "sync",
-    ),
+    examples=("sync",),
 )

@@ -63,7 +63,5 @@ COMMAND = Command(
         "output_dir",
         "tracking.uri",
     ),
-    examples=(
-        "ui port=5001",
-    ),
+    examples=("ui port=5001",),
 )

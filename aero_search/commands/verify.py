@@ -75,7 +75,5 @@ COMMAND = Command(
         "data.path",
         "format",
     ),
-    examples=(
-        "verify outputs/exports/aero-knee",
-    ),
+    examples=("verify outputs/exports/aero-knee",),
 )

@@ -46,7 +46,11 @@ def help_screen(command: Command) -> str:
     for s in settings:
         head = f"  {s.name:<{first}}  {s.default:<{second}}  "
         lines += textwrap.wrap(
-            s.meaning or "-", WIDTH, initial_indent=head, subsequent_indent=" " * len(head), break_long_words=False
+            s.meaning or "-",
+            WIDTH,
+            initial_indent=head,
+            subsequent_indent=" " * len(head),
+            break_long_words=False,
         )
     if command.examples:
         lines += ["", "examples:", *(f"  {typed(example)}" for example in command.examples)]

@@ -13,6 +13,7 @@ from aero_search.config.request import Request
 from aero_search.config.target import load_shape
 from aero_search.cost import Network, Protocol
 from aero_search.errors import RequestError
+from aero_search.invocation import typed
 from aero_search.schema import SchemaError, from_mapping
 from aero_search.search.front import Front, build_front
 from aero_search.search.objective import Objective
@@ -103,7 +104,7 @@ def open_past_study(request: Request) -> PastStudy:
     study, _ = load_study(request.output_dir, name, request.search.storage)
     attrs = study.user_attrs
     if "reference" not in attrs:
-        raise RequestError(f"study={name} holds no search yet: run aero-search search study.name={name}")
+        raise RequestError(f"study={name} holds no search yet: run {typed(f'search study.name={name}')}")
     objective, told_pricing = read_told(name, attrs)
     pricing = _asked_pricing(request, told_pricing)
     opened = Study(study, objective, request.output_dir / "studies" / name, pricing)
@@ -209,7 +210,7 @@ def _asked_network(request: Request, told: Network) -> Network:
 def _newest(request: Request) -> str:
     names = study_names(request.output_dir, request.search.storage)
     if not names:
-        raise RequestError(f"there is no study under output_dir={request.output_dir}: run aero-search search")
+        raise RequestError(f"there is no study under output_dir={request.output_dir}: run {typed('search')}")
     if len(names) > 1:
         print(f"study {names[-1]}, the newest of {len(names)}: {', '.join(names)}", file=sys.stderr)
     return names[-1]

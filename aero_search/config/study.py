@@ -14,6 +14,7 @@ from aero_search.config.request import Request
 from aero_search.console import Console, make_console
 from aero_search.data import prepare
 from aero_search.errors import RequestError
+from aero_search.invocation import typed
 from aero_search.report.front import front_rows, print_front
 from aero_search.report.live import LiveView, Snapshot
 from aero_search.report.plot import plot_front
@@ -235,7 +236,7 @@ def finish_study(conductor: Conductor, study: Study, front: Front) -> None:
     if over and not study.used():
         raise RequestError(
             f"all of {over.total()} proposals lie above a limit ({over.most_common(1)[0][0]}): raise it, or see "
-            "what fits with aero-search plan"
+            f"what fits with {typed('plan')}"
         )
     print_front(front, console)
     for reason, count in invalid.most_common(3):
@@ -255,9 +256,9 @@ def finish_study(conductor: Conductor, study: Study, front: Front) -> None:
         return
     where = output_option(plan.output_dir)
     console.print(f"pictures: {plan.folder / 'front.png'}, front.svg", soft_wrap=True)
-    console.print(f"export one:  aero-search export study={plan.name} pick=knee{where}", soft_wrap=True)
-    console.print(f"look closer: aero-search report study={plan.name}{where}", soft_wrap=True)
-    console.print(f"             aero-search ui{where}", soft_wrap=True)
+    console.print(f"export one:  {typed(f'export study={plan.name} pick=knee{where}')}", soft_wrap=True)
+    console.print(f"look closer: {typed(f'report study={plan.name}{where}')}", soft_wrap=True)
+    console.print(f"             {typed(f'ui{where}')}", soft_wrap=True)
 
 
 def _front_metrics(front: Front, done: int) -> dict[str, float]:

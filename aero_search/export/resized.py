@@ -14,6 +14,7 @@ from aero_search.cost import estimate, flops
 from aero_search.export.choice import Choice, write_folder
 from aero_search.export.documents import write_provenance
 from aero_search.export.layout import ARCHITECTURE_FILE, CARD_FILE, CONFIG_FILE
+from aero_search.invocation import typed
 from aero_search.schema import to_mapping
 from aero_search.search.files import write_yaml
 from aero_search.training.result import read_result
@@ -35,7 +36,7 @@ def write_resized(choice: Choice, shape: ModelShape, config: MakeConfig, folder:
     """
     architecture = retarget(choice.record.architecture, shape)
     name = notation(architecture)
-    command = f"aero-search train --config-dir {shlex.quote(str(folder))} --config-name candidate"
+    command = typed(f"train --config-dir {shlex.quote(str(folder))} --config-name candidate")
 
     def fill(partial: Path) -> None:
         old = yaml.safe_load(choice.file(CONFIG_FILE).read_text())

@@ -13,6 +13,7 @@ from importlib import metadata, util
 from pathlib import Path
 
 from aero_search.errors import output_option
+from aero_search.invocation import typed
 from aero_search.tracking.journal import journals
 
 _REQUIRED = (
@@ -91,7 +92,7 @@ def _folders(output_dir: Path, cache_dir: Path) -> Iterator[Check]:
         not missed,
         "; ".join(f"{journal.count()} operations wait for {journal.destination[0]}" for journal in missed)
         or "all runs uploaded",
-        f"aero-search sync{output_option(output_dir)}",
+        typed(f"sync{output_option(output_dir)}"),
     )
 
 

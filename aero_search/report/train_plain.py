@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
 
+from aero_search.invocation import typed
 from aero_search.training.result import CurvePoint, Result
 
 
@@ -71,7 +72,7 @@ def result_rows(result: Result, costs: Mapping[str, float], priced_at: str = "")
 def closing_lines(folder: Path) -> Iterator[str]:
     """Where the files lie and how to repeat the training."""
     yield f"files: {folder}"
-    yield f"train it again: aero-search train --config-dir {folder} --config-name candidate"
+    yield f"train it again: {typed(f'train --config-dir {folder} --config-name candidate')}"
 
 
 def print_result(

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import IO
 
 from aero_search.errors import AeroSearchError, RequestError
+from aero_search.invocation import typed
 from aero_search.passwords import masked
 from aero_search.tracking import store
 from aero_search.tracking.spec import TrackingSpec
@@ -89,7 +90,7 @@ def _check(spec: TrackingSpec, output_dir: Path, port: int) -> None:
     path = store.sqlite_path(spec.resolved_uri(output_dir))
     if path is not None and not path.is_file():
         raise RequestError(
-            f"there is no MLflow store at {path}: run `aero-search search` first, "
+            f"there is no MLflow store at {path}: run `{typed('search')}` first, "
             "or say output_dir= as that did"
         )
     if not 0 < port < 65536:

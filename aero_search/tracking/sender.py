@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from aero_search.errors import output_option
+from aero_search.invocation import typed
 from aero_search.passwords import masked
 from aero_search.tracking import store
 from aero_search.tracking.delivery import Delivery, UnknownRunError, final, sentence
@@ -132,7 +133,7 @@ class Sender:
         uri = masked(self._spec.resolved_uri(self._output_dir))
         failing = (
             f"does not take what is logged ({self._problem}): the work goes on without it, and everything is kept; "
-            f"once the store answers, send it with: aero-search sync{output_option(self._output_dir)}"
+            f"once the store answers, send it with: {typed(f'sync{output_option(self._output_dir)}')}"
         )
         print(f"aero-search: the tracking store {uri} {what or failing}", file=sys.stderr)
 
