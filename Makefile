@@ -4,7 +4,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --constraint constraints.txt
 
-.PHONY: search test test-mpc test-ranges lint
+.PHONY: search test mpc test-mpc test-ranges lint
 
 search: .venv/installed
 	$(BIN)/aero-search search $(ARGS)
@@ -12,8 +12,10 @@ search: .venv/installed
 test: .venv/installed-dev
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist loadfile $(ARGS)
 
-# Tests of real private inference, in an environment of its own: SPU needs an older numpy.
-test-mpc: .venv-mpc/installed
+# Real private inference, and its tests, in an environment of its own: SPU needs an older numpy.
+mpc: .venv-mpc/installed
+
+test-mpc: mpc
 	OMP_NUM_THREADS=1 .venv-mpc/bin/python -m pytest -m mpc $(or $(ARGS),tests/measure)
 
 # Exports, and one search, with the oldest and the newest packages that pip may choose: constraints.txt is not asked.

@@ -9,6 +9,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 NAME = "aero-search"
+_ROOT = Path(__file__).resolve().parent.parent
+_CHECKOUT = (_ROOT / "pyproject.toml").is_file()
 
 
 def typed(line: str = "", words: Sequence[str] | None = None) -> str:
@@ -33,3 +35,33 @@ def _program(words: Sequence[str]) -> str:
             same = found is not None and Path(found).resolve() == Path(word).resolve()
             return NAME if same else shlex.quote(word)
     return NAME
+
+
+def install(extra: str = "") -> str:
+    """The line that installs this package, or one of its extras, into the environment that is running.
+
+    The package is on no index: in a checkout the line names the checkout and the versions that are tested together.
+    """
+    part = f"[{extra}]" if extra else ""
+    pip = f"{shlex.quote(_here(sys.executable))} -m pip install"
+    if not _CHECKOUT:
+        return f"{pip} '{NAME}{part}'"
+    pins = shlex.quote(_here(_ROOT / "constraints.txt"))
+    return f"{pip} --constraint {pins} --editable {shlex.quote(_here(_ROOT) + part)}"
+
+
+def install_mpc() -> str:
+    """The line that builds an environment with the extra `mpc`, which needs an older numpy than the rest."""
+    python = shlex.quote(_here(_ROOT / ".venv-mpc/bin/python")) if _CHECKOUT else ".venv-mpc/bin/python"
+    pip = f"python3.11 -m venv .venv-mpc && {python} -m pip install '{NAME}[mpc]'"
+    where = "" if _here(_ROOT) == "." else f" -C {shlex.quote(_here(_ROOT))}"
+    build = f"make{where} mpc" if _CHECKOUT else pip
+    return f"`{build}` builds an environment of its own; then say measure.python={python}"
+
+
+def _here(path: str | Path) -> str:
+    """A path as seen from the current folder where it lies below that."""
+    try:
+        return str(Path(path).absolute().relative_to(Path.cwd()))
+    except ValueError:
+        return str(path)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from aero_search.invocation import typed
+from aero_search.invocation import install, install_mpc, typed
 
 
 def test_the_program_is_spelt_as_it_was_typed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -30,3 +30,16 @@ def test_what_is_printed_can_be_typed(tmp_path: Path) -> None:
     line = [sys.executable, "-m", "aero_search", "front", "--help"]
     done = subprocess.run(line, cwd=tmp_path, capture_output=True, text=True, check=True)
     assert f"{sys.executable} -m aero_search front --help=all" in done.stdout
+
+
+def test_the_advice_installs_from_this_checkout(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    root = Path(__file__).resolve().parent.parent
+    monkeypatch.chdir(root)
+    assert install("hf").endswith("-m pip install --constraint constraints.txt --editable '.[hf]'")
+    assert install_mpc() == (
+        "`make mpc` builds an environment of its own; then say measure.python=.venv-mpc/bin/python"
+    )
+    assert "\nmpc: " in (root / "Makefile").read_text()
+    monkeypatch.chdir(tmp_path)
+    assert f"{root}[hf]" in install("hf")
+    assert f"make -C {root} mpc" in install_mpc()

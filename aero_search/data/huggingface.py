@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from aero_search.data.files import Document, Split
 from aero_search.data.spec import MB, CorpusSpec
 from aero_search.errors import RequestError
+from aero_search.invocation import install
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -37,7 +38,7 @@ def stream(spec: CorpusSpec, split: Split) -> Iterator[Document]:
         datasets = import_module("datasets")  # optional, so unknown to a type checker without it
     except ImportError:
         raise RequestError(
-            "data.kind=huggingface needs the package datasets: pip install 'aero-search[hf]', or set "
+            f"data.kind=huggingface needs the package datasets: {install('hf')}, or set "
             "data=python_source, which needs no download"
         ) from None
     try:

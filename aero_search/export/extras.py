@@ -5,6 +5,7 @@ from __future__ import annotations
 from importlib import import_module
 
 from aero_search.errors import RequestError
+from aero_search.invocation import install
 
 
 def require(kind: str, *packages: str) -> None:
@@ -20,4 +21,4 @@ def require(kind: str, *packages: str) -> None:
             import_module(package)
         except ImportError as problem:
             missing = problem.name or package
-            raise RequestError(f"kind={kind} needs {missing}: pip install 'aero-search[{kind}]'") from None
+            raise RequestError(f"kind={kind} needs {missing}: {install(kind)}") from None

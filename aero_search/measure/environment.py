@@ -12,11 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from aero_search.errors import RequestError
+from aero_search.invocation import install_mpc
 
-INSTALL = (
-    "install it with `pip install 'aero-search[mpc]'` under Python 3.11, or give measure.python=PATH of an "
-    "environment that has spu==0.9.5 and jax==0.4.34"
-)
+INSTALL = f"{install_mpc()}, or that of another environment with spu==0.9.5 and jax==0.4.34 under Python 3.11"
 _PROBE = """
 import json, sys
 from importlib.metadata import version, PackageNotFoundError

@@ -13,7 +13,7 @@ from importlib import metadata, util
 from pathlib import Path
 
 from aero_search.errors import output_option
-from aero_search.invocation import typed
+from aero_search.invocation import install, install_mpc, typed
 from aero_search.tracking.journal import journals
 
 _REQUIRED = (
@@ -70,7 +70,7 @@ def _libraries() -> Iterator[Check]:
         try:
             yield Check(name, True, metadata.version(name), essential=True)
         except metadata.PackageNotFoundError:
-            yield Check(name, False, "missing", "pip install aero-search again", essential=True)
+            yield Check(name, False, "missing", install(), essential=True)
 
 
 def _folders(output_dir: Path, cache_dir: Path) -> Iterator[Check]:
@@ -115,7 +115,7 @@ def _extras() -> Iterator[Check]:
             f"extra {extra}",
             found,
             purpose if found else f"absent ({purpose})",
-            f"pip install 'aero-search[{extra}]'",
+            install_mpc() if extra == "mpc" else install(extra),
         )
 
 

@@ -11,6 +11,7 @@ import os
 from urllib.parse import parse_qsl, urlsplit
 
 from aero_search.errors import RequestError
+from aero_search.invocation import install
 from aero_search.passwords import is_secret, keep, masked, password_of, without_password
 
 _SCHEMES = ("postgresql", "postgres", "postgresql+psycopg")
@@ -64,5 +65,5 @@ def check_driver(address: str) -> None:
     """
     if importlib.util.find_spec("psycopg") is None:
         raise RequestError(
-            f"search.storage={masked(address)} needs the package psycopg: pip install 'aero-search[postgres]'"
+            f"search.storage={masked(address)} needs the package psycopg: {install('postgres')}"
         )

@@ -256,6 +256,6 @@ def test_without_transformers_the_extra_is_named(
 ) -> None:
     one = made("gpt2")
     monkeypatch.setitem(sys.modules, "transformers", None)
-    with pytest.raises(RequestError, match=r"pip install 'aero-search\[hf\]'"):
+    with pytest.raises(RequestError, match=r"-m pip install .*\[hf\]"):
         write_huggingface(one.choice, one.corpus, tmp_path / "hf")
     assert not (tmp_path / "hf").exists()

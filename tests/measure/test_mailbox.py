@@ -60,7 +60,7 @@ def test_free_ports_are_different():
 
 def test_without_spu_the_error_says_what_to_install(monkeypatch):
     monkeypatch.setattr(environment.importlib.util, "find_spec", lambda name: None)
-    with pytest.raises(RequestError, match=r"pip install 'aero-search\[mpc\]'.*measure\.python="):
+    with pytest.raises(RequestError, match=r"make .*mpc.*measure\.python="):
         find_environment()
 
 
