@@ -29,9 +29,10 @@ COMMAND = Command(
         "pick",
         "kind",
         "to",
-        "max_latency_s",
-        "max_comm_gb",
-        "max_perplexity",
+        "budget.latency_s",
+        "budget.communication_bytes",
+        "budget.flops",
+        "budget.perplexity",
         "model",
         "register",
         "register_as",
@@ -39,7 +40,7 @@ COMMAND = Command(
     ),
     examples=(
         "export study=aero pick=knee",
-        "export study=aero max_latency_s=10 format=hf",
+        "export study=aero budget.latency_s='10 s' format=hf",
         "export study=aero pick=trial:7 format=onnx",
     ),
 )
