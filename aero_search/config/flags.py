@@ -54,7 +54,10 @@ class Flags:
 
     def arguments(self) -> list[str]:
         """As Hydra reads them."""
-        return [name if value is None or name == "--help" else f"{name}={value}" for name, value in self.given.items()]
+        return [
+            name if value is None or name == "--help" else f"{name}={value}"
+            for name, value in self.given.items()
+        ]
 
 
 def read_flags(argv: Sequence[str]) -> tuple[Flags, list[str]]:
