@@ -45,7 +45,7 @@ def filled(task: Task, trials: int) -> Study:
     """A study of that many trials, made up where they are missing."""
     name = f"scale-{trials}"
     created = create_study(open_storage(FOLDER), name, OBJECTIVE.metrics)
-    study = Study(created, OBJECTIVE, FOLDER / "studies" / name, task.costs, task.costs_of_many)
+    study = Study(created, OBJECTIVE, FOLDER / "studies" / name, task.price, task.costs_of_many)
     if "reference" not in created.user_attrs:
         reference = task.reference
         study.set_attrs(

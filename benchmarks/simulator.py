@@ -117,7 +117,7 @@ def open_study(task: Task, folder: Path, storage: BaseStorage | None = None) -> 
     created = optuna.create_study(
         storage=storage, study_name=task.name, directions=["minimize"] * len(OBJECTIVE.metrics)
     )
-    study = Study(created, OBJECTIVE, folder, task.costs, task.costs_of_many)
+    study = Study(created, OBJECTIVE, folder, task.price, task.costs_of_many)
     study.set_attrs(
         reference={
             "unigram_perplexity": task.reference.unigram_perplexity,

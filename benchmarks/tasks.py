@@ -18,7 +18,7 @@ from aero_search.cost import calibrate_published
 from aero_search.search.candidate import Candidate, make_candidate
 from aero_search.search.objective import Objective
 from aero_search.search.pareto import Reference
-from aero_search.search.pricing import Pricing
+from aero_search.search.pricing import Price, Pricing
 from aero_search.space import Categorical, Real, Space
 from aero_search.training.recipe import Recipe
 from aero_search.training.result import CurvePoint, Result, Verdict
@@ -101,6 +101,10 @@ class Task(ABC):
     def costs(self, architecture: Architecture) -> Mapping[str, float]:
         """Every known metric."""
         return self.costs_of_many([architecture])[0]
+
+    def price(self, architecture: Architecture) -> Price:
+        """The same as a study takes it."""
+        return Price(self.costs(architecture))
 
     def costs_of_many(self, architectures: Sequence[Architecture]) -> Sequence[Mapping[str, float]]:
         """The same of many at once."""

@@ -86,10 +86,7 @@ def main() -> None:
         uri, server = _server(folder)
         try:
             down = f"http://127.0.0.1:{_free_port()}"
-            costs = {
-                **request.pricing(candidate.architecture),
-                **request.pricing.by_part(candidate.architecture),
-            }
+            costs = request.pricing.price(candidate.architecture).figures
             runs = {}
             for what, address in (("SQLite", None), ("server", uri), ("server down", down)):
                 tracker = Tracker.open(

@@ -88,20 +88,20 @@ def train_request(
 
     architecture, recipe, compute = request.architecture, request.recipe, request.compute
     compute.check(recipe)
-    costs = request.pricing(architecture)
+    price = request.pricing.price(architecture)
     output_dir = writable(request.output_dir.resolve())
     corpus = prepare(request.data, architecture.vocab_size)
     candidate = make_candidate(architecture, recipe, corpus.fingerprint, config=request.portable())
     folder = Path(request.output_dir) / "train" / candidate.identity
     if (folder / RESULT_FILE).is_file():
-        return Training(read_result(folder), costs, folder, reused=True)
+        return Training(read_result(folder), price.costs, folder, reused=True)
     tracker = Tracker.open(request.tracking, output_dir)
     tracker.initialize()
     tracked = tracker.start_candidate(
         None,
         candidate.notation,
         params=dict(_override_params(request)),
-        costs={**costs, **request.pricing.by_part(architecture)},
+        costs=price.figures,
         tags={},
     )
 
@@ -110,9 +110,9 @@ def train_request(
         return train_candidate(candidate, corpus, folder, tracked, listeners, threads, compute)
 
     if view is None:
-        return Training(run(), costs, folder)
+        return Training(run(), price.costs, folder)
     with view(candidate.notation, recipe.steps) as shown:
-        return Training(run(shown), costs, folder)
+        return Training(run(shown), price.costs, folder)
 
 
 def training_views() -> Any:

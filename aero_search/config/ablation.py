@@ -101,7 +101,7 @@ class LadderSweep:
         told = LadderTable(
             self.ladder,
             table,
-            [plan.costs(line.architecture) for line in table],
+            [plan.price(line.architecture).costs for line in table],
             first_health(table, results),
             conductor.command,
         )

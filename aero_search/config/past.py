@@ -107,7 +107,7 @@ def open_past_study(request: Request) -> PastStudy:
         raise RequestError(f"study={name} holds no search yet: run {typed(f'search study.name={name}')}")
     objective, told_pricing = read_told(name, attrs)
     pricing = _asked_pricing(request, told_pricing)
-    opened = Study(study, objective, request.output_dir / "studies" / name, pricing)
+    opened = Study(study, objective, request.output_dir / "studies" / name, pricing.price)
     told = tuple(opened.records())
     reference = read_reference(attrs["reference"], told, objective, told_pricing)
     return PastStudy(

@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import Any, Literal, get_args
 
 from aero_search.architecture import Architecture
-from aero_search.cost import Network, Protocol, estimate, price_batch
+from aero_search.cost import Cost, Network, Protocol, estimate, price_batch
 from aero_search.errors import RequestError, nearest
 from aero_search.quantity import UNITS, parse_quantity, write_quantity
 
@@ -90,7 +90,11 @@ class Objective:
 
 def known_costs(architecture: Architecture, protocol: Protocol, network: Network) -> dict[str, float]:
     """Every cost metric of an architecture: seconds, bytes, FLOPs (2 x MACs), rounds."""
-    cost = estimate(architecture, protocol, network)
+    return metrics_of(estimate(architecture, protocol, network))
+
+
+def metrics_of(cost: Cost) -> dict[str, float]:
+    """The same of an estimate."""
     return {
         "latency_s": float(cost.latency_seconds.total),
         "communication_bytes": float(cost.communication_bytes.total),

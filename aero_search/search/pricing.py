@@ -2,12 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 from aero_search.architecture import BASELINE, Architecture, ModelShape, parse_notation, retarget
 from aero_search.cost import Network, Protocol, estimate
-from aero_search.search.objective import Objective, known_costs, known_costs_of_many
+from aero_search.search.objective import Objective, known_costs_of_many, metrics_of
+
+
+@dataclass(frozen=True)
+class Price:
+    """What one architecture costs, counted once.
+
+    Attributes:
+        costs: every metric: latency_s, communication_bytes, flops, rounds.
+        parts: seconds and bytes of each part of the model, by names such as `seconds_by_part/softmax`.
+    """
+
+    costs: Mapping[str, float]
+    parts: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def figures(self) -> dict[str, float]:
+        """All of them, for a tracking run."""
+        return {**self.costs, **self.parts}
 
 
 @dataclass(frozen=True)
@@ -32,16 +50,17 @@ class Pricing:
 
     def __call__(self, architecture: Architecture) -> dict[str, float]:
         """Every cost metric of a candidate: seconds, bytes, FLOPs (2 x MACs), round trips."""
-        return known_costs(self.priced(architecture), self.protocol, self.network)
+        return dict(self.price(architecture).costs)
 
-    def by_part(self, architecture: Architecture) -> dict[str, float]:
-        """Seconds and bytes of each part of the model, by names such as `seconds_by_part/softmax`."""
+    def price(self, architecture: Architecture) -> Price:
+        """The same with its parts, from one estimate."""
         cost = estimate(self.priced(architecture), self.protocol, self.network)
         seconds, bytes_ = cost.latency_seconds.by_op, cost.communication_bytes.by_op
-        return {
+        parts = {
             **{f"seconds_by_part/{part}": float(value) for part, value in seconds.items()},
             **{f"bytes_by_part/{part}": float(value) for part, value in bytes_.items()},
         }
+        return Price(metrics_of(cost), parts)
 
     def many(self, architectures: Sequence[Architecture]) -> list[dict[str, float]]:
         """The same of many at once, for a sampler that looks at thousands."""

@@ -23,6 +23,7 @@ from aero_search.search.further_turns import FurtherTurns, seeded
 from aero_search.search.known_cost.domain import Domain, make_domain
 from aero_search.search.ledger import CONFIRMS, RESUMES, RETRIES, SEED
 from aero_search.search.objective import PERPLEXITY, Objective
+from aero_search.search.pricing import Price
 from aero_search.search.record import Record, State
 from aero_search.search.repeats import repeated, repeats
 from aero_search.search.roster import Presence, Roster
@@ -43,6 +44,14 @@ CHECKPOINTS = "checkpoint.*"
 
 
 @dataclass(frozen=True)
+class Priced:
+    """A candidate with its price, which is counted when it is asked for and travels until it is told."""
+
+    candidate: Candidate
+    price: Price
+
+
+@dataclass(frozen=True)
 class Claim:
     """A trial that this worker is to train.
 
@@ -52,10 +61,14 @@ class Claim:
     """
 
     trial: optuna.Trial
-    candidate: Candidate
+    priced: Priced
     folder: Path
     resumes: int | None = None
     confirms: int | None = None
+
+    @property
+    def candidate(self) -> Candidate:
+        return self.priced.candidate
 
 
 class Study(FurtherTurns):
@@ -65,8 +78,8 @@ class Study(FurtherTurns):
         study: Optuna's, already created.
         objective: its metrics.
         folder: holds candidates, workers' locks and the front's files.
-        costs: every known metric of an architecture.
-        costs_of_many: the same of many at once, where there is a faster way than one by one.
+        price: every known cost of an architecture.
+        costs_of_many: the metrics of many at once, where there is a faster way than one by one.
         roster, retries: see `Ledger`.
     """
 
@@ -75,14 +88,14 @@ class Study(FurtherTurns):
         study: optuna.Study,
         objective: Objective,
         folder: Path,
-        costs: Callable[[Architecture], Mapping[str, float]],
+        price: Callable[[Architecture], Price],
         costs_of_many: Callable[[Sequence[Architecture]], Sequence[Mapping[str, float]]] | None = None,
         roster: Roster | None = None,
         retries: int = RETRIES,
     ) -> None:
         super().__init__(study, folder, objective, roster, retries)
-        self.costs = costs
-        self._costs_of_many = costs_of_many or (lambda many: [costs(a) for a in many])
+        self.price = price
+        self._costs_of_many = costs_of_many or (lambda many: [price(a).costs for a in many])
         self._domain: Domain | None = None
         self._records: dict[int, Record] = {}
 
@@ -123,10 +136,11 @@ class Study(FurtherTurns):
             overrides = seeded(space.overrides(space.suggest(trial)), trial.user_attrs.get(SEED))
             try:
                 candidate = compose(overrides)
-                costs = self.costs(candidate.architecture)
+                priced = Priced(candidate, self.price(candidate.architecture))
             except RequestError as problem:
                 self._fail(trial.number, invalid=str(problem))
                 continue
+            costs = priced.price.costs
             if over := self.objective.over(costs):
                 self._fail(trial.number, over=over, notation=candidate.notation, costs=dict(costs))
                 continue
@@ -134,7 +148,7 @@ class Study(FurtherTurns):
             if twin is not None:
                 self._tell_duplicate(trial, twin)
                 continue
-            claim = self._claimed(trial, candidate, costs, worker)
+            claim = self._claimed(trial, priced, worker)
             # A worker that was taken for dead may have finished all the same.
             if "again_of" not in trial.user_attrs or not self._settled(self._trial(trial.number)):
                 return claim
@@ -282,9 +296,8 @@ class Study(FurtherTurns):
             stopped = twin.state == TrialState.PRUNED
             self.study.tell(trial, state=TrialState.PRUNED if stopped else TrialState.FAIL)
 
-    def _claimed(
-        self, trial: optuna.Trial, candidate: Candidate, costs: Mapping[str, float], worker: Presence
-    ) -> Claim:
+    def _claimed(self, trial: optuna.Trial, priced: Priced, worker: Presence) -> Claim:
+        candidate = priced.candidate
         resumes, confirms = (trial.user_attrs.get(name) for name in (RESUMES, CONFIRMS))
         if resumes is not None:
             self._set(trial._trial_id, curve=curve(self._trial(resumes)))
@@ -297,7 +310,7 @@ class Study(FurtherTurns):
             lr=candidate.recipe.lr,
             seed=candidate.recipe.seed,
             steps=candidate.recipe.steps,
-            costs=dict(costs),
+            costs=dict(priced.price.costs),
             # Last: a trial that has it has everything.
             candidate=candidate.identity,
         )
@@ -305,7 +318,7 @@ class Study(FurtherTurns):
         if resumes is not None:
             # It says where the candidate was stopped; the checkpoint beside it is what goes on.
             (folder / RESULT_FILE).unlink(missing_ok=True)
-        return Claim(trial, candidate, folder, resumes, confirms)
+        return Claim(trial, priced, folder, resumes, confirms)
 
     def _record(self, trial: FrozenTrial) -> Record:
         known = self._records.get(trial.number)

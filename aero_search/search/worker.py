@@ -16,7 +16,7 @@ from aero_search.search.candidate import Candidate
 from aero_search.search.devices import use_devices
 from aero_search.search.objective import Objective
 from aero_search.search.parent import stop_with_parent
-from aero_search.search.pricing import Pricing
+from aero_search.search.pricing import Price, Pricing
 from aero_search.search.roster import ClaimLostError, Presence, StillMine
 from aero_search.search.run import train_candidate
 from aero_search.search.rung_reports import RungReports
@@ -67,9 +67,9 @@ class Plan:
         """The study's own folder."""
         return self.output_dir / "studies" / self.name
 
-    def costs(self, architecture: Architecture) -> Mapping[str, float]:
-        """Every known metric of an architecture under the plan's protocol, network and target."""
-        return self.pricing(architecture)
+    def price(self, architecture: Architecture) -> Price:
+        """Every known cost of an architecture under the plan's protocol, network and target."""
+        return self.pricing.price(architecture)
 
     def costs_of_many(self, architectures: Sequence[Architecture]) -> Sequence[Mapping[str, float]]:
         """The same of many at once, for a sampler that looks at thousands."""
@@ -84,7 +84,7 @@ class Plan:
         search = self.search
         roster = open_roster(storage, self.name, self.folder, search.heartbeat)
         return Study(
-            study, self.objective, self.folder, self.costs, self.costs_of_many, roster, search.retries
+            study, self.objective, self.folder, self.price, self.costs_of_many, roster, search.retries
         )
 
 
@@ -144,10 +144,7 @@ class Worker:
             self.parent_run or None,
             _name(claim),
             params=_params(candidate),
-            costs={
-                **self.plan.costs(candidate.architecture),
-                **self.plan.pricing.by_part(candidate.architecture),
-            },
+            costs=claim.priced.price.figures,
             tags={
                 "study": self.plan.name,
                 "trial": str(claim.trial.number),

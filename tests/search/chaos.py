@@ -35,7 +35,7 @@ def prepare(address: str, folder: Path) -> None:
 def open_study(address: str, folder: Path) -> Study:
     study, storage = load_study(folder, NAME, address, wait=True)
     roster = open_roster(storage, NAME, folder, HEARTBEAT)
-    return Study(study, fakes.OBJECTIVE, folder, fakes.costs, roster=roster, retries=10**6)
+    return Study(study, fakes.OBJECTIVE, folder, fakes.price, roster=roster, retries=10**6)
 
 
 def train(claim: Claim) -> None:

@@ -10,6 +10,7 @@ from aero_search.architecture import Architecture, Layer, key, notation
 from aero_search.errors import RequestError
 from aero_search.search.candidate import Candidate, make_candidate
 from aero_search.search.objective import Objective
+from aero_search.search.pricing import Price
 from aero_search.search.spec import SamplerSpec, SearchSpec
 from aero_search.search.store import create_study, open_storage
 from aero_search.search.study import Study
@@ -76,9 +77,13 @@ def costs(architecture: Architecture) -> Mapping[str, float]:
     }
 
 
+def price(architecture: Architecture) -> Price:
+    return Price(costs(architecture))
+
+
 def open_study(folder: Path, name: str = "test") -> Study:
     storage = open_storage(folder)
-    return Study(create_study(storage, name, OBJECTIVE.metrics), OBJECTIVE, folder / "studies" / name, costs)
+    return Study(create_study(storage, name, OBJECTIVE.metrics), OBJECTIVE, folder / "studies" / name, price)
 
 
 def trained(

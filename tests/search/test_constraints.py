@@ -8,16 +8,19 @@ from pathlib import Path
 import pytest
 from optuna.trial import TrialState
 
+from aero_search.architecture import Architecture
 from aero_search.errors import RequestError
 from aero_search.search.front import build_front
 from aero_search.search.ledger import WorkerLock
-from aero_search.search.objective import Constraint, Objective
+from aero_search.search.objective import Constraint, Objective, known_costs
 from aero_search.search.pareto import Reference
+from aero_search.search.pricing import Price
 from aero_search.search.settings import check_settings
 from aero_search.search.store import create_study, open_storage
 from aero_search.search.study import Study
 from aero_search.space import Categorical
-from tests.search.fakes import OBJECTIVE, SPACE, compose, costs, open_study, spec, trained
+from tests.config.told_study import request_of
+from tests.search.fakes import OBJECTIVE, SPACE, compose, costs, open_study, price, spec, trained
 
 
 def limited(**limits: float | str) -> Objective:
@@ -26,7 +29,7 @@ def limited(**limits: float | str) -> Objective:
 
 def limited_study(folder: Path, objective: Objective) -> Study:
     created = create_study(open_storage(folder), "limited", objective.metrics)
-    return Study(created, objective, folder / "limited", costs)
+    return Study(created, objective, folder / "limited", price)
 
 
 def test_limits_are_read_with_their_units() -> None:
@@ -112,3 +115,35 @@ def test_equal_limits_in_other_units_are_the_same_study() -> None:
 
 def _flat(objective: Objective) -> dict[str, object]:
     return {"constraints": objective.settings()["constraints"]["communication_bytes"]["max"]}
+
+
+def test_a_candidate_is_priced_once_from_ask_to_tell(tmp_path: Path) -> None:
+    """Under a sampler that looks at no costs of its own."""
+    priced: list[Architecture] = []
+
+    def counted(architecture: Architecture) -> Price:
+        priced.append(architecture)
+        return Price(costs(architecture), {"seconds_by_part/softmax": 1.0})
+
+    created = create_study(open_storage(tmp_path), "once", OBJECTIVE.metrics)
+    study = Study(created, OBJECTIVE, tmp_path / "once", counted)
+    with WorkerLock(study.folder / "workers") as lock:
+        claim = study.claim(lock, spec(1), SPACE, compose)
+        assert claim is not None
+        figures = claim.priced.price.figures
+        assert figures == {**costs(claim.candidate.architecture), "seconds_by_part/softmax": 1.0}
+        study.tell(claim.trial.number, trained(claim.candidate))
+    assert priced.count(claim.candidate.architecture) == 1
+    (record,) = study.records()
+    assert record.costs == costs(claim.candidate.architecture)
+
+
+def test_one_estimate_has_the_metrics_and_their_parts() -> None:
+    request = request_of()
+    pricing = request.pricing
+    a = request.architecture
+    price = pricing.price(a)
+    assert price.costs == pricing(a) == known_costs(a, pricing.protocol, pricing.network)
+    for metric, parts in (("latency_s", "seconds_by_part/"), ("communication_bytes", "bytes_by_part/")):
+        total = sum(value for name, value in price.parts.items() if name.startswith(parts))
+        assert total == pytest.approx(price.costs[metric])

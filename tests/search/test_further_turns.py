@@ -212,7 +212,7 @@ def test_known_cost_learns_what_is_foreseen_for_a_stopped_candidate(tmp_path: Pa
         train(study, claimed(study, lock, asked), [(2, 80.0), (4, 40.0)])
         train(study, claimed(study, lock, asked), [(2, 81.0), (4, 20.25)])
         assert train(study, claimed(study, lock, asked), [(2, 300.0)]) == "stopped"
-    domain = make_domain(ONE_PRICE, compose, OBJECTIVE, lambda many: [study.costs(a) for a in many])
+    domain = make_domain(ONE_PRICE, compose, OBJECTIVE, lambda many: [study.price(a).costs for a in many])
     history = read_history(study.study.trials, domain, 3, own=99)
     assert [t.number for t in history.finished] == [0, 1]
     assert [t.number for t in history.stopped] == [2]

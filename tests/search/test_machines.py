@@ -16,7 +16,7 @@ from aero_search.search import database_roster, patience
 from aero_search.search.roster import ClaimLostError, StillMine, TurnLostError
 from aero_search.search.store import create_study, load_study, open_roster, open_storage, study_names
 from aero_search.search.study import Study
-from tests.search.fakes import OBJECTIVE, SPACE, compose, costs, spec, trained
+from tests.search.fakes import OBJECTIVE, SPACE, compose, price, spec, trained
 from tests.search.postgresql import PASSWORD, Server
 
 
@@ -39,7 +39,7 @@ def open_shared(server: Server, folder: Path, name: str, heartbeat: float = 60.0
     storage = open_storage(folder, server.address)
     study = create_study(storage, name, OBJECTIVE.metrics)
     roster = open_roster(storage, name, folder, heartbeat)
-    return Study(study, OBJECTIVE, folder / "studies" / name, costs, roster=roster)
+    return Study(study, OBJECTIVE, folder / "studies" / name, price, roster=roster)
 
 
 def test_two_machines_share_a_budget(server: Server, tmp_path: Path, name: str) -> None:
