@@ -42,6 +42,10 @@ class StrictFileSource(FileConfigSource):
         )
 
 
+# A worker process gets the sources registered here before Hydra registers its own there: both must have one name.
+StrictFileSource.__name__ = FileConfigSource.__name__
+
+
 def read_files_strictly() -> None:
     """Make Hydra read files through `StrictFileSource` in this process."""
     # Hydra registers its own sources when its plug-ins are first looked for, and refuses a second one.

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import pickle
 import re
 from pathlib import Path
 
 import pytest
+from hydra._internal.core_plugins.file_config_source import FileConfigSource
+from hydra._internal.sources_registry import SourcesRegistry
 
 from aero_search.cli import main
+from aero_search.config.file_source import StrictFileSource
 
 FILES = {
     "network": {
@@ -103,3 +107,11 @@ def test_a_space_reads_numbers_as_the_configuration_does(
     )
     assert main(["plan", "space=mine.yaml"]) == 0
     assert "recipe.lr" in capsys.readouterr().out
+
+
+def test_a_worker_may_register_hydra_s_own_source_after_ours() -> None:
+    """What joblib's workers do: they get our registry, then look for Hydra's plug-ins."""
+    registry = SourcesRegistry()
+    registry.types = pickle.loads(pickle.dumps({"file": StrictFileSource}))
+    registry.register(FileConfigSource)
+    assert registry.types == {"file": StrictFileSource}
