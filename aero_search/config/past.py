@@ -15,12 +15,13 @@ from aero_search.cost import Network, Protocol
 from aero_search.errors import RequestError
 from aero_search.invocation import typed
 from aero_search.schema import SchemaError, from_mapping
+from aero_search.search.catalogue import listed_names
 from aero_search.search.front import Front, build_front
 from aero_search.search.objective import Objective
 from aero_search.search.pareto import Reference
 from aero_search.search.pricing import Pricing
 from aero_search.search.record import Record
-from aero_search.search.store import load_study, study_names
+from aero_search.search.store import load_study
 from aero_search.search.study import Study
 
 
@@ -208,7 +209,7 @@ def _asked_network(request: Request, told: Network) -> Network:
 
 
 def _newest(request: Request) -> str:
-    names = study_names(request.output_dir, request.search.storage)
+    names = listed_names(request.output_dir, request.search.storage)
     if not names:
         raise RequestError(f"there is no study under output_dir={request.output_dir}: run {typed('search')}")
     if len(names) > 1:

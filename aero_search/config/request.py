@@ -51,6 +51,16 @@ _SHARED = ("output_dir", "format", "space", "study")
 _CORE = ("data", "recipe", "compute", "objective", "budget", "protocol", "network", "search", "tracking")
 
 
+def check_study_name(name: str, field: str) -> None:
+    """A study's name is that of a folder.
+
+    Raises:
+        RequestError: it could be none, or lead elsewhere.
+    """
+    if not re.fullmatch(r"\w[\w.+-]*", name):
+        raise RequestError(f"{field}={name} must be letters, digits and . + - _ alone: it names a folder")
+
+
 class Request:
     """What the user asked for, validated part by part when it is first needed.
 
@@ -69,10 +79,8 @@ class Request:
         self.format = shared.format
         self.space = shared.space
         self.study_name = shared.study.name
-        if self.study_name is not None and not re.fullmatch(r"\w[\w.+-]*", self.study_name):
-            raise RequestError(
-                f"study.name={self.study_name} must be letters, digits and . + - _ alone: it names a folder"
-            )
+        if self.study_name is not None:
+            check_study_name(self.study_name, "study.name")
 
     @cached_property
     def architecture(self) -> Architecture:

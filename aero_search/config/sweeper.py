@@ -121,6 +121,9 @@ class StudySweep:
         names = {parameter.override for parameter in space.parameters}
         lines = [*base, *(str(o.input_line) for o in parsed)]
         fixed = tuple(line for line in lines if _key(line) not in names)
+        # What varies must exist, before a study takes the name: Hydra says so of every key at once.
+        some = space.overrides({p.name: p.first for p in space.parameters})
+        self.hydra_context.config_loader.load_sweep_config(self.config, [*fixed, *some])
         if self.strategy == "plan":
             compose = Compose(self.hydra_context.config_loader, self.config, fixed, "")
             plan_search(request, space, compose.quick().architecture)
@@ -137,8 +140,13 @@ class StudySweep:
         fingerprint = str(conductor.settings["corpus fingerprint"])
         compose = Compose(self.hydra_context.config_loader, self.config, fixed, fingerprint)
         start_working("searching", request.output_dir)
-        front = conductor.run(study, compose, self._launch, watch_study(conductor))
-        finish_study(conductor, study, front)
+        try:
+            front = conductor.run(study, compose, self._launch, watch_study(conductor))
+            finish_study(conductor, study, front)
+        except RequestError:
+            if not study.used():
+                study.forget()
+            raise
         return conductor.plan.name
 
     def _climb(self, request: Request, arguments: Sequence[str], parsed: Sequence[Override]) -> str:

@@ -5,6 +5,7 @@ Nothing here knows what a trial is worth: `Study` trains architectures under it,
 
 from __future__ import annotations
 
+import shutil
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -65,6 +66,11 @@ class Ledger(ABC):
         """Remember JSON values with the study."""
         for name, value in attrs.items():
             self.study.set_user_attr(name, value)
+
+    def forget(self) -> None:
+        """Delete the study with all that belongs to it, so that its name is free."""
+        optuna.delete_study(study_name=self.name, storage=self.study._storage)
+        shutil.rmtree(self.folder, ignore_errors=True)
 
     def give_back_orphans(self) -> None:
         """Settle trials whose worker died: tell those with a result, queue the others again."""
