@@ -129,7 +129,7 @@ def _run(arguments: list[str]) -> int:
     except OSError as problem:
         raise AeroSearchError("the current folder has been removed: cd into one that exists") from problem
     command = importlib.import_module(f"aero_search.commands.{name}").COMMAND
-    from aero_search.config.app import run_command
+    from aero_search.config.hydra_main import run_command
 
     return run_command(command, arguments[1:])
 

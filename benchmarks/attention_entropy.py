@@ -28,7 +28,7 @@ from torch import Tensor
 
 from aero_search.architecture import Architecture, Layer, Regularizer, parse_notation
 from aero_search.model import attention_with_entropy, build_model, entropy_penalty, parameter_groups
-from benchmarks.say import processor, say
+from benchmarks.write_report import processor, say
 
 SHAPES = ((16, 4, 128, 16), (4, 12, 128, 64), (1, 12, 512, 64))
 GOAL_ATTENTION, GOAL_STEP = 1.50, 1.10

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import moocore
 import numpy as np
 
-from aero_search.search.pareto import Points, Reference, nondominated
+from aero_search.front.pareto import Points, Reference, nondominated
 
 # The reference lies this far beyond the front's worst values, as a share of their range: its ends add volume too.
 SLACK = 0.1

@@ -23,8 +23,8 @@ from typing import Any
 
 from aero_search.architecture import Architecture, Layer
 from aero_search.cost import Network, Pricer, Protocol, estimate, flops
-from benchmarks.say import say
 from benchmarks.shipped import shipped
+from benchmarks.write_report import say
 
 GOAL_MICROSECONDS = 100
 BATCH, SINGLES, TRACES, ROUNDS = 2000, 50, 3, 5

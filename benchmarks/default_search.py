@@ -21,9 +21,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from aero_search.search.pareto import Reference
+from aero_search.front.pareto import Reference
 from benchmarks.boxes import FrontBox
-from benchmarks.say import say
+from benchmarks.write_report import say
 
 SEARCHES = {
     "tpe": ("search/sampler=tpe", "search/rungs=none"),

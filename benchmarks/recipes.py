@@ -26,9 +26,9 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from benchmarks.say import processor, say
 from benchmarks.tabular.rows import Row, read_rows, remember
 from benchmarks.tabular.trainings import Job, prepare_environment, run_facts, run_missing
+from benchmarks.write_report import processor, say
 
 ROWS, META = Path("benchmarks/results/recipes.csv"), Path("benchmarks/results/recipes.json")
 SEEDS = (0, 1)
@@ -75,9 +75,9 @@ def jobs(folder: Path, base: Sequence[str] = ()) -> tuple[list[Job], dict[str, o
     from hydra import compose, initialize_config_dir
     from hydra.core.global_hydra import GlobalHydra
 
-    from aero_search.config.app import read_request
+    from aero_search.app.sweeper import Compose
+    from aero_search.config.hydra_main import read_request
     from aero_search.config.paths import conf_dir
-    from aero_search.config.sweeper import Compose
     from aero_search.data import prepare
 
     with initialize_config_dir(version_base="1.3", config_dir=str(conf_dir())):

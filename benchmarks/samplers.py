@@ -27,11 +27,11 @@ from aero_search.search.spec import RungsSpec, SamplerSpec, SearchSpec
 from benchmarks.comparison import Contender, report
 from benchmarks.curves import draw
 from benchmarks.mo_asha import MoAsha
-from benchmarks.say import say
 from benchmarks.shipped import shipped
 from benchmarks.simulator import Replay, replay, simulate
 from benchmarks.table import Table
 from benchmarks.tasks import Synthetic, Task
+from benchmarks.write_report import say
 
 CACHE = Path("outputs/benchmarks/samplers")
 

@@ -24,17 +24,17 @@ from optuna.distributions import BaseDistribution
 from optuna.trial import TrialState, create_trial
 from rich.progress import track
 
+from aero_search.front.front import build_front
 from aero_search.schema import to_mapping
 from aero_search.search.candidate import Candidate
-from aero_search.search.front import build_front
 from aero_search.search.known_cost.draws import distributions, draw
-from aero_search.search.ledger import WorkerLock
 from aero_search.search.spec import RungsSpec, SamplerSpec, SearchSpec
-from aero_search.search.store import create_study, open_storage
 from aero_search.search.study import Study
-from benchmarks.say import say
+from aero_search.workers.database import create_study, open_storage
+from aero_search.workers.trial_queue import WorkerLock
 from benchmarks.shipped import shipped
 from benchmarks.tasks import OBJECTIVE, Synthetic, Task
+from benchmarks.write_report import say
 
 FOLDER = Path("outputs/benchmarks/scale")
 _BATCH = 250

@@ -20,11 +20,11 @@ import numpy as np
 import optuna
 from optuna.storages import BaseStorage
 
+from aero_search.front.pareto import nondominated
 from aero_search.search.candidate import Candidate
-from aero_search.search.ledger import WorkerLock
-from aero_search.search.pareto import nondominated
 from aero_search.search.spec import SearchSpec
 from aero_search.search.study import Study
+from aero_search.workers.trial_queue import WorkerLock
 from benchmarks.tasks import OBJECTIVE, Outcome, Task
 
 optuna.logging.set_verbosity(optuna.logging.ERROR)

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from aero_search.errors import RequestError
+from aero_search.front.pareto import Reference
 from aero_search.search.candidate import Candidate, make_candidate
-from aero_search.search.pareto import Reference
 from benchmarks.boxes import FrontBox
 from benchmarks.tabular.networks import SPACE, load_networks
 from benchmarks.tabular.rows import META_FILE, ROWS_FILE, Row, read_rows

@@ -15,10 +15,10 @@ import numpy as np
 
 from aero_search.architecture import Architecture, Attention, Layer, Stabilizer, key, notation
 from aero_search.cost import calibrate_published
+from aero_search.front.objective import Objective
+from aero_search.front.pareto import Reference
+from aero_search.front.pricing import Price, Pricing
 from aero_search.search.candidate import Candidate, make_candidate
-from aero_search.search.objective import Objective
-from aero_search.search.pareto import Reference
-from aero_search.search.pricing import Price, Pricing
 from aero_search.space import Categorical, Real, Space
 from aero_search.training.recipe import Recipe
 from aero_search.training.result import CurvePoint, Result, Verdict

@@ -28,7 +28,7 @@ from typing import Any
 
 from hydra import compose, initialize_config_dir
 
-from aero_search.config.app import read_request
+from aero_search.config.hydra_main import read_request
 from aero_search.config.paths import conf_dir
 from aero_search.data import prepare
 from aero_search.search.candidate import make_candidate
@@ -37,7 +37,7 @@ from aero_search.tracking.spec import TrackingSpec
 from aero_search.tracking.tracker import CandidateRun, Tracker
 from aero_search.training.result import RESULT_FILE, WEIGHTS_FILE, CurvePoint
 from aero_search.training.run import train
-from benchmarks.say import processor, say
+from benchmarks.write_report import processor, say
 
 GOAL = 0.02
 

@@ -34,16 +34,21 @@ RANK = {
     "data": 3,
     "training": 4,
     "tracking": 5,
-    "search": 6,
-    "report": 7,
-    "export": 7,
-    "measure": 6,
-    "config": 8,
-    "api": 9,
-    "commands": 10,
-    "cli": 11,
-    "__main__": 12,
+    "front": 5,
+    "workers": 6,
+    "search": 7,
+    "measure": 7,
+    "report": 8,
+    "export": 8,
+    "config": 9,
+    "app": 10,
+    "api": 11,
+    "commands": 12,
+    "cli": 13,
+    "__main__": 14,
 }
+# Hydra calls these itself: its sweeper, its launchers.
+HYDRAS_OWN = ("app/sweeper.py", "app/function_sweep.py", "app/launch.py")
 MODULES = sorted(path for path in PACKAGE.glob("**/*.py") if path != PACKAGE / "__init__.py")
 
 
@@ -70,7 +75,7 @@ def test_imports_point_one_way(path: Path) -> None:
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
 def test_only_the_boundary_sees_hydra(path: Path) -> None:
-    if room(path) != "config":
+    if room(path) != "config" and path.relative_to(PACKAGE).as_posix() not in HYDRAS_OWN:
         assert not {name.split(".")[0] for name in imported(path)} & {"omegaconf", "hydra"}
 
 

@@ -13,7 +13,7 @@ from urllib.parse import quote
 
 import pytest
 
-from tests.search.postgresql import PASSWORD, Server
+from tests.workers.postgresql import PASSWORD, Server
 
 pytestmark = pytest.mark.slow
 

@@ -166,7 +166,7 @@ def test_every_command_has_the_net(
     def run_command(*_: object) -> int:
         raise RuntimeError("early")
 
-    monkeypatch.setattr("aero_search.config.app.run_command", run_command)
+    monkeypatch.setattr("aero_search.config.hydra_main.run_command", run_command)
     for name in COMMANDS:
         assert main([name]) == 2
         assert capsys.readouterr().err == (

@@ -7,12 +7,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from aero_search.config.past import PastStudy, open_past_study
+from aero_search.app.saved_study import PastStudy, open_past_study
 from aero_search.config.request import Request
 from aero_search.errors import RequestError
+from aero_search.front.budget import Maxima
 from aero_search.invocation import typed
 from aero_search.passwords import masked
-from aero_search.search.budget import Maxima
 
 if TYPE_CHECKING:
     from aero_search.data.corpus import Corpus
@@ -144,7 +144,7 @@ def _corpus(choice: Choice) -> Corpus | None:
 
 
 def _resized(request: Request, choice: Choice, folder: Path | None, name: str, told: _Told) -> None:
-    from aero_search.config.resize import asked_shape, resized_config
+    from aero_search.app.resize import asked_shape, resized_config
     from aero_search.export.resized import write_resized
 
     shape = asked_shape(request, choice.record.architecture)

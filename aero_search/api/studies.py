@@ -9,15 +9,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from aero_search.api.exporting import export_request
+from aero_search.app.saved_study import PastStudy, open_past_study
 from aero_search.config.compose import compose_request, run_sweep
-from aero_search.config.past import PastStudy, open_past_study
-from aero_search.search.record import Record
+from aero_search.front.record import Record
 
 if TYPE_CHECKING:
     import pandas as pd
     from plotly.graph_objects import Figure
 
-    from aero_search.search.front import Front
+    from aero_search.front.front import Front
 
 
 def search(

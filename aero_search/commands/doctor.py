@@ -12,7 +12,7 @@ from aero_search.errors import AeroSearchError
 
 def run(request: Request) -> None:
     """Check everything and print it; the work has failed if something essential has."""
-    from aero_search.report.checkup import checkup
+    from aero_search.report.diagnostics import checkup
     from aero_search.report.doctor import checkup_table
 
     checks = checkup(request.output_dir, request.data.cache_folder())

@@ -5,20 +5,20 @@ from __future__ import annotations
 import json
 import sys
 
+from aero_search.app.saved_study import open_past_study
 from aero_search.config.command import Command
-from aero_search.config.past import open_past_study
 from aero_search.config.paths import output_option
 from aero_search.config.request import Request
+from aero_search.front.budget import Maxima
+from aero_search.front.tradeoffs import next_steps
 from aero_search.invocation import typed
-from aero_search.search.budget import Maxima
-from aero_search.search.choosing import next_steps
 
 
 def run(request: Request) -> None:
     """Print the front; with protocol= or network= first re-price every candidate, without training."""
     from aero_search.console import make_console
-    from aero_search.report.choosing import budget_words, choice_lines
     from aero_search.report.front import print_front
+    from aero_search.report.tradeoffs import budget_words, choice_lines
 
     limits = request.options(Maxima).limits(request.budget)
     past = open_past_study(request)

@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from aero_search.app.measure_target import Subject, find_subject
 from aero_search.architecture import key
 from aero_search.config.command import Command
 from aero_search.config.paths import writable
 from aero_search.config.request import Request
-from aero_search.config.subject import Subject, find_subject
 from aero_search.errors import RequestError
 
 if TYPE_CHECKING:

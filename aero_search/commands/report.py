@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from aero_search import __version__
+from aero_search.app.saved_study import PastStudy, open_past_study
 from aero_search.config.command import Command
-from aero_search.config.past import PastStudy, open_past_study
 from aero_search.config.paths import output_option, writable
 from aero_search.config.request import Request
 from aero_search.errors import RequestError
@@ -60,7 +60,7 @@ def run(request: Request) -> None:
 
 
 def _source(request: Request, past: PastStudy) -> PageSource:
-    from aero_search.config.menu import offered_networks, offered_protocols, offered_shapes
+    from aero_search.config.config_options import offered_networks, offered_protocols, offered_shapes
     from aero_search.report.page.document import PageSource
     from aero_search.search.importance import importances
     from aero_search.search.timeline import timeline

@@ -12,8 +12,8 @@ from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from omegaconf import DictConfig
 
-from aero_search.config.app import quiet_hydra, quoted, read_request, told
 from aero_search.config.file_source import read_files_strictly
+from aero_search.config.hydra_main import quiet_hydra, quoted, read_request, told
 from aero_search.config.overrides import check_overrides
 from aero_search.config.paths import conf_dir, user_conf_dir
 from aero_search.config.request import Request

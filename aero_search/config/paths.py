@@ -7,7 +7,7 @@ from pathlib import Path
 
 from aero_search.errors import RequestError
 from aero_search.errors import output_option as output_option
-from aero_search.report.checkup import can_write
+from aero_search.report.diagnostics import can_write
 from aero_search.shipped import shipped
 
 

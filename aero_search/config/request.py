@@ -15,17 +15,17 @@ from aero_search.config.paths import search_spaces_dir
 from aero_search.cost import Network, Protocol
 from aero_search.data.spec import CorpusSpec
 from aero_search.errors import RequestError
+from aero_search.front.budget import Budget
+from aero_search.front.objective import Objective
+from aero_search.front.pricing import Pricing
 from aero_search.schema import from_mapping, to_mapping
-from aero_search.search.address import read_address
-from aero_search.search.budget import Budget
-from aero_search.search.objective import Objective
-from aero_search.search.pricing import Pricing
 from aero_search.search.spec import SearchSpec
 from aero_search.space import Space, load_space
 from aero_search.tracking.address import read_address as read_tracking_address
 from aero_search.tracking.spec import TrackingSpec
 from aero_search.training.compute import Compute
 from aero_search.training.recipe import Recipe
+from aero_search.workers.storage_address import read_address
 
 T = TypeVar("T")
 

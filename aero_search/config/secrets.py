@@ -7,8 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
 from aero_search.passwords import without_password
-from aero_search.search.address import read_address
 from aero_search.tracking.address import read_address as read_tracking_address
+from aero_search.workers.storage_address import read_address
 
 # The settings that hold an address, and what takes its password away.
 _ADDRESSES: Mapping[str, Callable[[str], str | None]] = {

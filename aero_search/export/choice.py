@@ -11,9 +11,9 @@ from typing import Literal
 
 from aero_search.errors import AeroSearchError, RequestError
 from aero_search.export.layout import PROVENANCE_FILE
-from aero_search.search.front import Front
-from aero_search.search.pricing import Pricing
-from aero_search.search.record import Record
+from aero_search.front.front import Front
+from aero_search.front.pricing import Pricing
+from aero_search.front.record import Record
 
 Kind = Literal["bundle", "hf", "onnx", "config"]
 

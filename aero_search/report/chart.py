@@ -16,9 +16,9 @@ from aero_search.report.published import PublishedMark, published_marks
 from aero_search.report.units import Scale, compact, scale
 
 if TYPE_CHECKING:
-    from aero_search.search.front import Front
-    from aero_search.search.record import Record
-    from aero_search.search.standing import Standing
+    from aero_search.front.front import Front
+    from aero_search.front.front_membership import Standing
+    from aero_search.front.record import Record
 
 Kind = Literal["front", "dominated", "plateau", "stopped", "diverged"]
 # Where in the band, as shares of its height from above, and which states lie there.

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from rich.text import Text
 
-from aero_search.report.checkup import Check
+from aero_search.report.diagnostics import Check
 from aero_search.report.table import Sheet, sheet
 
 

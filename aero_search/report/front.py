@@ -13,8 +13,8 @@ from aero_search.report.table import Column, Sheet
 from aero_search.report.units import Scale, compact, readable, scale, significant, times
 
 if TYPE_CHECKING:
-    from aero_search.search.front import Front
-    from aero_search.search.record import Record
+    from aero_search.front.front import Front
+    from aero_search.front.record import Record
 
 KNEE = "◆"
 

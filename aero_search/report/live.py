@@ -22,8 +22,8 @@ from aero_search.report.front import KNEE
 from aero_search.report.units import compact, duration, readable, times
 
 if TYPE_CHECKING:
-    from aero_search.search.front import Front
-    from aero_search.search.record import Record
+    from aero_search.front.front import Front
+    from aero_search.front.record import Record
     from aero_search.training.progress import Progress
 
 FRONT_ROWS = 10

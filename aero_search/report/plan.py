@@ -9,15 +9,15 @@ from typing import Any
 from rich.console import Group, RenderableType
 from rich.text import Text
 
+from aero_search.front.objective import Objective
+from aero_search.front.pricing import Pricing
 from aero_search.quantity import write_quantity
 from aero_search.report.table import Column, Sheet
 from aero_search.report.units import compact, duration, readable, significant, times
 from aero_search.schema import to_mapping
 from aero_search.search.forecast import Pace
-from aero_search.search.objective import Objective
-from aero_search.search.pricing import Pricing
+from aero_search.search.space_summary import Count, Survey
 from aero_search.search.spec import SearchSpec
-from aero_search.search.survey import Count, Survey
 from aero_search.space import Space
 from aero_search.training.recipe import Recipe
 

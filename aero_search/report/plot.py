@@ -11,7 +11,7 @@ from aero_search.report.picture import write_picture
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
-    from aero_search.search.front import Front
+    from aero_search.front.front import Front
 
 TITLE = "Perplexity against the cost of private inference"
 

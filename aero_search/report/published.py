@@ -10,7 +10,7 @@ from aero_search.report.axis import Axis
 from aero_search.report.units import Scale
 
 if TYPE_CHECKING:
-    from aero_search.search.front import Front
+    from aero_search.front.front import Front
 
 # Beyond this ratio to the front's own, a perplexity is of another corpus or tokenizer: the cost alone is shown.
 _COMPARABLE = 2.0

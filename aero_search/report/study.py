@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from aero_search.front.front import Front
+from aero_search.front.record import Record
 from aero_search.report.front import front_markdown
 from aero_search.report.palette import DIVERGED, DOMINATED, FRONT, PLATEAU
-from aero_search.search.front import Front
-from aero_search.search.record import Record
 from aero_search.space import Categorical, Integer, Real, Space
 from aero_search.space.parameter import Parameter
 

@@ -1,4 +1,4 @@
-"""Searches architectures: objectives, fronts and hypervolume, samplers, studies and the workers' loop.
+"""Searches architectures: candidates, samplers, rungs, studies and the loop of a worker.
 
 Perplexity is the one thing a trial has to train for; every other objective is known before it starts.
 """

@@ -13,7 +13,7 @@ from optuna.storages import RDBStorage
 from optuna.trial import TrialState
 
 from aero_search.errors import RequestError
-from aero_search.search.store import load_study, open_roster, study_names
+from aero_search.workers.database import load_study, open_roster, study_names
 
 # The study's attribute; an archived one is left out of lists, and is never the newest.
 ARCHIVED = "archived"

@@ -14,13 +14,13 @@ from optuna.trial import FrozenTrial, TrialState
 
 from aero_search.errors import RequestError
 from aero_search.schema import to_mapping
-from aero_search.search.ledger import RETRIES, Ledger, lost
-from aero_search.search.roster import Presence, Roster
 from aero_search.search.samplers import make_sampler
 from aero_search.search.settings import check_settings
 from aero_search.search.spec import HEARTBEAT_SECONDS, SamplerSpec
-from aero_search.search.store import open_roster, open_storage
 from aero_search.space import Space
+from aero_search.workers.database import open_roster, open_storage
+from aero_search.workers.trial_queue import RETRIES, Ledger, lost
+from aero_search.workers.worker_registry import Presence, Roster
 
 Direction = Literal["minimize", "maximize"]
 

@@ -14,7 +14,7 @@ from typing import Literal
 
 from aero_search.architecture import Architecture, key
 from aero_search.errors import RequestError
-from aero_search.search.record import Record
+from aero_search.front.record import Record
 from aero_search.space import Assignment, Categorical, Integer, Real, Space
 from aero_search.space.allowed import check_override
 

@@ -16,21 +16,21 @@ from optuna.trial import FrozenTrial, TrialState
 
 from aero_search.architecture import Architecture
 from aero_search.errors import RequestError
+from aero_search.front.objective import PERPLEXITY, Objective
+from aero_search.front.pricing import Price
+from aero_search.front.record import Record, State
 from aero_search.schema import from_mapping, to_mapping
 from aero_search.search.candidate import Candidate
-from aero_search.search.courses import candidates, curve
-from aero_search.search.further_turns import FurtherTurns, seeded
 from aero_search.search.known_cost.domain import Domain, make_domain
-from aero_search.search.ledger import CONFIRMS, RESUMES, RETRIES, SEED
-from aero_search.search.objective import PERPLEXITY, Objective
-from aero_search.search.pricing import Price
-from aero_search.search.record import Record, State
-from aero_search.search.repeats import repeated, repeats
-from aero_search.search.roster import Presence, Roster
+from aero_search.search.learning_curves import candidates, curve
+from aero_search.search.replicates import repeated, repeats
+from aero_search.search.resume_and_replicate import FurtherTurns, seeded
 from aero_search.search.samplers import make_sampler
 from aero_search.search.spec import SearchSpec
 from aero_search.space import Space
 from aero_search.training.result import RESULT_FILE, Result, read_result
+from aero_search.workers.trial_queue import CONFIRMS, RESUMES, RETRIES, SEED
+from aero_search.workers.worker_registry import Presence, Roster
 
 # After this many asks a space counts as exhausted: the others were duplicates and impossible architectures.
 _ASKS_PER_TRIAL, _SPARE_ASKS = 20, 50

@@ -12,16 +12,12 @@ from optuna.storages import RDBStorage
 from aero_search.architecture import Architecture, ModelShape, notation
 from aero_search.cost import Network, Protocol
 from aero_search.data.corpus import Corpus
+from aero_search.front.objective import Objective
+from aero_search.front.pricing import Price, Pricing
 from aero_search.search.candidate import Candidate
-from aero_search.search.devices import use_devices
-from aero_search.search.objective import Objective
-from aero_search.search.parent import stop_with_parent
-from aero_search.search.pricing import Price, Pricing
-from aero_search.search.roster import ClaimLostError, Presence, StillMine
 from aero_search.search.run import train_candidate
 from aero_search.search.rung_reports import RungReports
 from aero_search.search.spec import SearchSpec
-from aero_search.search.store import load_study, open_roster
 from aero_search.search.study import Claim, Study
 from aero_search.space import Space
 from aero_search.tracking.spec import TrackingSpec
@@ -29,6 +25,10 @@ from aero_search.tracking.tracker import Tracker
 from aero_search.training.compute import Compute
 from aero_search.training.progress import ProgressFile
 from aero_search.training.result import Result
+from aero_search.workers.database import load_study, open_roster
+from aero_search.workers.devices import use_devices
+from aero_search.workers.parent_watchdog import stop_with_parent
+from aero_search.workers.worker_registry import ClaimLostError, Presence, StillMine
 
 
 @dataclass(frozen=True)

@@ -13,10 +13,10 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from aero_search.search.pareto import nondominated
-from benchmarks.say import say
+from aero_search.front.pareto import nondominated
 from benchmarks.table import FOLDER, Table
 from benchmarks.tabular.rows import ROWS_FILE, Row, read_rows
+from benchmarks.write_report import say
 
 
 def report(rows: Sequence[Row], front: int) -> str:

@@ -9,11 +9,11 @@ from pathlib import Path
 from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 
+from aero_search.app.sweeper import Compose
 from aero_search.architecture import Architecture, canonical
-from aero_search.config.app import read_request
+from aero_search.config.hydra_main import read_request
 from aero_search.config.paths import conf_dir, search_spaces_dir
 from aero_search.config.request import Request
-from aero_search.config.sweeper import Compose
 from aero_search.errors import RequestError
 from aero_search.space import Space, Tree, space_base
 

@@ -22,8 +22,8 @@ from aero_search.data.corpus import Corpus
 from aero_search.errors import AeroSearchError
 from aero_search.report.units import duration
 from aero_search.search.candidate import Candidate
-from aero_search.search.parent import stop_with_parent
 from aero_search.training.result import CurvePoint
+from aero_search.workers.parent_watchdog import stop_with_parent
 from benchmarks.tabular.rows import Row, add, mend, read_rows
 
 

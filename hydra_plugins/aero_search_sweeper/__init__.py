@@ -52,14 +52,14 @@ class AeroSweeper(Sweeper):
 
         self.config, arguments = put_away(self.config, arguments)
         if self.strategy == "function":
-            from aero_search.config.function_sweep import FunctionSweep
+            from aero_search.app.function_sweep import FunctionSweep
 
             options = OmegaConf.to_container(OmegaConf.create(self.options), resolve=True)
             assert isinstance(options, dict)
             return FunctionSweep(options, self.hydra_context, self.task_function, self.config).sweep(
                 arguments
             )
-        from aero_search.config.sweeper import StudySweep
+        from aero_search.app.sweeper import StudySweep
 
         return StudySweep(self.strategy, self.hydra_context, self.config).sweep(arguments)
 

@@ -54,10 +54,10 @@ def test_the_fields_of_a_cost_are_frozen() -> None:
 
 
 def test_the_package_search_is_also_the_function() -> None:
-    import aero_search.search.front as module
+    import aero_search.front.front as module
     from aero_search import search
     from aero_search.api.studies import search as function
 
     assert search is aero_search.search
     assert inspect.signature(search) == inspect.signature(function)
-    assert module.Front is aero_search.search.front.Front
+    assert module.Front is aero_search.front.front.Front

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from hydra import compose, initialize_config_dir
 
-from aero_search.config.app import read_request
+from aero_search.config.hydra_main import read_request
 from aero_search.config.paths import conf_dir
-from aero_search.search.pareto import Reference
+from aero_search.front.pareto import Reference
 from aero_search.search.spec import RungsSpec, SamplerSpec
 from benchmarks.boxes import FrontBox
 from benchmarks.comparison import Contender, Yardstick, by_training, needed, report, targets

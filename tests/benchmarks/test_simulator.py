@@ -14,13 +14,13 @@ import pytest
 from aero_search.architecture import notation
 from aero_search.search import worker as real
 from aero_search.search.candidate import Candidate
-from aero_search.search.ledger import WorkerLock
 from aero_search.search.spec import RungsSpec, SamplerSpec, SearchSpec
-from aero_search.search.store import create_study, open_storage
 from aero_search.search.study import Study
 from aero_search.search.worker import Plan, Worker
 from aero_search.tracking.spec import TrackingSpec
 from aero_search.training.result import Result
+from aero_search.workers.database import create_study, open_storage
+from aero_search.workers.trial_queue import WorkerLock
 from benchmarks.simulator import Curve, StudySearcher, Training, open_study, replay, simulate
 from benchmarks.tasks import OBJECTIVE, Outcome, Synthetic, Task
 

@@ -11,9 +11,9 @@ import pytest
 
 from aero_search.cli import main as aero_search
 from aero_search.errors import RequestError
-from aero_search.search.ledger import WorkerLock
 from aero_search.search.spec import RungsSpec, SamplerSpec, SearchSpec
-from aero_search.search.store import load_study
+from aero_search.workers.database import load_study
+from aero_search.workers.trial_queue import WorkerLock
 from benchmarks.simulator import StudySearcher, open_study, replay, simulate
 from benchmarks.table import Table
 from benchmarks.tabular.build import build

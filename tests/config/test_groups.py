@@ -14,7 +14,7 @@ from hydra.core.global_hydra import GlobalHydra
 
 from aero_search.architecture import notation
 from aero_search.cli import COMMANDS
-from aero_search.config.app import read_request
+from aero_search.config.hydra_main import read_request
 from aero_search.config.paths import conf_dir, search_spaces_dir
 from aero_search.config.request import Request
 from aero_search.space import space_base

@@ -8,9 +8,9 @@ import pytest
 from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 
+from aero_search.app.ablation import AblateOptions, LadderCompose
 from aero_search.architecture import canonical, key, notation, parse_notation
-from aero_search.config.ablation import AblateOptions, LadderCompose
-from aero_search.config.app import read_request
+from aero_search.config.hydra_main import read_request
 from aero_search.config.paths import conf_dir
 from aero_search.config.request import Request
 from aero_search.search.candidate import make_candidate

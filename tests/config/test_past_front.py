@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from aero_search.app.saved_study import PastStudy, open_past_study
 from aero_search.cli import main
-from aero_search.config.past import PastStudy, open_past_study
 from aero_search.config.paths import conf_dir
 from aero_search.errors import RequestError
 from tests.config.told_study import request_of, tell_study

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from aero_search.cli import main
-from aero_search.search.store import study_names
+from aero_search.workers.database import study_names
 
 
 @pytest.mark.parametrize("command", ["plan", "search"])

@@ -12,16 +12,16 @@ from hydra.core.global_hydra import GlobalHydra
 
 from aero_search.architecture import Architecture, notation
 from aero_search.cli import main
-from aero_search.config.app import read_request
+from aero_search.config.hydra_main import read_request
 from aero_search.config.paths import conf_dir
 from aero_search.config.request import Request
 from aero_search.config.target import load_shape
+from aero_search.front.front import Front, build_front
+from aero_search.front.objective import known_costs
+from aero_search.front.pareto import Reference
+from aero_search.front.record import Record
 from aero_search.report.front import front_markdown, front_rows, front_summary
 from aero_search.report.plot import _subtitle
-from aero_search.search.front import Front, build_front
-from aero_search.search.objective import known_costs
-from aero_search.search.pareto import Reference
-from aero_search.search.record import Record
 
 
 @pytest.fixture(autouse=True)

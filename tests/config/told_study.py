@@ -11,13 +11,13 @@ from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from optuna.trial import TrialState, create_trial
 
+from aero_search.app.study import baseline_reference
 from aero_search.architecture import canonical, notation
-from aero_search.config.app import read_request
+from aero_search.config.hydra_main import read_request
 from aero_search.config.paths import conf_dir
 from aero_search.config.request import Request
-from aero_search.config.study import baseline_reference
 from aero_search.schema import to_mapping
-from aero_search.search.store import create_study, open_storage
+from aero_search.workers.database import create_study, open_storage
 
 
 @cache

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from aero_search.app.ablation import AblateOptions
 from aero_search.cli import main
-from aero_search.config.ablation import AblateOptions
 from aero_search.config.compose import compose_request
 
 PAGE = (Path(__file__).parents[2] / "docs" / "extending.md").read_text()

@@ -10,18 +10,18 @@ from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 
 from aero_search.architecture import key
-from aero_search.config.app import read_request
+from aero_search.config.hydra_main import read_request
 from aero_search.config.paths import conf_dir
 from aero_search.config.request import Request
 from aero_search.data import Corpus, prepare
 from aero_search.data.datamodule import TokenDataModule
 from aero_search.export.choice import Choice
+from aero_search.front.front import build_front
+from aero_search.front.pareto import Reference
+from aero_search.front.record import Record
 from aero_search.model import Decoder, build_model, count_parameters, parameter_groups, save_weights
 from aero_search.search.candidate import make_candidate
 from aero_search.search.files import write_candidate
-from aero_search.search.front import build_front
-from aero_search.search.pareto import Reference
-from aero_search.search.record import Record
 from aero_search.training.health import perplexity
 from aero_search.training.result import WEIGHTS_FILE, Result
 from aero_search.training.validation import held_out_loss

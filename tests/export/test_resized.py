@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 import yaml
 
+from aero_search.app.resize import asked_shape, resized_config
 from aero_search.architecture import Architecture
 from aero_search.config.request import Request
-from aero_search.config.resize import asked_shape, resized_config
 from aero_search.errors import RequestError
 from aero_search.export.resized import write_resized
 from aero_search.schema import from_mapping

@@ -12,7 +12,7 @@ from pathlib import Path
 from optuna import load_study
 from optuna.trial import FrozenTrial, TrialState
 
-from tests.search.postgresql import PASSWORD, Server
+from tests.workers.postgresql import PASSWORD, Server
 
 ROOT = Path(__file__).resolve().parents[2]
 N_TRIALS, WORKERS = 12, 2

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.launchers.searching import ROOT, Searching
-from tests.search.postgresql import PASSWORD, Server
+from tests.workers.postgresql import PASSWORD, Server
 
 pytestmark = pytest.mark.slow
 

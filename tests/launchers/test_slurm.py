@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from tests.launchers.searching import Searching
-from tests.search.postgresql import PASSWORD, Server
+from tests.workers.postgresql import PASSWORD, Server
 
 pytestmark = pytest.mark.slow
 

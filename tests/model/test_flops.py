@@ -11,7 +11,7 @@ from hydra.core.global_hydra import GlobalHydra
 from hypothesis import given, settings
 
 from aero_search.architecture import Architecture
-from aero_search.config.app import read_request
+from aero_search.config.hydra_main import read_request
 from aero_search.config.paths import conf_dir
 from aero_search.cost import flops
 from aero_search.model import build_model

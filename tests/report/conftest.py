@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from studies import COSTS, STUDY, record
 
-from aero_search.search.front import Front, build_front
-from aero_search.search.objective import Objective
-from aero_search.search.pareto import Reference
+from aero_search.front.front import Front, build_front
+from aero_search.front.objective import Objective
+from aero_search.front.pareto import Reference
 
 MakeFront = Callable[..., Front]
 

@@ -14,14 +14,14 @@ from studies import STUDY, record
 from aero_search.architecture import ModelShape
 from aero_search.config.paths import conf_dir
 from aero_search.cost import Network, Protocol
+from aero_search.front.front import Front, build_front
+from aero_search.front.objective import Objective
+from aero_search.front.pareto import Reference
+from aero_search.front.pricing import Pricing
+from aero_search.front.record import Record
 from aero_search.report.page.document import PageSource
 from aero_search.schema import from_mapping, to_mapping
-from aero_search.search.front import Front, build_front
 from aero_search.search.importance import Importances
-from aero_search.search.objective import Objective
-from aero_search.search.pareto import Reference
-from aero_search.search.pricing import Pricing
-from aero_search.search.record import Record
 from aero_search.search.timeline import Moment
 
 SMALL = ModelShape("gpt2_small", "gpt2", 12, 12, None, 768, 128, 50257, True)

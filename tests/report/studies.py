@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from aero_search.architecture import Architecture, Layer, notation, parse_notation
-from aero_search.search.record import Record
+from aero_search.front.record import Record
 
 BASE = Architecture(n_head=4, d_model=64, seq_len=128, vocab_size=1024, layers=(Layer(),) * 4)
 COSTS = {"latency_s": 2.91, "communication_bytes": 1.83e9, "flops": 7.3e7, "rounds": 1480.0}

@@ -16,10 +16,10 @@ from studies import COSTS, STUDY, record
 from test_train_report import RESULT
 
 import aero_search
+from aero_search.app.study import finish_study
 from aero_search.cli import main
-from aero_search.config.study import finish_study
 from aero_search.console import Console, make_console, progress_bars
-from aero_search.report.checkup import Check
+from aero_search.report.diagnostics import Check
 from aero_search.report.doctor import checkup_table
 from aero_search.report.train import TrainingView, print_result
 from aero_search.report.verify import verification_table

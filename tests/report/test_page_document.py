@@ -14,11 +14,11 @@ from pages import NETWORKS, PROTOCOLS, SMALL, ladder_document, page_source
 from aero_search.architecture import parse_notation, retarget
 from aero_search.cost import Pricer
 from aero_search.errors import RequestError
+from aero_search.front.objective import known_costs
 from aero_search.report.page.document import LADDER_FILE, page_document
 from aero_search.report.page.prices import PageTariff
 from aero_search.report.page.what_if import what_if
 from aero_search.search.importance import importances
-from aero_search.search.objective import known_costs
 from aero_search.search.timeline import timeline
 
 

@@ -12,10 +12,10 @@ import pytest
 from pages import NETWORKS, PROTOCOLS, ladder_document, page_source, priced_front
 from test_page_render import HOSTILE
 
+from aero_search.front.pricing import Pricing
+from aero_search.front.tradeoffs import next_steps
 from aero_search.report.page.document import LADDER_FILE, page_document
 from aero_search.report.page.render import render_page
-from aero_search.search.choosing import next_steps
-from aero_search.search.pricing import Pricing
 
 pytestmark = pytest.mark.slow
 

@@ -14,12 +14,12 @@ import pytest
 from pages import NETWORKS, PROTOCOLS, page_source, priced_front
 
 from aero_search.errors import RequestError
+from aero_search.front.front import Front
+from aero_search.front.objective import Constraint, Objective
+from aero_search.front.pricing import Pricing
 from aero_search.quantity import UNITS, write_quantity
 from aero_search.report.page.document import PageSource, page_document
 from aero_search.report.page.render import SCRIPTS
-from aero_search.search.front import Front
-from aero_search.search.objective import Constraint, Objective
-from aero_search.search.pricing import Pricing
 
 # What computes; the other scripts draw, and need a browser.
 ARITHMETIC = ("state.js", "format.js", "pricing.js", "pareto.js", "choosing.js")

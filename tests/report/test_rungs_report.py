@@ -12,14 +12,14 @@ import pytest
 from studies import COSTS, STUDY, record
 
 from aero_search.console import make_console
+from aero_search.front.front import Front, build_front
+from aero_search.front.objective import Objective
+from aero_search.front.pareto import Reference
+from aero_search.front.record import Record
 from aero_search.report.chart import panels
 from aero_search.report.front import front_markdown, front_rows, front_summary, print_front
 from aero_search.report.live import LiveView, Snapshot, outcome
 from aero_search.report.plot import figure_of, plot_front
-from aero_search.search.front import Front, build_front
-from aero_search.search.objective import Objective
-from aero_search.search.pareto import Reference
-from aero_search.search.record import Record
 
 REASON = "stopped at step 400 of 1,200: #0 costs no more and has 44 % less perplexity there"
 

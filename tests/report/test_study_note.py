@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from aero_search.front.front import Front, build_front
+from aero_search.front.objective import Objective
+from aero_search.front.pareto import Reference
 from aero_search.report.study import LONGEST, space_markdown, study_markdown, verdicts
-from aero_search.search.front import Front, build_front
-from aero_search.search.objective import Objective
-from aero_search.search.pareto import Reference
 from aero_search.space import Categorical, Integer, Real, Space
 from tests.report.studies import COSTS, STUDY, record
 

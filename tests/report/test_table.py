@@ -18,11 +18,15 @@ from aero_search.architecture import parse_notation
 from aero_search.cli import main
 from aero_search.console import make_console
 from aero_search.cost import compare_published, estimate, single_changes
+from aero_search.front.front import Front, build_front
+from aero_search.front.objective import Objective
+from aero_search.front.pareto import Reference
+from aero_search.front.pricing import Pricing
 from aero_search.measure.fit import Check as Reading
 from aero_search.report.ablation import LadderTable, print_ladder
 from aero_search.report.calibrate import calibration_report
-from aero_search.report.checkup import Check
 from aero_search.report.cost import cost_report, published_report, variants_table
+from aero_search.report.diagnostics import Check
 from aero_search.report.doctor import checkup_table
 from aero_search.report.front import print_front
 from aero_search.report.function_sweep import print_best
@@ -31,12 +35,8 @@ from aero_search.report.table import Column, Sheet, sheet
 from aero_search.report.train import print_result
 from aero_search.report.verify import verification_table
 from aero_search.search.forecast import Pace
-from aero_search.search.front import Front, build_front
 from aero_search.search.ladder import lines
-from aero_search.search.objective import Objective
-from aero_search.search.pareto import Reference
-from aero_search.search.pricing import Pricing
-from aero_search.search.survey import Count, Span, Survey
+from aero_search.search.space_summary import Count, Span, Survey
 from tests.report.test_ablation import table as ladder
 from tests.search.test_ladder import CROSSED, architectures
 

@@ -8,15 +8,15 @@ from pathlib import Path
 
 from aero_search.architecture import Architecture, Layer, key, notation
 from aero_search.errors import RequestError
+from aero_search.front.objective import Objective
+from aero_search.front.pricing import Price
 from aero_search.search.candidate import Candidate, make_candidate
-from aero_search.search.objective import Objective
-from aero_search.search.pricing import Price
 from aero_search.search.spec import SamplerSpec, SearchSpec
-from aero_search.search.store import create_study, open_storage
 from aero_search.search.study import Study
 from aero_search.space import Categorical, Real, Space
 from aero_search.training.recipe import Recipe
 from aero_search.training.result import CurvePoint, Result, Verdict
+from aero_search.workers.database import create_study, open_storage
 
 RECIPE = Recipe(
     steps=4,

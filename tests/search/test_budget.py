@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from aero_search.errors import RequestError
-from aero_search.search.budget import Budget, Maxima
-from aero_search.search.objective import Constraint, Objective
+from aero_search.front.budget import Budget, Maxima
+from aero_search.front.objective import Constraint, Objective
 
 NONE = Maxima(None, None, None, None)
 

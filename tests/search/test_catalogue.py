@@ -12,8 +12,8 @@ from optuna.trial import TrialState
 from aero_search.cli import main
 from aero_search.errors import RequestError
 from aero_search.search import catalogue
-from aero_search.search.roster import FileRoster
-from aero_search.search.store import create_study, open_storage, study_names
+from aero_search.workers.database import create_study, open_storage, study_names
+from aero_search.workers.worker_registry import FileRoster
 
 
 @pytest.fixture

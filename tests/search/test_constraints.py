@@ -10,15 +10,15 @@ from optuna.trial import TrialState
 
 from aero_search.architecture import Architecture
 from aero_search.errors import RequestError
-from aero_search.search.front import build_front
-from aero_search.search.ledger import WorkerLock
-from aero_search.search.objective import Constraint, Objective, known_costs
-from aero_search.search.pareto import Reference
-from aero_search.search.pricing import Price
+from aero_search.front.front import build_front
+from aero_search.front.objective import Constraint, Objective, known_costs
+from aero_search.front.pareto import Reference
+from aero_search.front.pricing import Price
 from aero_search.search.settings import check_settings
-from aero_search.search.store import create_study, open_storage
 from aero_search.search.study import Study
 from aero_search.space import Categorical
+from aero_search.workers.database import create_study, open_storage
+from aero_search.workers.trial_queue import WorkerLock
 from tests.config.told_study import request_of
 from tests.search.fakes import OBJECTIVE, SPACE, compose, costs, open_study, price, spec, trained
 

@@ -12,9 +12,9 @@ from optuna.trial import TrialState
 
 from aero_search.errors import RequestError
 from aero_search.search.function_study import FunctionPlan
-from aero_search.search.ledger import WorkerLock
 from aero_search.search.spec import SamplerSpec
 from aero_search.space import Categorical, Real, Space
+from aero_search.workers.trial_queue import WorkerLock
 from tests.search.fakes import open_study
 
 

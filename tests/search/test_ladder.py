@@ -13,6 +13,7 @@ from scipy.stats import kendalltau
 
 from aero_search.architecture import Architecture, parse_notation
 from aero_search.errors import RequestError
+from aero_search.front.record import Record
 from aero_search.search.agreement import agreement
 from aero_search.search.ladder import (
     LR,
@@ -26,7 +27,6 @@ from aero_search.search.ladder import (
     marginal_bests,
     next_points,
 )
-from aero_search.search.record import Record
 from tests.search.fakes import BASE, costs
 
 NAMES = ("SM + LN + G", "SM + R", "SM")

@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 from optuna.trial import TrialState
 
-from aero_search.search.front import build_front
-from aero_search.search.ledger import WorkerLock
-from aero_search.search.pareto import Reference
+from aero_search.front.front import build_front
+from aero_search.front.pareto import Reference
 from aero_search.search.study import Claim, Study
 from aero_search.space import Categorical, Space
+from aero_search.workers.trial_queue import WorkerLock
 from tests.search.fakes import SPACE, compose, open_study, spec, trained
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from aero_search.tracking.spec import TrackingSpec
 from aero_search.tracking.tracker import Tracker
-from tests.search.postgresql import PASSWORD, Server
+from tests.workers.postgresql import PASSWORD, Server
 
 
 @pytest.mark.slow

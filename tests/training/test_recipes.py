@@ -12,7 +12,7 @@ from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 
 from aero_search.cli import main
-from aero_search.config.app import read_request
+from aero_search.config.hydra_main import read_request
 from aero_search.config.paths import conf_dir
 from aero_search.config.request import Request
 from aero_search.training.optimizer import lr_factor

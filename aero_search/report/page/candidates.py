@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from aero_search.errors import AeroSearchError
+from aero_search.front.front import Front
+from aero_search.front.front_membership import Standing
+from aero_search.front.pricing import Pricing
+from aero_search.front.record import Record
 from aero_search.report.page.prices import PageTariff
-from aero_search.search.front import Front
-from aero_search.search.pricing import Pricing
-from aero_search.search.record import Record
-from aero_search.search.standing import Standing
 from aero_search.search.timeline import Moment
 from aero_search.training.entropy_health import uniform_entropy
 from aero_search.training.result import Result, read_result

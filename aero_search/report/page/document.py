@@ -10,16 +10,16 @@ from typing import Any
 
 from aero_search.architecture import BASELINE, Architecture, ModelShape, parse_notation
 from aero_search.cost import Network, Protocol
+from aero_search.front.front import TIE, Front
+from aero_search.front.pareto import COST_SLACK, FREE
+from aero_search.front.pricing import Pricing
+from aero_search.front.record import Record
 from aero_search.report.page.candidates import candidate_entries, results_of
 from aero_search.report.page.prices import PageTariff
 from aero_search.report.page.what_if import what_if
 from aero_search.report.published import rows_at
 from aero_search.schema import to_mapping
-from aero_search.search.front import TIE, Front
 from aero_search.search.importance import METHOD, Importances
-from aero_search.search.pareto import COST_SLACK, FREE
-from aero_search.search.pricing import Pricing
-from aero_search.search.record import Record
 from aero_search.search.timeline import Moment
 from aero_search.training.result import Result
 

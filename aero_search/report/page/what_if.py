@@ -8,8 +8,8 @@ from typing import Any
 from aero_search.architecture import Architecture, ModelShape, key, notation, parse_notation, retarget
 from aero_search.cost import Network, Protocol, single_changes
 from aero_search.errors import RequestError
+from aero_search.front.record import Record
 from aero_search.report.page.prices import PageTariff
-from aero_search.search.record import Record
 
 # The rows of AERO's tables, from the baseline on; `{half}` feed-forwards removed are half of them.
 PAPER_ROWS = (

@@ -11,10 +11,10 @@ from optuna.distributions import BaseDistribution
 
 from aero_search.architecture import Architecture
 from aero_search.errors import RequestError
+from aero_search.front.objective import Objective
 from aero_search.search.candidate import Candidate, QuickComposer
 from aero_search.search.known_cost.draws import change, distributions, draw, every, read
 from aero_search.search.known_cost.features import features
-from aero_search.search.objective import Objective
 from aero_search.space import Assignment, Space, Value
 
 Array = npt.NDArray[np.float64]

@@ -23,9 +23,9 @@ import numpy as np
 import numpy.typing as npt
 from optuna.trial import FrozenTrial, TrialState
 
-from aero_search.search.courses import candidates, course, courses
+from aero_search.front.pareto import nondominated
 from aero_search.search.known_cost.domain import Domain, Point
-from aero_search.search.pareto import nondominated
+from aero_search.search.learning_curves import candidates, course, courses
 from aero_search.search.rungs.margins import Margins
 
 Array = npt.NDArray[np.float64]

@@ -23,7 +23,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import erfcx, logsumexp, ndtr
 
-from aero_search.search.pareto import nondominated
+from aero_search.front.pareto import nondominated
 
 Array = npt.NDArray[np.float64]
 

@@ -14,11 +14,11 @@ import numpy as np
 import numpy.typing as npt
 from optuna.trial import FrozenTrial
 
+from aero_search.front.pareto import Reference, nondominated
 from aero_search.search.known_cost.domain import Domain, Point
 from aero_search.search.known_cost.history import History, choose_failed, choose_finished, points_of
 from aero_search.search.known_cost.improvement import Boxes, decompose, log_expected_improvement
 from aero_search.search.known_cost.model import Chance, Scaling, Seconds, Surface, capped
-from aero_search.search.pareto import Reference, nondominated
 from aero_search.space import Value
 
 Array = npt.NDArray[np.float64]

@@ -11,9 +11,9 @@ from optuna.distributions import BaseDistribution
 from optuna.samplers import BaseSampler, RandomSampler
 from optuna.trial import FrozenTrial
 
+from aero_search.front.pareto import Reference
 from aero_search.search.known_cost.domain import Domain
 from aero_search.search.known_cost.history import History, read_history
-from aero_search.search.pareto import Reference
 
 
 class KnownCostSampler(BaseSampler):

@@ -1,6 +1,6 @@
 """Stops trainings that cannot reach the front any more: rules on curves and exact costs, no study, no torch."""
 
-from aero_search.search.rungs.course import Course, Decision
+from aero_search.search.rungs.learning_curve import Course, Decision
 from aero_search.search.rungs.rule import decide, reconsider
 from aero_search.search.spec import RungsSpec
 

@@ -15,7 +15,7 @@ import moocore
 import numpy as np
 import numpy.typing as npt
 
-from aero_search.search.rungs.course import GO_ON, Course, Decision, Share
+from aero_search.search.rungs.learning_curve import GO_ON, Course, Decision, Share
 from aero_search.search.spec import RungsSpec
 
 Array = npt.NDArray[np.float64]

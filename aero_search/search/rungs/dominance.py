@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from aero_search.search.rungs.course import GO_ON, Course, Decision, Share, hopeful
+from aero_search.search.rungs.learning_curve import GO_ON, Course, Decision, Share, hopeful
 from aero_search.search.rungs.margins import Gain, Margins
 from aero_search.search.spec import RungsSpec
 

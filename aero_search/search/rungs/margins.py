@@ -20,7 +20,7 @@ from functools import cache
 
 from scipy.special import stdtrit
 
-from aero_search.search.rungs.course import Course, Share
+from aero_search.search.rungs.learning_curve import Course, Share
 
 # s0(r) = START exp(-DECAY r). Measured on the 35 finished candidates of four default searches (space aero, 1,200
 # steps): spreads 0.188, 0.080, 0.045, 0.023, 0.012 at shares 1/6 to 5/6; the formula gives 0.177, 0.089, 0.045,

@@ -9,7 +9,7 @@ import math
 from collections.abc import Sequence
 
 from aero_search.search.rungs import asha, dominance
-from aero_search.search.rungs.course import GO_ON, Course, Decision
+from aero_search.search.rungs.learning_curve import GO_ON, Course, Decision
 from aero_search.search.rungs.margins import Margins
 from aero_search.search.spec import RungsSpec
 from aero_search.training.health import judge_validation

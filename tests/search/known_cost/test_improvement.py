@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from scipy.integrate import quad
 from scipy.stats import norm
 
+from aero_search.front.pareto import nondominated
 from aero_search.search.known_cost.improvement import decompose, log_expected_improvement, log_h
-from aero_search.search.pareto import nondominated
 
 Array = npt.NDArray[np.float64]
 # Coarse, so that equal coordinates and dominated rows are met; some lie outside the reference of 1.

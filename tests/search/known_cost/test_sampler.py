@@ -11,11 +11,11 @@ import pytest
 
 from aero_search.architecture import Architecture
 from aero_search.errors import RequestError
+from aero_search.front.pareto import Reference, nondominated
 from aero_search.search.candidate import Candidate
 from aero_search.search.known_cost import proposal
 from aero_search.search.known_cost.domain import Domain
 from aero_search.search.known_cost.history import choose_failed, choose_finished
-from aero_search.search.pareto import Reference, nondominated
 from tests.search.known_cost.worlds import (
     FINITE,
     SPACE,

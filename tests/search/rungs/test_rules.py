@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aero_search.errors import RequestError
-from aero_search.search.pareto import nondominated
+from aero_search.front.pareto import nondominated
 from aero_search.search.rungs import Course, RungsSpec, asha, decide, reconsider
 from aero_search.search.rungs.margins import PRIOR_CURVES, Margins, prior_spread
 

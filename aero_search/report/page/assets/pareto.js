@@ -1,5 +1,5 @@
 "use strict";
-// Fronts and hypervolume of minimized points, as aero_search/search/pareto.py has them.
+// Fronts and hypervolume of minimized points, as aero_search/front/pareto.py has them.
 
 // Of equal points the first is kept; a point dominates another if it is nowhere larger and somewhere smaller.
 aero.nondominated = (candidates, metrics) => candidates.filter((a, i) => !candidates.some((b, j) => {

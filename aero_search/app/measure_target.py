@@ -1,0 +1,93 @@
+"""What `aero-search measure` is asked to measure: a bundle, a study's candidate, or fresh random weights."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from aero_search.app.saved_study import open_past_study
+from aero_search.architecture import Architecture, notation
+from aero_search.config.architecture import GROUPS
+from aero_search.config.request import Request
+from aero_search.data.spec import CorpusSpec
+from aero_search.errors import RequestError
+from aero_search.schema import from_mapping
+from aero_search.search.files import ARCHITECTURE_FILE, CONFIG_FILE
+from aero_search.training.result import WEIGHTS_FILE
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A network to be measured.
+
+    Attributes:
+        label: for people.
+        weights: its file; None for random weights.
+        corpus: the text it was trained with; None for random weights.
+        parent_run: of its study in the tracking store, empty where there is none.
+    """
+
+    label: str
+    architecture: Architecture
+    weights: Path | None
+    corpus: CorpusSpec | None
+    parent_run: str = ""
+
+
+def find_subject(request: Request, bundle: str | None, pick: str | None) -> Subject:
+    """The network that the request names.
+
+    Raises:
+        RequestError: it names two, one that does not exist, or settings of another one.
+    """
+    study = request.study_name
+    if bundle is not None and study is not None:
+        raise RequestError(f"bundle={bundle} and study={study} name two networks: leave one out")
+    if pick is not None and study is None:
+        raise RequestError(f"pick={pick} picks from a study: add study=NAME")
+    if bundle is None and study is None:
+        architecture = request.architecture
+        return Subject(f"{notation(architecture)}, random weights", architecture, None, None)
+    named = f"bundle={bundle}" if bundle is not None else f"study={study}"
+    changed = [group for group in ("variant", *GROUPS) if request.chosen(group)]
+    if changed:
+        raise RequestError(f"{named} brings its own architecture: leave out {changed[0]}=")
+    if bundle is not None:
+        return _from_folder(request, Path(bundle), f"bundle={bundle}")
+    # Prices do not matter for picking by name; the study's own are kept, whatever measure compares with.
+    past = open_past_study(_without_prices(request))
+    record = past.front.pick(pick or "knee")
+    found = _from_folder(request, record.folder, f"the folder of trial {record.number}")
+    return replace(found, label=record.label, parent_run=str(past.attrs.get("run", "")))
+
+
+def _without_prices(request: Request) -> Request:
+    kept = tuple(o for o in request.overrides if not o.lstrip("+~").startswith(("protocol", "network")))
+    return Request(request.composed, kept)
+
+
+def _from_folder(request: Request, folder: Path, named: str) -> Subject:
+    missing = [name for name in (ARCHITECTURE_FILE, WEIGHTS_FILE) if not (folder / name).is_file()]
+    if missing:
+        raise RequestError(
+            f"{named} has no {missing[0]}: name a folder that aero-search export or train has written"
+        )
+    architecture = from_mapping(Architecture, _read(folder / ARCHITECTURE_FILE), ARCHITECTURE_FILE)
+    corpus = request.data
+    if not request.chosen("data") and (folder / CONFIG_FILE).is_file():
+        corpus = from_mapping(CorpusSpec, _read(folder / CONFIG_FILE).get("data"), f"{CONFIG_FILE}: data")
+    return Subject(notation(architecture), architecture, folder / WEIGHTS_FILE, corpus)
+
+
+def _read(path: Path) -> Mapping[str, Any]:
+    try:
+        data = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, yaml.YAMLError) as problem:
+        raise RequestError(f"{path} cannot be read: {' '.join(str(problem).split())}") from problem
+    if not isinstance(data, dict):
+        raise RequestError(f"{path} must be a mapping of fields")
+    return data

@@ -1,0 +1,102 @@
+"""`aero-search plan`: what a search would find, cost and take, without training anything."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+from rich.progress import BarColumn, MofNCompleteColumn
+
+from aero_search.app.study import check_sizes_stay
+from aero_search.architecture import Architecture
+from aero_search.config.architecture import GROUPS
+from aero_search.config.request import Request
+from aero_search.console import make_console, progress_bars
+from aero_search.errors import RequestError
+from aero_search.report.plan import Plan, plan_report
+from aero_search.search.forecast import find_pace
+from aero_search.search.space_summary import survey
+from aero_search.space import Parameter, Real, Space, Tree, Value
+
+# A variant sets several groups of an architecture at once.
+_ARCHITECTURE = (*GROUPS, "variant")
+
+
+@dataclass(frozen=True)
+class PlanOptions:
+    """conf/plan.yaml
+
+    Attributes:
+        limit: assignments up to which a space is listed whole.
+        samples: assignments that are looked at where it is not.
+        seed: of the sample.
+    """
+
+    limit: int
+    samples: int
+    seed: int
+
+    def __post_init__(self) -> None:
+        for name, least in (("limit", 1), ("samples", 30), ("seed", 0)):
+            if getattr(self, name) < least:
+                raise RequestError(f"{name}={getattr(self, name)} must be at least {least}")
+
+
+def plan_search(request: Request, space: Space, build: Callable[[Sequence[str]], Architecture]) -> None:
+    """Survey the space, forecast the training time, and print both.
+
+    Args:
+        build: from overrides of the space to an architecture.
+
+    Raises:
+        RequestError: some part of the request is wrong.
+    """
+    options = request.options(PlanOptions)
+    if request.target is not None:
+        check_sizes_stay(space, request.target.name)
+    relevant = architecture_parameters(space)
+    tree = Tree(relevant)
+    counted = Space(space.name, space.description, relevant)
+    found = survey(
+        tree,
+        lambda assignment: build(counted.overrides(assignment)),
+        request.pricing,
+        request.bounded_objective,
+        options.limit,
+        options.samples,
+        options.seed,
+        _progress,
+    )
+    plan = Plan(
+        space=space,
+        survey=found,
+        objective=request.bounded_objective,
+        pricing=request.pricing,
+        continuous=tuple(p.name for p in space.parameters if isinstance(p, Real) and p.continuous),
+        others=tuple(p.name for p in space.parameters if p not in relevant),
+        pace=find_pace(request.output_dir, request.architecture),
+        recipe=request.recipe,
+        search=request.search,
+    )
+    if request.format == "json":
+        json.dump(plan.document(), sys.stdout, indent=1, allow_nan=False)
+        print()
+    else:
+        make_console().print(plan_report(plan))
+
+
+def architecture_parameters(space: Space) -> tuple[Parameter, ...]:
+    """The parameters that an architecture depends on, with those that their conditions look at."""
+    needed = {p.name for p in space.parameters if p.override.partition(".")[0] in _ARCHITECTURE}
+    for parameter in reversed(space.parameters):
+        if parameter.name in needed:
+            needed |= parameter.when.keys()
+    return tuple(p for p in space.parameters if p.name in needed)
+
+
+def _progress(assignments: list[dict[str, Value]]) -> Iterable[dict[str, Value]]:
+    columns = ("{task.description}", BarColumn(), MofNCompleteColumn())
+    with progress_bars(make_console(stderr=True), *columns, transient=True) as shown:
+        yield from shown.track(assignments, description="looking at the space")

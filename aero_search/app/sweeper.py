@@ -1,0 +1,223 @@
+"""The Hydra sweeper: asynchronous workers behind any launcher, one resumable Optuna study in the middle.
+
+Hydra hands a sweeper its launcher and a task function. Ours launches `search.workers` jobs once; each job is a
+worker that claims, composes, trains and tells until the budget is used, so no candidate waits for another.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, cast
+
+from hydra.core.config_loader import ConfigLoader
+from hydra.core.hydra_config import HydraConfig
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override
+from hydra.types import HydraContext
+from omegaconf import DictConfig, OmegaConf
+
+from aero_search.app.ablation import LadderCompose, LadderSweep
+from aero_search.app.launch import launch_workers
+from aero_search.app.planning import plan_search
+from aero_search.app.study import finish_study, make_conductor, watch_study
+from aero_search.config.fast_compose import QuickCompose
+from aero_search.config.hydra_errors import composing
+from aero_search.config.hydra_main import read_request
+from aero_search.config.paths import search_spaces_dir
+from aero_search.config.request import Request
+from aero_search.config.sweep_grammar import fixed_parameter, grid, swept_parameter
+from aero_search.console import make_console
+from aero_search.errors import RequestError, nearest
+from aero_search.passwords import masked
+from aero_search.search.candidate import Candidate, make_candidate
+from aero_search.search.worker import Worker
+from aero_search.space import Categorical, Parameter, Space, space_base
+from aero_search.unforeseen import start_working
+
+STRATEGIES = ("search", "grid", "ladder", "plan")
+
+
+@dataclass(frozen=True)
+class Compose:
+    """From a worker's overrides to a candidate; travels to the workers."""
+
+    loader: ConfigLoader
+    master: DictConfig
+    fixed: tuple[str, ...]
+    fingerprint: str
+
+    def quick(self) -> QuickCompose:
+        """Composes the overrides of a search, without their configs."""
+
+        def groups(overrides: Sequence[str]) -> Mapping[str, Any]:
+            with composing():
+                cfg = self.loader.load_sweep_config(self.master, [*self.fixed, *overrides])
+                plain = OmegaConf.to_container(_without_hydra(cfg))
+            return cast("Mapping[str, Any]", plain)  # a composed config is never a list
+
+        def is_group(name: str) -> bool:
+            return bool(self.loader.get_group_options(name))
+
+        return QuickCompose(groups, is_group, self, self.fingerprint)
+
+    def __call__(self, overrides: Sequence[str]) -> Candidate:
+        with composing():
+            cfg = self.loader.load_sweep_config(self.master, [*self.fixed, *overrides])
+        request = read_request(_without_hydra(cfg))
+        return make_candidate(
+            request.architecture, request.recipe, self.fingerprint, tuple(overrides), request.portable()
+        )
+
+
+@dataclass
+class WorkerTask:
+    """The task function that the launcher runs: whatever the job's own config, it is the worker."""
+
+    worker: Worker | None = field(default=None)
+
+    def __call__(self, cfg: DictConfig) -> Exception | None:
+        """Returns what went wrong instead of raising it: Hydra would announce it with a job that means nothing."""
+        assert self.worker is not None, "launched before the sweep has begun"
+        try:
+            # The launcher's number of the job tells workers apart.
+            replace(self.worker, index=int(HydraConfig.get().job.num)).run()
+        except Exception as problem:
+            return problem
+        return None
+
+
+class StudySweep:
+    """One sweep; see the module's docstring.
+
+    Args:
+        strategy: `search` lets the sampler propose; `grid` trains every combination of the sweep; `ladder`
+            trains the rows of `ladder=`; `plan` says what a search would do.
+
+    Raises:
+        RequestError: no such strategy.
+    """
+
+    def __init__(self, strategy: str, hydra_context: HydraContext, config: DictConfig) -> None:
+        if strategy not in STRATEGIES:
+            raise RequestError(
+                f"hydra.sweeper.strategy={strategy} is no strategy: {nearest(strategy, STRATEGIES)}"
+            )
+        self.strategy = strategy
+        self.config = config
+        self.hydra_context = hydra_context
+        self.task = WorkerTask()
+
+    def sweep(self, arguments: list[str]) -> str | None:
+        """Run the study that the arguments and the configuration describe; returns its name, None for a plan."""
+        parsed = OverridesParser.create(self.hydra_context.config_loader).parse_overrides(arguments)
+        if self.strategy == "ladder":
+            return self._climb(read_request(_without_hydra(self.config), arguments), arguments, parsed)
+        request, base = self._request(parsed, arguments)
+        space, queued = self._space(request, parsed)
+        start_working("preparing the study", request.output_dir)
+        names = {parameter.override for parameter in space.parameters}
+        lines = [*base, *(str(o.input_line) for o in parsed)]
+        fixed = tuple(line for line in lines if _key(line) not in names)
+        # What varies must exist, before a study takes the name: Hydra says so of every key at once.
+        some = space.overrides({p.name: p.first for p in space.parameters})
+        self.hydra_context.config_loader.load_sweep_config(self.config, [*fixed, *some])
+        if self.strategy == "plan":
+            compose = Compose(self.hydra_context.config_loader, self.config, fixed, "")
+            plan_search(request, space, compose.quick().architecture)
+            return None
+        conductor = make_conductor(
+            request,
+            space,
+            start=queued if queued is not None else space.start,
+            name=request.study_name or self._name(request, arguments),
+            only_queued=queued is not None,
+            command=self._command(arguments),
+        )
+        study = conductor.prepare()
+        fingerprint = str(conductor.settings["corpus fingerprint"])
+        compose = Compose(self.hydra_context.config_loader, self.config, fixed, fingerprint)
+        start_working("searching", request.output_dir)
+        try:
+            front = conductor.run(study, compose, self._launch, watch_study(conductor))
+            finish_study(conductor, study, front)
+        except RequestError:
+            if not study.used():
+                study.forget()
+            raise
+        return conductor.plan.name
+
+    def _climb(self, request: Request, arguments: Sequence[str], parsed: Sequence[Override]) -> str:
+        """Train the request's ladder and write its table; returns the study's name."""
+        ladder = LadderSweep(request, [str(o.input_line) for o in parsed if o.is_sweep_override()])
+        start_working("preparing the ladder", request.output_dir)
+        fixed = tuple(str(o.input_line) for o in parsed)
+        compose = Compose(self.hydra_context.config_loader, self.config, fixed, "")
+        conductor = ladder.conductor(compose, self._command(arguments))
+        study = conductor.prepare()
+        compose = replace(compose, fingerprint=str(conductor.settings["corpus fingerprint"]))
+        # With format=json stdout holds the document alone.
+        watch = watch_study(conductor, make_console(stderr=request.format == "json"))
+        conductor.run(study, LadderCompose(compose, ladder.overrides), self._launch, watch)
+        ladder.finish(conductor, study)
+        return conductor.plan.name
+
+    def _request(self, parsed: Sequence[Override], arguments: list[str]) -> tuple[Request, tuple[str, ...]]:
+        """What the user asked for, on top of what the space was made for."""
+        request = read_request(_without_hydra(self.config), arguments)
+        if self.strategy == "grid":
+            return request, ()
+        said = {_key(str(o.input_line)) for o in parsed}
+        base = tuple(
+            line for line in space_base(request.space, search_spaces_dir()) if _key(line) not in said
+        )
+        if not base:
+            return request, ()
+        fixed = [str(o.input_line) for o in parsed if not o.is_sweep_override()]
+        with composing():
+            composed = self.hydra_context.config_loader.load_sweep_config(self.config, [*base, *fixed])
+        return read_request(_without_hydra(composed), arguments), base
+
+    def _space(
+        self, request: Request, parsed: Sequence[Override]
+    ) -> tuple[Space, list[dict[str, Any]] | None]:
+        """What varies, and for a grid every point of it."""
+        swept: list[Parameter] = [swept_parameter(o) for o in parsed if o.is_sweep_override()]
+        if self.strategy == "grid":
+            if not swept:
+                raise RequestError("--multirun sweeps nothing: write GROUP=OPTION,OPTION or GROUP.FIELD=1,2")
+            choices = [p for p in swept if isinstance(p, Categorical)]
+            if len(choices) < len(swept):
+                raise RequestError(
+                    "a plain sweep takes lists and ranges; for an interval use aero-search search"
+                )
+            return Space("sweep", "A plain sweep.", tuple(choices)), grid(choices)
+        space = request.load_space()
+        known = {parameter.override for parameter in space.parameters}
+        fixed = [fixed_parameter(o) for o in parsed if not o.is_sweep_override() and o.key_or_group in known]
+        return space.with_parameters(*swept, *fixed), None
+
+    def _name(self, request: Request, arguments: Sequence[str]) -> str:
+        if self.strategy == "search":
+            return request.space.rpartition("/")[2].removesuffix(".yaml")
+        return "sweep-" + hashlib.sha256(" ".join(sorted(arguments)).encode()).hexdigest()[:8]
+
+    def _command(self, arguments: Sequence[str]) -> str:
+        command = {"grid": ["train", "--multirun"], "ladder": ["ablate"]}.get(self.strategy, ["search"])
+        launcher = [o for o in self.config.hydra.overrides.hydra if "launcher" in o]
+        return shlex.join(["aero-search", *command, *map(masked, [*arguments, *launcher])])
+
+    def _launch(self, worker: Worker, count: int) -> None:
+        self.task.worker = worker
+        launch_workers(self.hydra_context, self.config, self.task, [[] for _ in range(count)])
+
+
+def _key(line: str) -> str:
+    """What an override sets."""
+    return line.lstrip("+~").partition("=")[0]
+
+
+def _without_hydra(cfg: DictConfig) -> DictConfig:
+    return OmegaConf.masked_copy(cfg, [str(key) for key in cfg if key != "hydra"])

@@ -1,0 +1,305 @@
+"""A study's front: who is on it, what it is worth, and which point to take."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from aero_search.architecture import BASELINE, ModelShape, notation, retarget
+from aero_search.errors import RequestError, nearest
+from aero_search.front.front_membership import Standing, standings
+from aero_search.front.objective import PERPLEXITY, Objective
+from aero_search.front.pareto import Reference, knee, nondominated
+from aero_search.front.record import Record
+from aero_search.quantity import UNITS, write_quantity
+from aero_search.schema import to_mapping
+
+# Perplexities of one seed each that differ by less are ties: the most that seeds varied on the proxy.
+TIE = 0.02
+
+
+@dataclass(frozen=True)
+class Front:
+    """The records of a study, sorted into front and rest.
+
+    Attributes:
+        points: non-dominated finished candidates, from cheapest to most expensive by the first cost.
+        dominated: the other candidates with a perplexity.
+        diverged: candidates without one.
+        baseline: the costs of SM + LN + G at the same size, in the objective's order.
+        baseline_perplexity: of the best trained SM + LN + G in the study; None if it has none.
+        target: the shape that costs belong to; None: the one that was trained.
+        over: trained candidates above a limit of the objective; other prices than the study's put them there.
+        stopped: at a rung, so that what they would have reached is not known.
+    """
+
+    objective: Objective
+    reference: Reference
+    points: tuple[Record, ...]
+    dominated: tuple[Record, ...]
+    diverged: tuple[Record, ...]
+    baseline_perplexity: float | None
+    over: tuple[Record, ...] = ()
+    target: ModelShape | None = None
+    stopped: tuple[Record, ...] = ()
+
+    @cached_property
+    def standings(self) -> Mapping[int, Standing]:
+        """How sure each place is, by trial number; empty where no candidate was trained with several seeds."""
+        records = [record for record in (*self.points, *self.dominated) if record.state == "finished"]
+        return standings(records, self.objective.costs, [record.number for record in self.points])
+
+    @property
+    def baseline(self) -> Mapping[str, float]:
+        return self.reference.costs
+
+    def is_baseline(self, record: Record) -> bool:
+        """Whether a record is the network that savings are counted from: a size that varies makes others of it."""
+        return _is_baseline(self.reference, record)
+
+    @property
+    def sizes(self) -> str:
+        """What costs and perplexity belong to, in words; empty where both belong to what was trained."""
+        if self.target is None:
+            return ""
+        records = (*self.points, *self.dominated, *self.diverged, *self.over, *self.stopped)
+        a = records[0].architecture if records else None
+        proxy = "" if a is None else f" ({a.n_layer} layers, d_model {a.d_model}, {a.seq_len} tokens)"
+        return (
+            f"costs are those of {self.target.text}, perplexity is that of the proxy{proxy} that was trained"
+        )
+
+    def deployed(self, record: Record) -> str:
+        """The notation of what the costs of a record belong to."""
+        if self.target is None:
+            return record.notation
+        return notation(retarget(record.architecture, self.target))
+
+    @property
+    def hypervolume(self) -> float:
+        """Share of the reference box, see `Reference`."""
+        return self.reference.hypervolume([self.row(record) for record in self.points])
+
+    def row(self, record: Record) -> list[float]:
+        """The objective's metrics of a finished record, in order."""
+        return _row(self.objective, record)
+
+    def saving(self, record: Record, metric: str) -> float:
+        """How many times cheaper than the baseline the record is."""
+        return self.baseline[metric] / record.costs[metric]
+
+    def knee(self) -> Record:
+        """The point with the best balance of all metrics.
+
+        Raises:
+            RequestError: the front is empty, or nothing on it has learned anything.
+        """
+        self._require_points()
+        if self.balance is None:
+            raise RequestError(
+                "pick=knee finds nothing: every point of the front stayed on the unigram plateau; train longer "
+                "(recipe.steps), or name one with pick=trial:N"
+            )
+        return self.balance
+
+    @cached_property
+    def balance(self) -> Record | None:
+        """The point with the best balance among those that are worth their cost; None where nothing has learned.
+
+        A point that stayed on the unigram plateau is never it, nor one whose perplexity is a tie with that of a
+        point which costs no more.
+        """
+        worth: list[Record] = []
+        # From cheapest to most expensive, so that whatever costs no more than a point has been looked at before.
+        for point in self.points:
+            if point.state == "finished" and not any(
+                self.tied(point, other) and self._no_dearer(other, point) for other in worth
+            ):
+                worth.append(point)
+        if not worth:
+            return None
+        return worth[knee(self.reference.logs([self.row(record) for record in worth]))]
+
+    def tied(self, one: Record, other: Record) -> bool:
+        """Whether two perplexities differ by no more than seeds do: within both intervals, else within 2 %."""
+        a, b = self.standings.get(one.number), self.standings.get(other.number)
+        if a is not None and b is not None:
+            return a.low <= b.high and b.low <= a.high
+        return abs(math.log(self.row(one)[0] / self.row(other)[0])) <= math.log1p(TIE)
+
+    def _no_dearer(self, one: Record, other: Record) -> bool:
+        return all(one.costs[metric] <= other.costs[metric] for metric in self.objective.costs)
+
+    def best(self) -> Record:
+        """The point with the lowest perplexity."""
+        self._require_points()
+        return min(self.points, key=lambda record: self.row(record)[0])
+
+    def cheapest(self) -> Record:
+        """The point with the lowest first cost."""
+        self._require_points()
+        return min(self.points, key=lambda record: self.row(record)[1])
+
+    def pick(self, how: str) -> Record:
+        """The record that `pick=` names: knee, best, cheapest or trial:N.
+
+        Raises:
+            RequestError: not a way to pick, no such trial, or the front is empty.
+        """
+        if match := re.fullmatch(r"trial:(\d+)", how):
+            return self.trial(int(match[1]))
+        ways = {"knee": self.knee, "best": self.best, "cheapest": self.cheapest}
+        if how not in ways:
+            raise RequestError(f"pick={how} is not a way to pick: {nearest(how, [*ways, 'trial:N'])}")
+        return ways[how]()
+
+    def trial(self, number: int) -> Record:
+        """A trained candidate by trial number, on the front or not.
+
+        Raises:
+            RequestError: there is none, with the numbers there are.
+        """
+        trained = {record.number: record for record in (*self.points, *self.dominated, *self.over)}
+        for record in self.stopped:
+            if record.number == number:
+                raise RequestError(f"pick=trial:{number} has no weights: it was {record.reason}")
+        if number not in trained:
+            numbers = ", ".join(map(str, sorted(trained))) or "none yet"
+            raise RequestError(f"pick=trial:{number} names no trained candidate (choices: {numbers})")
+        return trained[number]
+
+    def within(self, limits: Mapping[str, float]) -> Record:
+        """The best candidate that keeps every limit: lowest perplexity; where only that is limited, cheapest.
+
+        Args:
+            limits: metric name to the largest value allowed; those of the objective are kept besides.
+
+        Raises:
+            RequestError: no point keeps them all, with the nearest one.
+        """
+        self._require_points()
+        for metric, limit in limits.items():
+            if limit <= 0:
+                raise RequestError(f"a limit of {limit:g} on {metric} keeps everything out: give one above 0")
+        # A limit may name a metric that the objective does not: then a dominated candidate may be the best.
+        trained = (*self.points, *self.dominated)
+        fitting = [r for r in trained if all(_metric(r, m) <= limit for m, limit in limits.items())]
+        if not fitting:
+            nearest = min(trained, key=lambda r: max(_metric(r, m) / v for m, v in limits.items()))
+            has = ", ".join(
+                f"{m} {_said(m, _metric(nearest, m))} (limit {_said(m, v)})" for m, v in limits.items()
+            )
+            raise RequestError(f"no candidate keeps these limits; the nearest, {nearest.label}, has {has}")
+        by = self.objective.metrics[1] if set(limits) == {PERPLEXITY} else PERPLEXITY
+        return min(fitting, key=lambda record: _metric(record, by))
+
+    def document(self) -> dict[str, Any]:
+        """The front as one JSON document."""
+        return {
+            "metrics": list(self.objective.metrics),
+            "target_shape": to_mapping(self.target),
+            "limits": dict(self.objective.limits),
+            "reference": {
+                "perplexity": self.reference.unigram_perplexity,
+                "baseline": BASELINE,
+                "costs": dict(self.reference.costs),
+            },
+            "hypervolume": self.hypervolume,
+            "baseline_perplexity": self.baseline_perplexity,
+            "front": [self._entry(record) for record in self.points],
+            "dominated": [self._entry(record) for record in self.dominated],
+            "stopped": [self._entry(record) for record in self.stopped],
+            "diverged": [self._entry(record) for record in self.diverged],
+            "above_limits": [self._entry(record) for record in self.over],
+        }
+
+    def _entry(self, record: Record) -> dict[str, Any]:
+        entry: dict[str, Any] = {
+            "trial": record.number,
+            "notation": record.notation,
+            "key": record.candidate,
+            "state": record.state,
+            "reason": record.reason,
+            "perplexity": record.perplexity,
+            **record.costs,
+            "lr": record.lr,
+            "seed": record.seed,
+            "seconds": record.seconds,
+            "overrides": list(record.overrides),
+            "folder": str(record.folder),
+        }
+        if record.state == "stopped":
+            step, perplexity = record.curve[-1]
+            entry["rung"] = {"step": step, "steps": record.steps, "perplexity": perplexity}
+        if (standing := self.standings.get(record.number)) is not None:
+            pairs = record.repeats or ((record.seed, record.perplexity),)
+            entry["seeds"] = {
+                "seed": [seed for seed, _ in pairs],
+                "perplexity": [perplexity for _, perplexity in pairs],
+                **to_mapping(standing),
+            }
+        return entry if self.target is None else {**entry, "target_notation": self.deployed(record)}
+
+    def _require_points(self) -> None:
+        if self.points:
+            return
+        if self.over:
+            limits = ", ".join(f"{m} {write_quantity(m, v)}" for m, v in self.objective.limits.items())
+            raise RequestError(f"the front is empty: every trained candidate is above a limit ({limits})")
+        raise RequestError("the front is empty: no candidate has finished with a perplexity yet")
+
+
+def build_front(
+    records: Sequence[Record],
+    objective: Objective,
+    reference: Reference,
+    target: ModelShape | None = None,
+) -> Front:
+    """Sort a study's records into a Front; running ones are left out.
+
+    Args:
+        target: the shape that the records' costs belong to.
+    """
+    trained = [record for record in records if record.perplexity is not None and record.state != "running"]
+    fitting = [record for record in trained if not objective.over(record.costs)]
+    rows = [_row(objective, record) for record in fitting]
+    on_front = [bool(on) for on in nondominated(reference.scaled(rows))] if rows else []
+    points = [record for record, on in zip(fitting, on_front, strict=True) if on]
+    baselines = [r.perplexity for r in trained if _is_baseline(reference, r) and r.perplexity is not None]
+    return Front(
+        objective=objective,
+        reference=reference,
+        points=tuple(sorted(points, key=lambda record: _row(objective, record)[1])),
+        dominated=tuple(record for record, on in zip(fitting, on_front, strict=True) if not on),
+        diverged=tuple(record for record in records if record.state == "diverged"),
+        stopped=tuple(record for record in records if record.state == "stopped"),
+        over=tuple(record for record in trained if objective.over(record.costs)),
+        target=target,
+        baseline_perplexity=min(baselines, default=None),
+    )
+
+
+def _is_baseline(reference: Reference, record: Record) -> bool:
+    same = reference.baseline is None or record.architecture == reference.baseline
+    return same and record.notation == BASELINE
+
+
+def _said(metric: str, value: float) -> str:
+    """A value with the largest unit that is not above it."""
+    units = UNITS.get(metric, ((1.0, ""),))
+    size, unit = next((u for u in reversed(units) if value >= u[0]), units[0])
+    return f"{value / size:.4g} {unit}".rstrip()
+
+
+def _row(objective: Objective, record: Record) -> list[float]:
+    return [_metric(record, metric) for metric in objective.metrics]
+
+
+def _metric(record: Record, name: str) -> float:
+    value = record.metric(name)
+    assert value is not None, "only records with a perplexity are compared"
+    return value

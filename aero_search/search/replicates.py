@@ -1,0 +1,73 @@
+"""Candidates that are trained again with other seeds: which ones, and what that makes of their perplexity.
+
+Another seed draws other weights (`recipe.seed`); the batches and their order (`recipe.data_seed`) stay those of the
+whole study, so the spread that is measured is that of the starting point.
+"""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from optuna.trial import FrozenTrial, TrialState
+
+from aero_search.front.objective import Objective
+from aero_search.front.pareto import Reference, nondominated
+from aero_search.front.record import Record
+from aero_search.search.agreement import TIE
+from aero_search.workers.trial_queue import CONFIRMS
+
+Repeats = Sequence[tuple[int, float | None]]
+
+
+def repeats(trials: Sequence[FrozenTrial]) -> Mapping[int, Repeats]:
+    """(seed, perplexity) of the finished repetitions by the number of what they repeat, seeds rising.
+
+    A repetition that turned out to be a candidate of the study has that one's perplexity.
+    """
+    found: dict[int, list[tuple[int, float | None]]] = {}
+    for trial in trials:
+        number = trial.user_attrs.get(CONFIRMS)
+        told = trials[trial.user_attrs.get("duplicate_of", trial.number)]
+        if number is not None and told.state == TrialState.COMPLETE:
+            found.setdefault(number, []).append((told.user_attrs["seed"], told.user_attrs["perplexity"]))
+    return {number: sorted(pairs, key=lambda pair: pair[0]) for number, pairs in found.items()}
+
+
+def repeated(record: Record, again: Repeats) -> Record:
+    """A record with its repetitions: its perplexity is then the geometric mean over the seeds that have one."""
+    if not again or record.perplexity is None:
+        return record
+    pairs = ((record.seed, record.perplexity), *again)
+    logs = [math.log(value) for _, value in pairs if value is not None]
+    return replace(record, perplexity=math.exp(statistics.fmean(logs)), repeats=pairs)
+
+
+def first_seed(record: Record) -> Record:
+    """The record as it was before it was repeated."""
+    return replace(record, perplexity=record.repeats[0][1], repeats=()) if record.repeats else record
+
+
+def to_confirm(records: Sequence[Record], objective: Objective, reference: Reference) -> list[int]:
+    """The front and its near rivals by the first seed alone: the numbers of what is worth other seeds.
+
+    A near rival would be on the front with 2 % less perplexity, which is what counts as a tie between seeds.
+    """
+    trained = [
+        r
+        for r in map(first_seed, records)
+        if r.perplexity is not None and r.state == "finished" and not objective.over(r.costs)
+    ]
+    if not trained:
+        return []
+    shares = reference.scaled([[r.metric(m) or 0.0 for m in objective.metrics] for r in trained])
+    front = shares[nondominated(shares)]
+    near = math.log1p(TIE) / math.log(reference.unigram_perplexity)
+    return [
+        record.number
+        for record, row in zip(trained, shares, strict=True)
+        # Ahead by less than a tie of whatever costs no more; on the front itself by none.
+        if not ((front[:, 1:] <= row[1:]).all(axis=1) & (front[:, 0] < row[0] - near)).any()
+    ]

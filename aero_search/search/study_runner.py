@@ -1,0 +1,245 @@
+"""The parent's side of a study: prepare it, launch workers, keep them going, and watch the front grow."""
+
+from __future__ import annotations
+
+import os
+import socket
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, replace
+from typing import Any
+
+from aero_search.errors import AeroSearchError
+from aero_search.front.front import Front, build_front
+from aero_search.front.pareto import Reference
+from aero_search.front.record import Record
+from aero_search.schema import to_mapping
+from aero_search.search.candidate import Candidate
+from aero_search.search.replicates import to_confirm
+from aero_search.search.settings import check_settings
+from aero_search.search.study import Study
+from aero_search.search.worker import Plan, Worker
+from aero_search.space import Assignment
+from aero_search.tracking.tracker import StudyStatus, Tracker
+from aero_search.workers.database import create_study, name_metrics, open_storage
+from aero_search.workers.trial_queue import Ledger
+from aero_search.workers.worker_registry import new_crew
+
+# How often workers are placed again after one of them was killed with nothing finished in between, before the
+# search gives up.
+_RELAUNCHES = 5
+# Between two looks at what other machines still train.
+_LOOK_SECONDS = 2.0
+
+Launch = Callable[[Worker, int], None]
+
+
+@dataclass(frozen=True)
+class Conductor:
+    """Runs one study to its end.
+
+    Attributes:
+        settings: what must not change when the study is resumed, see `settings.study_settings`.
+        start: points to try first.
+        reference: of the hypervolume.
+        command: the line that repeats or resumes the study.
+        follow_up: the points to queue when the queue is empty, from what is trained; none end the study.
+    """
+
+    plan: Plan
+    settings: Mapping[str, Any]
+    start: Sequence[Assignment]
+    reference: Reference
+    command: str
+    follow_up: Callable[[Sequence[Record]], Sequence[Assignment]] | None = None
+
+    def prepare(self) -> Study:
+        """Create the study, or check that it is the one to resume, and settle what a killed run left open.
+
+        Raises:
+            RequestError: a study of that name was made with other settings.
+        """
+        plan = self.plan
+        storage = open_storage(plan.output_dir, plan.search.storage)
+        created = create_study(storage, plan.name, plan.objective.metrics)
+        study = plan.study(created, storage)
+        # Another machine may start the same study at this moment.
+        with study.roster.turn():
+            self._describe(study)
+            study.enqueue(self.start)
+        return study
+
+    def _describe(self, study: Study) -> None:
+        plan = self.plan
+        attrs = study.study.user_attrs
+        if "settings" in attrs:
+            check_settings(plan.name, attrs["settings"], self.settings)
+            return
+        name_metrics(study.study, plan.objective.metrics)
+        study.set_attrs(
+            settings=dict(self.settings),
+            objective=plan.objective.settings(),
+            protocol=to_mapping(plan.protocol),
+            network=to_mapping(plan.network),
+            target=to_mapping(plan.target),
+            command=self.command,
+            created=time.time(),
+            reference={
+                "unigram_perplexity": self.reference.unigram_perplexity,
+                "costs": dict(self.reference.costs),
+                "baseline": to_mapping(self.reference.baseline),
+            },
+        )
+
+    def run(
+        self,
+        study: Study,
+        compose: Callable[[Sequence[str]], Candidate],
+        launch: Launch,
+        watch: Callable[[Study, Tracker, str], AbstractContextManager[object]],
+    ) -> Front:
+        """Train until the budget is used; returns the final front.
+
+        Args:
+            compose: from a worker's overrides to a candidate; picklable.
+            launch: places that many copies of the worker and waits for them.
+            watch: shows the study while it runs.
+
+        Raises:
+            AeroSearchError: workers died again and again.
+        """
+        tracker = Tracker.open(self.plan.tracking, self.plan.output_dir)
+        tracker.initialize()
+        parent_run = self._parent_run(study, tracker)
+        varied = list(dict.fromkeys(p.override for p in self.plan.space.parameters))
+        always = list(dict.fromkeys(p.override for p in self.plan.space.parameters if not p.when))
+        tracker.present(self.plan.name, self.plan.objective.costs, varied, always)
+        worker = Worker(self.plan, compose, parent_run, os.getpid(), socket.gethostname(), crew=new_crew())
+        status: StudyStatus = "FAILED"
+        try:
+            with watch(study, tracker, parent_run):
+                self._keep_going(study, worker, launch)
+            status = "FINISHED"
+        except KeyboardInterrupt:
+            status = "KILLED"
+            raise
+        finally:
+            for run in study.orphaned_runs():
+                tracker.abandon(run)
+            tracker.finish_study(parent_run, status)
+        return self.front(study.records())
+
+    def front(self, records: Sequence[Record]) -> Front:
+        """The front of these records under the plan's objective."""
+        return build_front(records, self.plan.objective, self.reference, self.plan.target)
+
+    def _keep_going(self, study: Study, worker: Worker, launch: Launch) -> None:
+        spec, only_queued = self.plan.search, self.plan.only_queued
+        alone = replace(worker, plan=replace(self.plan, only_queued=True))
+        keep_going(
+            study,
+            lambda: study.left(spec, only_queued) or self._follow_up(study) or self._confirm(study),
+            spec.workers,
+            lambda count: launch(worker, count),
+            lambda count: launch(replace(alone, limit=count), 1),
+            worker.crew,
+        )
+
+    def _follow_up(self, study: Study) -> int:
+        """Queue what follows from the trained candidates; returns how many are now to be claimed."""
+        if self.follow_up is None:
+            return 0
+        study.enqueue(self.follow_up(study.records()))
+        return study.left(self.plan.search, self.plan.only_queued)
+
+    def _confirm(self, study: Study) -> int:
+        """Queue the front and its near rivals with further seeds; returns how many are now to be claimed."""
+        spec = self.plan.search
+        if not spec.confirm or self.plan.only_queued:
+            return 0
+        study.confirm(to_confirm(study.records(), self.plan.objective, self.reference), spec.confirm)
+        return study.left(spec)
+
+    def _parent_run(self, study: Study, tracker: Tracker) -> str:
+        known: str = study.study.user_attrs.get("run", "")
+        if known and tracker.resume_study(known):
+            return known
+        run = tracker.start_study(
+            self.plan.name,
+            description_markdown=f"Study `{self.plan.name}`, started with\n\n    {self.command}",
+            # The space is in the description, and the protocol's hundreds of constants in a file.
+            params={k: v for k, v in self.settings.items() if _is_param(k)},
+            tags={"study": self.plan.name},
+        )
+        study.set_attrs(run=run)
+        return run
+
+
+def _is_param(name: str) -> bool:
+    return name == "protocol.name" or not name.startswith(("space.", "protocol."))
+
+
+class WorkerDiedError(AeroSearchError):
+    """A worker's process ended without finishing its work.
+
+    Attributes:
+        by_itself: it did not end those that were placed with it; they may still work, and nobody waits for them.
+    """
+
+    def __init__(self, message: str, by_itself: bool = False) -> None:
+        super().__init__(message)
+        self.by_itself = by_itself
+
+
+def keep_going(
+    ledger: Ledger,
+    left: Callable[[], int],
+    workers: int,
+    launch: Callable[[int], None],
+    launch_alone: Callable[[int], None] | None = None,
+    crew: str = "",
+) -> None:
+    """Place workers until nothing is left to claim; those that were killed are replaced.
+
+    A launcher may end all workers when one dies. When several trials were lost at once, one worker takes them
+    alone: the next death tells which trial kills. Another leaves the others at work: those that hold a trial, or
+    did when they died and are not yet known to be dead, are not replaced.
+
+    Args:
+        launch: places that many workers and waits for them.
+        launch_alone: places one that takes so many of the queued trials.
+        crew: of the workers that are placed, see `Presence`.
+
+    Raises:
+        AeroSearchError: workers died again and again, and none finished anything in between.
+    """
+    deaths, finished, lost, unseen = 0, ledger.completed(), 0, False
+    ledger.give_back_orphans()
+    while True:
+        count = left()
+        free = workers - ledger.training(crew) if unseen else workers
+        if not count or free < 1:
+            if not count and not ledger.training():
+                return
+            # Out of sight, as on another machine; their trials come to us if they die.
+            time.sleep(_LOOK_SECONDS)
+            ledger.give_back_orphans()
+            continue
+        try:
+            if launch_alone is not None and lost > 1 and workers > 1:
+                launch_alone(lost)
+            else:
+                launch(min(free, count))
+            lost = 0
+        except WorkerDiedError as death:
+            done = ledger.completed()
+            deaths, finished = (1 if done > finished else deaths + 1), done
+            if deaths > _RELAUNCHES:
+                raise AeroSearchError(
+                    f"workers died {deaths} times and finished nothing, last: {death}; the same command resumes"
+                ) from death
+            unseen = unseen or death.by_itself
+            lost = 0 if death.by_itself else ledger.training()
+        # What a dead worker held counts as left again, also where it was the last of the budget.
+        ledger.give_back_orphans()

@@ -1,0 +1,112 @@
+"""How sure a place on the front is: closed forms, Monte Carlo, and what diverges."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from aero_search.front.front_membership import standings
+from aero_search.front.record import Record
+from tests.search.fakes import BASE
+
+COSTS = ("latency_s", "flops")
+
+
+def record(
+    number: int, *perplexities: float | None, costs: tuple[float, float] = (1.0, 1.0), state: str = "finished"
+) -> Record:
+    finite = [p for p in perplexities if p is not None]
+    return Record(
+        number=number,
+        candidate=str(number),
+        architecture=BASE,
+        notation="SM",
+        state=state,  # type: ignore[arg-type]
+        reason="",
+        perplexity=math.exp(sum(map(math.log, finite)) / len(finite)),
+        costs=dict(zip(COSTS, costs, strict=True)),
+        overrides=(),
+        lr=1e-3,
+        seed=0,
+        seconds=1.0,
+        folder=Path(),
+        repeats=tuple(enumerate(perplexities)) if len(perplexities) > 1 else (),
+    )
+
+
+def test_without_repetitions_nothing_is_said() -> None:
+    assert standings([record(0, 40.0), record(1, 41.0)], COSTS, [0]) == {}
+
+
+def test_two_alike_share_the_place_and_a_cheaper_one_keeps_its_own() -> None:
+    alike = [
+        record(0, 40.0, 41.0, 42.0),
+        record(1, 40.0, 41.0, 42.0),
+        record(2, 50.0, 51.0, costs=(0.5, 1.0)),
+    ]
+    found = standings(alike, COSTS, [0, 2])
+    assert found[0].probability == pytest.approx(0.5, abs=2e-3)
+    assert found[1].probability == pytest.approx(0.5, abs=2e-3)
+    assert found[2].probability == 1.0
+    # One that costs more of either does not count, however good it is.
+    assert standings([*alike, record(3, 10.0, costs=(1.0, 1.1))], COSTS, [3])[0] == found[0]
+
+
+def test_intervals_are_student_s_with_the_pooled_spread() -> None:
+    found = standings(
+        [record(0, 40.0, 44.0), record(1, 60.0, 63.0, costs=(0.5, 0.5)), record(2, 70.0)], COSTS, [0]
+    )
+    logs = np.log([[40.0, 44.0], [60.0, 63.0]])
+    pooled = math.sqrt(((logs - logs.mean(axis=1, keepdims=True)) ** 2).sum() / 2)
+    assert found[0].spread == found[1].spread == pytest.approx(pooled)
+    half = 4.302653 * pooled / math.sqrt(2)  # t, 2 degrees of freedom, 97.5 %
+    assert found[0].mean == pytest.approx(math.sqrt(40 * 44))
+    assert (found[0].low, found[0].high) == pytest.approx(
+        (found[0].mean * math.exp(-half), found[0].mean * math.exp(half))
+    )
+    assert 2 not in found  # trained once, and not on the front
+
+
+def test_the_probability_is_what_draws_from_the_posterior_say() -> None:
+    rng = np.random.default_rng(0)
+    for _ in range(5):
+        records = [
+            record(
+                i,
+                *(40.0 * np.exp(0.05 * rng.standard_normal(int(rng.integers(1, 5))))),
+                costs=(float(rng.integers(1, 3)), float(rng.integers(1, 3))),
+            )
+            for i in range(6)
+        ]
+        if not any(r.repeats for r in records):
+            continue
+        found = standings(records, COSTS, [r.number for r in records])
+        logs = [np.log([p for _, p in r.repeats] or [r.perplexity]) for r in records]
+        freedom = sum(len(v) - 1 for v in logs)
+        squares = sum(((v - v.mean()) ** 2).sum() for v in logs)
+        draws = 200_000
+        variance = squares / rng.chisquare(freedom, draws)
+        means = np.array([v.mean() + np.sqrt(variance / len(v)) * rng.standard_normal(draws) for v in logs])
+        for i, own in enumerate(records):
+            dominated = np.zeros(draws, dtype=bool)
+            for j, other in enumerate(records):
+                if j != i and all(other.costs[m] <= own.costs[m] for m in COSTS):
+                    dominated |= means[j] < means[i]
+            assert found[i].probability == pytest.approx(1 - dominated.mean(), abs=6e-3)
+
+
+def test_a_seed_that_diverged_takes_its_share() -> None:
+    found = standings([record(0, 40.0, 40.1, None, None), record(1, 60.0, 60.1)], COSTS, [0, 1])
+    assert (found[0].seeds, found[0].diverged) == (2, 2)
+    assert found[0].probability == pytest.approx(0.5, abs=2e-3)
+    # Where the better one is not there, the other is on the front.
+    assert found[1].probability == pytest.approx(0.5, abs=2e-3)
+
+
+def test_seeds_that_agree_to_the_last_digit_leave_the_known_spread() -> None:
+    found = standings([record(0, 40.0, 40.0)], COSTS, [0])
+    assert found[0].spread == 0.016
+    assert found[0].low < 40.0 < found[0].high
