@@ -31,7 +31,7 @@ from aero_search.search.known_cost.draws import distributions, draw
 from aero_search.search.spec import RungsSpec, SamplerSpec, SearchSpec
 from aero_search.search.study import Study
 from aero_search.workers.database import create_study, open_storage
-from aero_search.workers.trial_queue import WorkerLock
+from aero_search.workers.trial_queue import FileLease
 from benchmarks.shipped import shipped
 from benchmarks.tasks import OBJECTIVE, Synthetic, Task
 from benchmarks.write_report import say
@@ -96,7 +96,7 @@ def measure(task: Task, study: Study, sampler: SamplerSpec, trials: int) -> dict
     spec = SearchSpec(sampler, trials + 10_000, workers=1, threads=1, seed=0)
     rungs = RungsSpec("dominance")
     claims, judged, tells, looks = [], [], [], []
-    with WorkerLock(study.folder / "workers") as lock:
+    with FileLease(study.folder / "workers") as lock:
         for _ in range(_ROUNDS + 1):
             claim = None
 

@@ -24,7 +24,7 @@ from aero_search.front.pareto import nondominated
 from aero_search.search.candidate import Candidate
 from aero_search.search.spec import SearchSpec
 from aero_search.search.study import Study
-from aero_search.workers.trial_queue import WorkerLock
+from aero_search.workers.trial_queue import FileLease
 from benchmarks.tasks import OBJECTIVE, Outcome, Task
 
 optuna.logging.set_verbosity(optuna.logging.ERROR)
@@ -96,7 +96,7 @@ class StudySearcher:
         lock: of the worker in whose name everything is claimed.
     """
 
-    def __init__(self, study: Study, spec: SearchSpec, task: Task, lock: WorkerLock) -> None:
+    def __init__(self, study: Study, spec: SearchSpec, task: Task, lock: FileLease) -> None:
         self.judges = spec.rungs.name != "none"
         self._study, self._spec, self._task, self._lock = study, spec, task, lock
 
@@ -132,7 +132,7 @@ def replay(task: Task, spec: SearchSpec) -> Replay:
     with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
         study = open_study(task, Path(folder))
-        with WorkerLock(study.folder / "workers") as lock:
+        with FileLease(study.folder / "workers") as lock:
             return simulate(task, StudySearcher(study, spec, task, lock), spec.seed, spec.workers)
 
 

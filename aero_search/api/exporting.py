@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from aero_search.app.saved_study import PastStudy, open_past_study
+from aero_search.app.saved_study import SavedStudy, open_saved_study
 from aero_search.config.request import Request
 from aero_search.errors import RequestError
 from aero_search.front.budget import Maxima
@@ -66,7 +66,7 @@ def export_request(request: Request, say: Callable[[str], None] | None = None) -
         )
     if options.register and options.kind != "bundle":
         raise RequestError(f"register=true registers the bundle: leave kind={options.kind} out beside it")
-    past = open_past_study(request)
+    past = open_saved_study(request)
     limits = options.limits(request.budget)
     record = past.front.within(limits) if limits else past.front.pick(options.pick)
     picked_by = ", ".join(f"{m} <= {v:g}" for m, v in limits.items()) or options.pick
@@ -158,7 +158,7 @@ def _resized(request: Request, choice: Choice, folder: Path | None, name: str, t
 
 
 def _registered(
-    request: Request, past: PastStudy, choice: Choice, folder: Path, register_as: str | None, told: _Told
+    request: Request, past: SavedStudy, choice: Choice, folder: Path, register_as: str | None, told: _Told
 ) -> None:
     from aero_search.export.registry import register_bundle
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from aero_search.api.exporting import export_request
-from aero_search.app.saved_study import PastStudy, open_past_study
+from aero_search.app.saved_study import SavedStudy, open_saved_study
 from aero_search.config.compose import compose_request, run_sweep
 from aero_search.front.record import Record
 
@@ -171,8 +171,8 @@ class Study:
         }
         return Path(export_request(compose_request("export", settings, self._overrides))["folder"])
 
-    def _open(self) -> PastStudy:
-        return open_past_study(compose_request("front", self._settings, self._overrides))
+    def _open(self) -> SavedStudy:
+        return open_saved_study(compose_request("front", self._settings, self._overrides))
 
 
 def _row(record: Record, on_front: bool) -> dict[str, object]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from aero_search.app.study import make_conductor
+from aero_search.app.study import make_runner
 from aero_search.architecture import Architecture
 from aero_search.config.request import Request
 from aero_search.console import make_console
@@ -20,7 +20,7 @@ from aero_search.report.front import front_rows
 from aero_search.search.candidate import Candidate
 from aero_search.search.ladder import ROW, Ladder, first_points, ladder_space, lines, next_points
 from aero_search.search.study import Study
-from aero_search.search.study_runner import Conductor
+from aero_search.search.study_runner import StudyRunner
 from aero_search.space import Assignment
 from aero_search.tracking.tracker import Tracker
 
@@ -72,7 +72,7 @@ class LadderSweep:
         """The Hydra overrides of every cell."""
         return {name: cell.overrides for name, cell in self.ladder.cells().items()}
 
-    def conductor(self, compose: Callable[[Sequence[str]], Candidate], command: str) -> Conductor:
+    def runner(self, compose: Callable[[Sequence[str]], Candidate], command: str) -> StudyRunner:
         """Compose every row, so that a wrong one is told before anything is trained, and make the study.
 
         Raises:
@@ -83,7 +83,7 @@ class LadderSweep:
                 self.architectures[name] = compose(overrides).architecture
             except RequestError as problem:
                 raise RequestError(f"ladder row {name}: {problem}") from problem
-        return make_conductor(
+        return make_runner(
             self.request,
             ladder_space(self.ladder),
             start=first_points(self.ladder),
@@ -93,9 +93,9 @@ class LadderSweep:
             follow_up=self._follow_up,
         )
 
-    def finish(self, conductor: Conductor, study: Study) -> None:
+    def finish(self, runner: StudyRunner, study: Study) -> None:
         """Print the table, and write its files into the study's folder and to the parent run."""
-        plan = conductor.plan
+        plan = runner.plan
         table = lines(self.ladder, self.architectures, study.records())
         results = first_results(table)
         told = LadderTable(
@@ -103,10 +103,10 @@ class LadderSweep:
             table,
             [plan.price(line.architecture).costs for line in table],
             first_health(table, results),
-            conductor.command,
+            runner.command,
         )
         files = write_ladder(told, results, plan.folder)
-        self._track(conductor, study, told, files)
+        self._track(runner, study, told, files)
         if self.request.format == "json":
             print(json.dumps(told.document(), indent=1, allow_nan=False))
             return
@@ -116,12 +116,12 @@ class LadderSweep:
             f"written: {plan.folder}/ladder.csv, .md, .tex, .json, entropy_*.png, curves.png", soft_wrap=True
         )
 
-    def _track(self, conductor: Conductor, study: Study, table: LadderTable, files: Sequence[Path]) -> None:
+    def _track(self, runner: StudyRunner, study: Study, table: LadderTable, files: Sequence[Path]) -> None:
         run = study.study.user_attrs.get("run")
         if not run:
             return
-        tracker = Tracker.open(conductor.plan.tracking, conductor.plan.output_dir)
-        front = conductor.front(study.records())
+        tracker = Tracker.open(runner.plan.tracking, runner.plan.output_dir)
+        front = runner.front(study.records())
         tracker.update_study(
             run,
             metrics={},
@@ -129,7 +129,7 @@ class LadderSweep:
             front_document=front.document(),
             front_rows=front_rows(front),
             pictures=files,
-            description=f"{ladder_markdown(table)}\nRepeat or resume: `{conductor.command}`",
+            description=f"{ladder_markdown(table)}\nRepeat or resume: `{runner.command}`",
         )
 
     def _follow_up(self, records: Sequence[Record]) -> Sequence[Assignment]:

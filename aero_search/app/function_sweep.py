@@ -35,7 +35,7 @@ from aero_search.workers.launcher_errors import is_time_up
 from aero_search.workers.parent_watchdog import stop_with_parent
 from aero_search.workers.storage_address import read_address
 from aero_search.workers.trial_queue import RETRIES
-from aero_search.workers.worker_registry import new_crew
+from aero_search.workers.worker_registry import new_launch_id
 
 RESULTS_FILE = "optimization_results.yaml"
 _SAMPLERS = Literal["tpe", "nsga2", "random", "gp"]
@@ -97,7 +97,7 @@ class FunctionWorker:
     master: DictConfig
     parent_process: int
     parent_host: str
-    crew: str
+    launch_id: str
 
     def __call__(self, cfg: DictConfig) -> Exception | None:
         """Returns what went wrong instead of raising it: Hydra would announce it with a job that means nothing."""
@@ -112,7 +112,7 @@ class FunctionWorker:
 
     def _work(self, study: FunctionStudy) -> bool:
         """Call under one name. Returns False where others have taken that for dead: another is needed."""
-        with study.roster.enter(self.crew) as worker:
+        with study.registry.enter(self.launch_id) as worker:
             while call := study.claim(worker):
                 returned, problem = self._call(call)
                 if problem is None:
@@ -194,12 +194,16 @@ class FunctionSweep:
         )
         study = plan.prepare()
         worker = FunctionWorker(
-            plan, self.function, self.context, self.config, os.getpid(), socket.gethostname(), new_crew()
+            plan, self.function, self.context, self.config, os.getpid(), socket.gethostname(), new_launch_id()
         )
         console = make_console()
         with SweepView(study, console):
             keep_going(
-                study, study.left, plan.workers, lambda count: self._launch(worker, count), crew=worker.crew
+                study,
+                study.left,
+                plan.workers,
+                lambda count: self._launch(worker, count),
+                launch_id=worker.launch_id,
             )
         write_yaml(plan.study_folder / RESULTS_FILE, study.document(), f"study {plan.name}")
         failed = [trial for trial in study.finished() if not trial.values]

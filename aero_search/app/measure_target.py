@@ -9,7 +9,7 @@ from typing import Any
 
 import yaml
 
-from aero_search.app.saved_study import open_past_study
+from aero_search.app.saved_study import open_saved_study
 from aero_search.architecture import Architecture, notation
 from aero_search.config.architecture import GROUPS
 from aero_search.config.request import Request
@@ -21,7 +21,7 @@ from aero_search.training.result import WEIGHTS_FILE
 
 
 @dataclass(frozen=True)
-class Subject:
+class MeasureTarget:
     """A network to be measured.
 
     Attributes:
@@ -38,7 +38,7 @@ class Subject:
     parent_run: str = ""
 
 
-def find_subject(request: Request, bundle: str | None, pick: str | None) -> Subject:
+def find_target(request: Request, bundle: str | None, pick: str | None) -> MeasureTarget:
     """The network that the request names.
 
     Raises:
@@ -51,7 +51,7 @@ def find_subject(request: Request, bundle: str | None, pick: str | None) -> Subj
         raise RequestError(f"pick={pick} picks from a study: add study=NAME")
     if bundle is None and study is None:
         architecture = request.architecture
-        return Subject(f"{notation(architecture)}, random weights", architecture, None, None)
+        return MeasureTarget(f"{notation(architecture)}, random weights", architecture, None, None)
     named = f"bundle={bundle}" if bundle is not None else f"study={study}"
     changed = [group for group in ("variant", *GROUPS) if request.chosen(group)]
     if changed:
@@ -59,7 +59,7 @@ def find_subject(request: Request, bundle: str | None, pick: str | None) -> Subj
     if bundle is not None:
         return _from_folder(request, Path(bundle), f"bundle={bundle}")
     # Prices do not matter for picking by name; the study's own are kept, whatever measure compares with.
-    past = open_past_study(_without_prices(request))
+    past = open_saved_study(_without_prices(request))
     record = past.front.pick(pick or "knee")
     found = _from_folder(request, record.folder, f"the folder of trial {record.number}")
     return replace(found, label=record.label, parent_run=str(past.attrs.get("run", "")))
@@ -70,7 +70,7 @@ def _without_prices(request: Request) -> Request:
     return Request(request.composed, kept)
 
 
-def _from_folder(request: Request, folder: Path, named: str) -> Subject:
+def _from_folder(request: Request, folder: Path, named: str) -> MeasureTarget:
     missing = [name for name in (ARCHITECTURE_FILE, WEIGHTS_FILE) if not (folder / name).is_file()]
     if missing:
         raise RequestError(
@@ -80,7 +80,7 @@ def _from_folder(request: Request, folder: Path, named: str) -> Subject:
     corpus = request.data
     if not request.chosen("data") and (folder / CONFIG_FILE).is_file():
         corpus = from_mapping(CorpusSpec, _read(folder / CONFIG_FILE).get("data"), f"{CONFIG_FILE}: data")
-    return Subject(notation(architecture), architecture, folder / WEIGHTS_FILE, corpus)
+    return MeasureTarget(notation(architecture), architecture, folder / WEIGHTS_FILE, corpus)
 
 
 def _read(path: Path) -> Mapping[str, Any]:

@@ -17,7 +17,7 @@ from aero_search.console import make_console, progress_bars
 from aero_search.errors import RequestError
 from aero_search.report.plan import Plan, plan_report
 from aero_search.search.forecast import find_pace
-from aero_search.search.space_summary import survey
+from aero_search.search.space_summary import summarize_space
 from aero_search.space import Parameter, Real, Space, Tree, Value
 
 # A variant sets several groups of an architecture at once.
@@ -45,7 +45,7 @@ class PlanOptions:
 
 
 def plan_search(request: Request, space: Space, build: Callable[[Sequence[str]], Architecture]) -> None:
-    """Survey the space, forecast the training time, and print both.
+    """Summarize the space, forecast the training time, and print both.
 
     Args:
         build: from overrides of the space to an architecture.
@@ -59,7 +59,7 @@ def plan_search(request: Request, space: Space, build: Callable[[Sequence[str]],
     relevant = architecture_parameters(space)
     tree = Tree(relevant)
     counted = Space(space.name, space.description, relevant)
-    found = survey(
+    found = summarize_space(
         tree,
         lambda assignment: build(counted.overrides(assignment)),
         request.pricing,
@@ -71,7 +71,7 @@ def plan_search(request: Request, space: Space, build: Callable[[Sequence[str]],
     )
     plan = Plan(
         space=space,
-        survey=found,
+        summary=found,
         objective=request.bounded_objective,
         pricing=request.pricing,
         continuous=tuple(p.name for p in space.parameters if isinstance(p, Real) and p.continuous),

@@ -26,7 +26,7 @@ from aero_search.workers.database import load_study
 
 
 @dataclass(frozen=True)
-class PastStudy:
+class SavedStudy:
     """A study as a command looks at it.
 
     Attributes:
@@ -95,7 +95,7 @@ class PastStudy:
         }
 
 
-def open_past_study(request: Request) -> PastStudy:
+def open_saved_study(request: Request) -> SavedStudy:
     """Open the study that `study=` names; without a name, the only one or the newest.
 
     Raises:
@@ -111,7 +111,7 @@ def open_past_study(request: Request) -> PastStudy:
     opened = Study(study, objective, request.output_dir / "studies" / name, pricing.price)
     told = tuple(opened.records())
     reference = read_reference(attrs["reference"], told, objective, told_pricing)
-    return PastStudy(
+    return SavedStudy(
         name=name,
         objective=_asked_limits(request, objective),
         pricing=pricing,

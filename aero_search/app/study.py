@@ -27,7 +27,7 @@ from aero_search.search.files import write_yaml
 from aero_search.search.settings import study_settings
 from aero_search.search.spec import SearchSpec
 from aero_search.search.study import Study
-from aero_search.search.study_runner import Conductor
+from aero_search.search.study_runner import StudyRunner
 from aero_search.search.worker import Plan
 from aero_search.space import Assignment, Categorical, Space
 from aero_search.tracking.tracker import Tracker
@@ -49,7 +49,7 @@ def baseline_reference(request: Request, unigram_perplexity: float) -> Reference
     return Reference(unigram_perplexity, costs, parse_notation(BASELINE, request.architecture))
 
 
-def make_conductor(
+def make_runner(
     request: Request,
     space: Space,
     start: Sequence[Assignment],
@@ -57,7 +57,7 @@ def make_conductor(
     only_queued: bool,
     command: str,
     follow_up: Callable[[Sequence[Record]], Sequence[Assignment]] | None = None,
-) -> Conductor:
+) -> StudyRunner:
     """Prepare the corpus and put together everything a study needs.
 
     Raises:
@@ -92,7 +92,7 @@ def make_conductor(
     if request.composed.get("architecture") is not None:
         _check_groups_stay(space)
         base["architecture"] = to_mapping(architecture)
-    return Conductor(
+    return StudyRunner(
         plan=plan,
         settings=study_settings(plan, base, corpus.fingerprint),
         start=start,
@@ -136,9 +136,9 @@ class Watching:
     """Takes snapshots for the live view, and refreshes front, pictures and tracking as candidates finish."""
 
     def __init__(
-        self, conductor: Conductor, study: Study, tracker: Tracker, parent_run: str, console: Console
+        self, runner: StudyRunner, study: Study, tracker: Tracker, parent_run: str, console: Console
     ) -> None:
-        self._conductor, self._study = conductor, study
+        self._runner, self._study = runner, study
         self._tracker, self._parent_run = tracker, parent_run
         self._started = time.time()
         self._published = (-1, 0, 0)
@@ -157,16 +157,16 @@ class Watching:
         self()
 
     def __call__(self) -> Snapshot:
-        plan = self._conductor.plan
+        plan = self._runner.plan
         records, repetitions = self._study.records(), self._study.repetitions()
-        front = self._conductor.front(records)
+        front = self._runner.front(records)
         done = [record for record in records if record.state != "running"]
         training = [record for record in (*records, *repetitions) if record.state == "running"]
         running = [read_progress(record.folder) for record in training]
-        repeated = sum(record.state != "running" for record in repetitions)
-        over = (len(done), len(front.stopped), repeated)
+        replicated = sum(record.state != "running" for record in repetitions)
+        over = (len(done), len(front.stopped), replicated)
         if over != self._published:
-            publish(self._conductor, front, len(done), self._tracker, self._parent_run)
+            publish(self._runner, front, len(done), self._tracker, self._parent_run)
             self._judge(verdicts(front, records))
             self._published = over
         return Snapshot(
@@ -183,7 +183,7 @@ class Watching:
             workers=plan.search.workers,
             invalid=self._study.invalid().total(),
             over=self._study.over().total(),
-            repeats=(repeated, self._study.asked_repetitions()),
+            replicates=(replicated, self._study.asked_repetitions()),
         )
 
     def _judge(self, found: Mapping[int, str]) -> None:
@@ -196,19 +196,19 @@ class Watching:
 
 
 def watch_study(
-    conductor: Conductor, console: Console | None = None
+    runner: StudyRunner, console: Console | None = None
 ) -> Callable[[Study, Tracker, str], Watching]:
     """What shows a study while it runs, on stdout unless another console is given."""
 
     def watch(study: Study, tracker: Tracker, parent_run: str) -> Watching:
-        return Watching(conductor, study, tracker, parent_run, console or make_console())
+        return Watching(runner, study, tracker, parent_run, console or make_console())
 
     return watch
 
 
-def publish(conductor: Conductor, front: Front, done: int, tracker: Tracker, parent_run: str) -> None:
+def publish(runner: StudyRunner, front: Front, done: int, tracker: Tracker, parent_run: str) -> None:
     """Write the front's files into the study's folder and to the parent run."""
-    plan = conductor.plan
+    plan = runner.plan
     pictures = plot_front(front, plan.folder)
     protocol = write_yaml(plan.folder / PROTOCOL_FILE, to_mapping(plan.protocol), plan.protocol.title)
     tracker.update_study(
@@ -218,18 +218,18 @@ def publish(conductor: Conductor, front: Front, done: int, tracker: Tracker, par
         front_document=front.document(),
         front_rows=front_rows(front),
         pictures=[*pictures.values(), protocol],
-        description=_description(conductor, front, done),
+        description=_description(runner, front, done),
     )
 
 
-def finish_study(conductor: Conductor, study: Study, front: Front) -> None:
+def finish_study(runner: StudyRunner, study: Study, front: Front) -> None:
     """Print the front, what could not be trained, and the next command to type.
 
     Raises:
         RequestError: nothing could be built at all.
     """
     console = make_console()
-    plan = conductor.plan
+    plan = runner.plan
     invalid, over = study.invalid(), study.over()
     if invalid and not study.used() and not over:
         raise RequestError(f"no candidate could be built: {next(iter(invalid))}")
@@ -274,8 +274,8 @@ def _front_metrics(front: Front, done: int) -> dict[str, float]:
     return metrics
 
 
-def _description(conductor: Conductor, front: Front, done: int) -> str:
-    plan = conductor.plan
+def _description(runner: StudyRunner, front: Front, done: int) -> str:
+    plan = runner.plan
     where = output_option(plan.output_dir)
     return study_markdown(
         plan.space,
@@ -286,7 +286,7 @@ def _description(conductor: Conductor, front: Front, done: int) -> str:
             f"`{plan.network.name}`.",
         ],
         {
-            "repeat or resume": conductor.command,
+            "repeat or resume": runner.command,
             "export the best balance": f"aero-search export study={plan.name} pick=knee{where}",
             "other prices, without training": f"aero-search front study={plan.name} network=wan{where}",
         },

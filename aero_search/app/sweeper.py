@@ -22,7 +22,7 @@ from omegaconf import DictConfig, OmegaConf
 from aero_search.app.ablation import LadderCompose, LadderSweep
 from aero_search.app.launch import launch_workers
 from aero_search.app.planning import plan_search
-from aero_search.app.study import finish_study, make_conductor, watch_study
+from aero_search.app.study import finish_study, make_runner, watch_study
 from aero_search.config.fast_compose import QuickCompose
 from aero_search.config.hydra_errors import composing
 from aero_search.config.hydra_main import read_request
@@ -128,7 +128,7 @@ class StudySweep:
             compose = Compose(self.hydra_context.config_loader, self.config, fixed, "")
             plan_search(request, space, compose.quick().architecture)
             return None
-        conductor = make_conductor(
+        runner = make_runner(
             request,
             space,
             start=queued if queued is not None else space.start,
@@ -136,18 +136,18 @@ class StudySweep:
             only_queued=queued is not None,
             command=self._command(arguments),
         )
-        study = conductor.prepare()
-        fingerprint = str(conductor.settings["corpus fingerprint"])
+        study = runner.prepare()
+        fingerprint = str(runner.settings["corpus fingerprint"])
         compose = Compose(self.hydra_context.config_loader, self.config, fixed, fingerprint)
         start_working("searching", request.output_dir)
         try:
-            front = conductor.run(study, compose, self._launch, watch_study(conductor))
-            finish_study(conductor, study, front)
+            front = runner.run(study, compose, self._launch, watch_study(runner))
+            finish_study(runner, study, front)
         except RequestError:
             if not study.used():
                 study.forget()
             raise
-        return conductor.plan.name
+        return runner.plan.name
 
     def _climb(self, request: Request, arguments: Sequence[str], parsed: Sequence[Override]) -> str:
         """Train the request's ladder and write its table; returns the study's name."""
@@ -155,14 +155,14 @@ class StudySweep:
         start_working("preparing the ladder", request.output_dir)
         fixed = tuple(str(o.input_line) for o in parsed)
         compose = Compose(self.hydra_context.config_loader, self.config, fixed, "")
-        conductor = ladder.conductor(compose, self._command(arguments))
-        study = conductor.prepare()
-        compose = replace(compose, fingerprint=str(conductor.settings["corpus fingerprint"]))
+        runner = ladder.runner(compose, self._command(arguments))
+        study = runner.prepare()
+        compose = replace(compose, fingerprint=str(runner.settings["corpus fingerprint"]))
         # With format=json stdout holds the document alone.
-        watch = watch_study(conductor, make_console(stderr=request.format == "json"))
-        conductor.run(study, LadderCompose(compose, ladder.overrides), self._launch, watch)
-        ladder.finish(conductor, study)
-        return conductor.plan.name
+        watch = watch_study(runner, make_console(stderr=request.format == "json"))
+        runner.run(study, LadderCompose(compose, ladder.overrides), self._launch, watch)
+        ladder.finish(runner, study)
+        return runner.plan.name
 
     def _request(self, parsed: Sequence[Override], arguments: list[str]) -> tuple[Request, tuple[str, ...]]:
         """What the user asked for, on top of what the space was made for."""

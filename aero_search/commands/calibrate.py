@@ -85,9 +85,9 @@ def _from_spu(request: Request, options: CalibrateOptions) -> None:
         {"machine": here, **environment.versions},
     )
     missing = store.missing(planned)
-    expected = {item.key: expected_seconds(item, template) / item.repeats for item in planned}
+    expected = {item.key: expected_seconds(item, template) / item.replicates for item in planned}
     console = make_console(stderr=True)
-    total = sum(expected[item.key] * (item.repeats - len(store.of(item.key))) for item in missing)
+    total = sum(expected[item.key] * (item.replicates - len(store.of(item.key))) for item in missing)
     print(
         f"{len(planned)} micro-benchmarks, {len(planned) - len(missing)} of them read before; "
         f"about {max(total / 60, 1):.0f} min on the machine {template.name} was read on"

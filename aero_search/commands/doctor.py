@@ -12,10 +12,9 @@ from aero_search.errors import AeroSearchError
 
 def run(request: Request) -> None:
     """Check everything and print it; the work has failed if something essential has."""
-    from aero_search.report.diagnostics import checkup
-    from aero_search.report.doctor import checkup_table
+    from aero_search.report.diagnostics import diagnose
 
-    checks = checkup(request.output_dir, request.data.cache_folder())
+    checks = diagnose(request.output_dir, request.data.cache_folder())
     if request.format == "json":
         document = {
             "ok": all(check.ok or not check.essential for check in checks),
@@ -25,8 +24,9 @@ def run(request: Request) -> None:
         print()
     else:
         from aero_search.console import make_console
+        from aero_search.report.doctor import diagnostics_table
 
-        make_console().print(checkup_table(checks))
+        make_console().print(diagnostics_table(checks))
     broken = [check.name for check in checks if check.essential and not check.ok]
     if broken:
         raise AeroSearchError(f"essential parts do not work: {', '.join(broken)}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 
-from aero_search.app.saved_study import open_past_study
+from aero_search.app.saved_study import open_saved_study
 from aero_search.config.command import Command
 from aero_search.config.paths import output_option
 from aero_search.config.request import Request
@@ -21,7 +21,7 @@ def run(request: Request) -> None:
     from aero_search.report.tradeoffs import budget_words, choice_lines
 
     limits = request.options(Maxima).limits(request.budget)
-    past = open_past_study(request)
+    past = open_saved_study(request)
     front = past.front
     chosen = front.within(limits) if limits else front.balance
     steps = next_steps(front, chosen) if chosen else ()

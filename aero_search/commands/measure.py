@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from aero_search.app.measure_target import Subject, find_subject
+from aero_search.app.measure_target import MeasureTarget, find_target
 from aero_search.architecture import key
 from aero_search.config.command import Command
 from aero_search.config.paths import writable
@@ -52,7 +52,7 @@ def run(request: Request) -> None:
     """Find the network, check what it would take, run it, write and print what was read."""
     options = request.options(MeasureOptions)
     protocol, network = request.protocol, request.network
-    subject = find_subject(request, options.bundle, options.pick)
+    subject = find_target(request, options.bundle, options.pick)
     # torch takes seconds to import: only once the request is known to make sense.
     from aero_search.measure.environment import find_environment
     from aero_search.measure.run import check_length, plan
@@ -73,7 +73,7 @@ def run(request: Request) -> None:
     _print(request, document, path)
 
 
-def _model(subject: Subject, request: Request) -> Decoder:
+def _model(subject: MeasureTarget, request: Request) -> Decoder:
     from aero_search.model import build_model, load_weights
 
     model = build_model(subject.architecture, seed=request.recipe.seed)
@@ -82,7 +82,7 @@ def _model(subject: Subject, request: Request) -> Decoder:
     return model.eval()
 
 
-def _tokens(subject: Subject, settings: MeasureSettings) -> NDArray[np.int64]:
+def _tokens(subject: MeasureTarget, settings: MeasureSettings) -> NDArray[np.int64]:
     """The client's sequences, shape (sequences, T): held-out text, or random tokens."""
     import numpy as np
 
@@ -104,7 +104,7 @@ def _tokens(subject: Subject, settings: MeasureSettings) -> NDArray[np.int64]:
 
 
 def _measure(
-    subject: Subject,
+    subject: MeasureTarget,
     model: Decoder,
     tokens_nt: NDArray[np.int64],
     planned: Plan,
@@ -133,7 +133,7 @@ def _measure(
     return measured
 
 
-def _track(request: Request, subject: Subject, measured: Measurement, path: Path) -> None:
+def _track(request: Request, subject: MeasureTarget, measured: Measurement, path: Path) -> None:
     from aero_search.tracking.tracker import Tracker
 
     tracker = Tracker.open(request.tracking, request.output_dir.resolve())

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from aero_search import __version__
-from aero_search.app.saved_study import PastStudy, open_past_study
+from aero_search.app.saved_study import SavedStudy, open_saved_study
 from aero_search.config.command import Command
 from aero_search.config.paths import output_option, writable
 from aero_search.config.request import Request
@@ -34,7 +34,7 @@ def run(request: Request) -> None:
     from aero_search.report.page.document import page_document
 
     options = request.options(ReportOptions)
-    past = open_past_study(request)
+    past = open_saved_study(request)
     document = page_document(_source(request, past))
     if request.format == "json":
         if options.to is not None:
@@ -59,7 +59,7 @@ def run(request: Request) -> None:
     )
 
 
-def _source(request: Request, past: PastStudy) -> PageSource:
+def _source(request: Request, past: SavedStudy) -> PageSource:
     from aero_search.config.config_options import offered_networks, offered_protocols, offered_shapes
     from aero_search.report.page.document import PageSource
     from aero_search.search.importance import importances
@@ -102,7 +102,7 @@ def _same_size(shape: ModelShape, a: Architecture) -> bool:
     )  # fmt: skip
 
 
-def _track(request: Request, past: PastStudy, path: Path) -> None:
+def _track(request: Request, past: SavedStudy, path: Path) -> None:
     """Put the page beside the study's run, where it has one."""
     run_id = past.attrs.get("run")
     if not run_id:

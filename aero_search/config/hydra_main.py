@@ -102,7 +102,7 @@ def read_request(cfg: DictConfig, overrides: Sequence[str] = ()) -> Request:
 
 @contextmanager
 def told(config_name: str | None) -> Iterator[None]:
-    """Turn what goes wrong with a request into a RequestError of one sentence, see `complaints.sentence`.
+    """Turn what goes wrong with a request into a RequestError of one sentence, see `hydra_errors.sentence`.
 
     Until the work begins that is whatever is raised; later, what Hydra and OmegaConf raise.
     """

@@ -11,7 +11,7 @@ from typing import Any
 
 from aero_search.architecture import BASELINE, ModelShape, notation, retarget
 from aero_search.errors import RequestError, nearest
-from aero_search.front.front_membership import Standing, standings
+from aero_search.front.front_membership import FrontMembership, memberships
 from aero_search.front.objective import PERPLEXITY, Objective
 from aero_search.front.pareto import Reference, knee, nondominated
 from aero_search.front.record import Record
@@ -48,10 +48,10 @@ class Front:
     stopped: tuple[Record, ...] = ()
 
     @cached_property
-    def standings(self) -> Mapping[int, Standing]:
+    def memberships(self) -> Mapping[int, FrontMembership]:
         """How sure each place is, by trial number; empty where no candidate was trained with several seeds."""
         records = [record for record in (*self.points, *self.dominated) if record.state == "finished"]
-        return standings(records, self.objective.costs, [record.number for record in self.points])
+        return memberships(records, self.objective.costs, [record.number for record in self.points])
 
     @property
     def baseline(self) -> Mapping[str, float]:
@@ -126,7 +126,7 @@ class Front:
 
     def tied(self, one: Record, other: Record) -> bool:
         """Whether two perplexities differ by no more than seeds do: within both intervals, else within 2 %."""
-        a, b = self.standings.get(one.number), self.standings.get(other.number)
+        a, b = self.memberships.get(one.number), self.memberships.get(other.number)
         if a is not None and b is not None:
             return a.low <= b.high and b.low <= a.high
         return abs(math.log(self.row(one)[0] / self.row(other)[0])) <= math.log1p(TIE)
@@ -235,12 +235,12 @@ class Front:
         if record.state == "stopped":
             step, perplexity = record.curve[-1]
             entry["rung"] = {"step": step, "steps": record.steps, "perplexity": perplexity}
-        if (standing := self.standings.get(record.number)) is not None:
-            pairs = record.repeats or ((record.seed, record.perplexity),)
+        if (membership := self.memberships.get(record.number)) is not None:
+            pairs = record.replicates or ((record.seed, record.perplexity),)
             entry["seeds"] = {
                 "seed": [seed for seed, _ in pairs],
                 "perplexity": [perplexity for _, perplexity in pairs],
-                **to_mapping(standing),
+                **to_mapping(membership),
             }
         return entry if self.target is None else {**entry, "target_notation": self.deployed(record)}
 

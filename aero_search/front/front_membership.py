@@ -33,7 +33,7 @@ _UNKNOWN_SPREAD = 0.016
 
 
 @dataclass(frozen=True)
-class Standing:
+class FrontMembership:
     """What several seeds say of one candidate.
 
     Attributes:
@@ -54,17 +54,17 @@ class Standing:
     probability: float
 
 
-def standings(
+def memberships(
     records: Sequence[Record], costs: Sequence[str], front: Sequence[int]
-) -> Mapping[int, Standing]:
-    """The standing of every repeated record, and of every one on the front; empty where none is repeated.
+) -> Mapping[int, FrontMembership]:
+    """The membership of every repeated record, and of every one on the front; empty where none is repeated.
 
     Args:
         records: with a perplexity, none above a limit.
         costs: of the objective.
         front: trial numbers.
     """
-    if not any(record.repeats for record in records):
+    if not any(record.replicates for record in records):
         return {}
     logs = [_logs(record) for record in records]
     freedom = sum(len(values) - 1 for values in logs)
@@ -78,14 +78,14 @@ def standings(
     variances = _variances(spread, freedom)
     found = {}
     for i, record in enumerate(records):
-        if not record.repeats and record.number not in front:
+        if not record.replicates and record.number not in front:
             continue
         no_dearer = (priced <= priced[i]).all(axis=1)
         no_dearer[i] = False
         rivals = np.flatnonzero(no_dearer)
         chance = _first(means[i], counts[i], means[rivals], counts[rivals], alive[rivals], variances)
         half = _half_width(freedom) * spread / math.sqrt(counts[i])
-        found[record.number] = Standing(
+        found[record.number] = FrontMembership(
             mean=math.exp(means[i]),
             spread=spread,
             low=math.exp(means[i] - half),
@@ -125,9 +125,9 @@ def _half_width(freedom: int) -> float:
 
 
 def _logs(record: Record) -> Array:
-    values = [value for _, value in record.repeats] or [record.perplexity]
+    values = [value for _, value in record.replicates] or [record.perplexity]
     return np.log([value for value in values if value is not None])
 
 
 def _diverged(record: Record) -> int:
-    return sum(value is None for _, value in record.repeats)
+    return sum(value is None for _, value in record.replicates)

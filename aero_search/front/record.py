@@ -51,7 +51,7 @@ class Record:
     folder: Path
     steps: int = 0
     curve: tuple[tuple[int, float], ...] = ()
-    repeats: tuple[tuple[int, float | None], ...] = ()
+    replicates: tuple[tuple[int, float | None], ...] = ()
 
     @property
     def label(self) -> str:

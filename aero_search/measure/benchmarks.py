@@ -169,7 +169,7 @@ class Item:
     benchmark: Benchmark
     size: Size
     delay_ms: float = 0.0
-    repeats: int = 2
+    replicates: int = 2
 
     @property
     def key(self) -> str:
@@ -184,7 +184,7 @@ DELAYS_MS = (40.0, 80.0)
 def items(protocol: Protocol) -> tuple[Item, ...]:
     """Everything a full calibration reads: sizes first, then rounds at each delay."""
     chosen = benchmarks(protocol)
-    plain = [Item(benchmark, size, repeats=3) for benchmark in chosen for size in benchmark.sizes]
+    plain = [Item(benchmark, size, replicates=3) for benchmark in chosen for size in benchmark.sizes]
     delayed = [
         Item(benchmark, benchmark.timed_rounds, delay)
         for delay in DELAYS_MS
@@ -197,4 +197,4 @@ def items(protocol: Protocol) -> tuple[Item, ...]:
 def expected_seconds(item: Item, protocol: Protocol) -> float:
     """How long one item takes on the machine that the protocol's seconds were read on."""
     price = item.benchmark.price(item.size, protocol)
-    return item.repeats * (price.seconds + 2 * price.rounds * item.delay_ms / 1e3)
+    return item.replicates * (price.seconds + 2 * price.rounds * item.delay_ms / 1e3)

@@ -69,7 +69,7 @@ class ReadingStore:
 
     def missing(self, items: Iterable[Item]) -> list[Item]:
         """The items that have not been read as often as they ask."""
-        return [item for item in items if len(self.of(item.key)) < item.repeats]
+        return [item for item in items if len(self.of(item.key)) < item.replicates]
 
 
 def take_readings(
@@ -131,7 +131,7 @@ def _run(
 
 def _tasks(items: Sequence[Item], store: ReadingStore) -> list[dict[str, Any]]:
     """Everything once, then everything again, so that a busy minute spoils one reading of an item, not all."""
-    lacking = {item: item.repeats - len(store.of(item.key)) for item in items}
+    lacking = {item: item.replicates - len(store.of(item.key)) for item in items}
     passes = range(max(lacking.values(), default=0))
     return [_task(item) for done in passes for item in items if lacking[item] > done]
 

@@ -98,8 +98,8 @@ class Attention(nn.Module):
         if self.rotary is not None:
             q_bhtd, k_bhtd = self.rotary(q_bhtd), self.rotary(k_bhtd)
         if self.kv_heads != self.n_head:
-            repeats = self.n_head // self.kv_heads
-            k_bhtd, v_bhtd = (x.repeat_interleave(repeats, dim=1) for x in (k_bhtd, v_bhtd))
+            replicates = self.n_head // self.kv_heads
+            k_bhtd, v_bhtd = (x.repeat_interleave(replicates, dim=1) for x in (k_bhtd, v_bhtd))
         q_bhtd = self._tempered(q_bhtd)
         entropy_bht: Tensor | None = None
         if self.weigh is not None:

@@ -17,7 +17,7 @@ from aero_search.report.units import Scale, compact, scale
 
 if TYPE_CHECKING:
     from aero_search.front.front import Front
-    from aero_search.front.front_membership import Standing
+    from aero_search.front.front_membership import FrontMembership
     from aero_search.front.record import Record
 
 Kind = Literal["front", "dominated", "plateau", "stopped", "diverged"]
@@ -47,7 +47,7 @@ class Mark:
     y: float
     on_front: bool
     knee: bool = False
-    seeds: Standing | None = None
+    seeds: FrontMembership | None = None
 
     @property
     def label(self) -> str:
@@ -107,7 +107,9 @@ def _panel(front: Front, metric: str) -> Panel:
     baseline = _baseline(front, metric)
     costs = [*([baseline] if baseline is not None else []), *(r.costs[metric] for r in drawn)]
     unit = scale(metric, costs)
-    bars = {number: front.standings[number] for number in {r.number for r in sound} & front.standings.keys()}
+    bars = {
+        number: front.memberships[number] for number in {r.number for r in sound} & front.memberships.keys()
+    }
     heights = [_perplexity(record) for record in sound]
     heights += [edge for spread in bars.values() for edge in (spread.low, spread.high)]
     if front.baseline_perplexity is not None:

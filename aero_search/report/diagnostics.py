@@ -53,7 +53,7 @@ class Check:
     essential: bool = False
 
 
-def checkup(output_dir: Path, cache_dir: Path) -> list[Check]:
+def diagnose(output_dir: Path, cache_dir: Path) -> list[Check]:
     """Look at everything; never raises for what it finds."""
     return [*_python(), *_libraries(), *_folders(output_dir, cache_dir), *_devices(), *_extras()]
 

@@ -10,7 +10,7 @@ from aero_search.report.diagnostics import Check
 from aero_search.report.table import Sheet, sheet
 
 
-def checkup_table(checks: Sequence[Check]) -> Sheet:
+def diagnostics_table(checks: Sequence[Check]) -> Sheet:
     """One row a finding; the mend only where something is not ok."""
     rows = [(c.name, Text(*_mark(c)), c.found, "" if c.ok else c.mend) for c in checks]
     return sheet(("part", "", "found", "mend"), rows, "aero-search doctor", words=4)

@@ -41,16 +41,16 @@ def front_table(front: Front, title: str = "") -> Sheet:
         Column("architecture", [compact(row.architecture) for row in rows], words=True),
         Column("ppl" if front.target is None else "proxy ppl", [row.perplexity for row in rows], part=1),
     ]
-    if front.standings:
-        columns.append(Column("95 %", [row.standing[0] for row in rows], part=1))
-        columns.append(Column("on front", [row.standing[1] for row in rows], part=1))
+    if front.memberships:
+        columns.append(Column("95 %", [row.membership[0] for row in rows], part=1))
+        columns.append(Column("on front", [row.membership[1] for row in rows], part=1))
     elif front.baseline_perplexity is not None:
         columns.append(Column("change", [row.change or "" for row in rows], part=1))
     for i, metric_scale in enumerate(scales.values()):
         heading = metric_scale.heading.replace("communication", "comm.")
         cells = [Text.assemble(row.costs[i][0], " ", (f"{row.costs[i][1]:>4}", "green")) for row in rows]
         columns.append(Column(heading, cells, part=2))
-    if not front.standings:
+    if not front.memberships:
         columns.append(Column("lr", [row.lr for row in rows], part=2))
     sections = (len(rows) - 1,) if alone and front.points else ()
     return Sheet(columns, title, _caption(front), sections, styles)
@@ -98,7 +98,7 @@ def front_markdown(front: Front) -> str:
         "trial",
         "architecture",
         "perplexity" if front.target is None else "proxy's perplexity",
-        *(["95 % interval", "on the front"] if front.standings else []),
+        *(["95 % interval", "on the front"] if front.memberships else []),
         *(["change"] if known else []),
     ]
     for metric_scale in scales.values():
@@ -131,7 +131,7 @@ def front_rows(front: Front) -> list[dict[str, object]]:
             "architecture": record.notation,
             **({} if front.target is None else {f"at {front.target.name}": front.deployed(record)}),
             "perplexity": perplexity,
-            **_standing_row(front, record),
+            **_membership_row(front, record),
             "change_percent": 100 * (perplexity / known - 1) if known and perplexity else None,
         }
         for metric in front.objective.costs:
@@ -146,19 +146,19 @@ class _Row:
     """One line of a table as text; `change` is None where no baseline is trained.
 
     Attributes:
-        standing: interval and probability; empty where the study has none.
+        membership: interval and probability; empty where the study has none.
     """
 
     trial: str
     architecture: str
     perplexity: str
-    standing: list[str]
+    membership: list[str]
     change: str | None
     costs: list[tuple[str, str]]
     lr: str
 
     def markdown(self) -> list[str]:
-        cells = [self.trial, self.architecture.replace("|", "\\|"), self.perplexity, *self.standing]
+        cells = [self.trial, self.architecture.replace("|", "\\|"), self.perplexity, *self.membership]
         cells += [] if self.change is None else [self.change]
         return [*cells, *(cell for pair in self.costs for cell in pair), self.lr]
 
@@ -172,7 +172,7 @@ def _row(front: Front, scales: dict[str, Scale], record: Record | None = None) -
         trial=f"#{record.number}" if record else "",
         architecture=record.notation if record else f"{BASELINE} (baseline)",
         perplexity="-" if perplexity is None else f"{perplexity:.2f}",
-        standing=_standing(front, record),
+        membership=_membership(front, record),
         change=None if known is None or perplexity is None else _change(perplexity / known - 1),
         costs=[
             (metric_scale.text(costs[metric]), _saving(front.baseline[metric], costs[metric]))
@@ -182,37 +182,37 @@ def _row(front: Front, scales: dict[str, Scale], record: Record | None = None) -
     )
 
 
-def _standing(front: Front, record: Record | None) -> list[str]:
-    if not front.standings:
+def _membership(front: Front, record: Record | None) -> list[str]:
+    if not front.memberships:
         return []
-    standing = front.standings.get(record.number) if record else None
-    if standing is None:
+    membership = front.memberships.get(record.number) if record else None
+    if membership is None:
         return ["", ""]
-    return [f"{standing.low:.2f}-{standing.high:.2f}", f"{standing.probability:.0%}"]
+    return [f"{membership.low:.2f}-{membership.high:.2f}", f"{membership.probability:.0%}"]
 
 
-def _standing_row(front: Front, record: Record) -> dict[str, object]:
-    if not front.standings:
+def _membership_row(front: Front, record: Record) -> dict[str, object]:
+    if not front.memberships:
         return {}
-    standing = front.standings.get(record.number)
+    membership = front.memberships.get(record.number)
     names = {
         "low": "perplexity_low",
         "high": "perplexity_high",
         "seeds": "seeds",
         "probability": "probability",
     }
-    return {column: getattr(standing, name, None) for name, column in names.items()}
+    return {column: getattr(membership, name, None) for name, column in names.items()}
 
 
 def _confirmed(front: Front) -> str:
     """What further seeds have shown, in a sentence with a space before it; empty where there are none."""
-    if not front.standings:
+    if not front.memberships:
         return ""
-    spread = next(iter(front.standings.values())).spread
+    spread = next(iter(front.memberships.values())).spread
     near = [
-        f"#{record.number} {front.standings[record.number].probability:.0%}"
+        f"#{record.number} {front.memberships[record.number].probability:.0%}"
         for record in front.dominated
-        if record.number in front.standings
+        if record.number in front.memberships
     ]
     rivals = f" Near rivals, with their chance to belong to it: {', '.join(near)}." if near else ""
     return (

@@ -63,7 +63,7 @@ class Snapshot:
     workers: int = 1
     invalid: int = 0
     over: int = 0
-    repeats: tuple[int, int] = (0, 0)
+    replicates: tuple[int, int] = (0, 0)
 
 
 def time_left(snapshot: Snapshot, now: float) -> float | None:
@@ -212,7 +212,7 @@ def _budget(snapshot: Snapshot) -> RenderableType:
         (snapshot.duplicates, duplicates),
         (snapshot.invalid, "impossible"),
         (snapshot.over, "above a limit"),
-        (snapshot.repeats[1], f"with other seeds ({snapshot.repeats[0]} done)"),
+        (snapshot.replicates[1], f"with other seeds ({snapshot.replicates[0]} done)"),
     )
     counts += [f"{number} {name}" for number, name in others if number]
     bar = ProgressBar(

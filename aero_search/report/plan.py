@@ -16,7 +16,7 @@ from aero_search.report.table import Column, Sheet
 from aero_search.report.units import compact, duration, readable, significant, times
 from aero_search.schema import to_mapping
 from aero_search.search.forecast import Pace
-from aero_search.search.space_summary import Count, Survey
+from aero_search.search.space_summary import Count, SpaceSummary
 from aero_search.search.spec import SearchSpec
 from aero_search.space import Space
 from aero_search.training.recipe import Recipe
@@ -32,7 +32,7 @@ class Plan:
     """
 
     space: Space
-    survey: Survey
+    summary: SpaceSummary
     objective: Objective
     pricing: Pricing
     continuous: tuple[str, ...]
@@ -45,16 +45,16 @@ class Plan:
     def trainings(self) -> int:
         """How many candidates will be trained: the budget, or fewer where a space of plain choices is smaller."""
         budget = self.search.n_trials
-        if self.survey.fitting.value == 0:
+        if self.summary.fitting.value == 0:
             return 0
-        if self.continuous or self.others or not self.survey.exact:
+        if self.continuous or self.others or not self.summary.exact:
             return budget
-        return min(budget, round(self.survey.fitting.value))
+        return min(budget, round(self.summary.fitting.value))
 
     @property
     def seconds_each(self) -> float:
         """Of one training, on average over the networks that keep the limits."""
-        return self.pace.seconds(self.survey.mean_flops, self.recipe) if self.trainings else 0.0
+        return self.pace.seconds(self.summary.mean_flops, self.recipe) if self.trainings else 0.0
 
     @property
     def hours(self) -> float:
@@ -63,7 +63,7 @@ class Plan:
 
     def document(self) -> dict[str, Any]:
         """Everything as one JSON document; costs in seconds, bytes, FLOPs and round trips."""
-        found = self.survey
+        found = self.summary
         return {
             "space": self.space.name,
             "assignments": found.assignments,
@@ -100,7 +100,7 @@ class Plan:
 
 def plan_report(plan: Plan) -> RenderableType:
     """The plan as a few lines and a table of costs."""
-    found = plan.survey
+    found = plan.summary
     parts: list[RenderableType] = [
         Text.assemble(("space ", ""), (plan.space.name, "bold"), f": {plan.space.description}")
     ]
@@ -127,8 +127,8 @@ def plan_report(plan: Plan) -> RenderableType:
 
 def _costs(plan: Plan) -> Sheet:
     priced = "" if plan.pricing.target is None else f", at the size of {plan.pricing.target.text}"
-    found = "" if plan.survey.exact else "; ends found by descent from the sample"
-    spans = plan.survey.spans
+    found = "" if plan.summary.exact else "; ends found by descent from the sample"
+    spans = plan.summary.spans
     metrics = [span.metric.removesuffix("_s").removesuffix("_bytes") for span in spans]
     columns = [
         Column("metric", metrics, words=True),

@@ -63,7 +63,7 @@ def make_candidate(
 
 
 @runtime_checkable
-class QuickComposer(Protocol):
+class FastComposer(Protocol):
     """Composes overrides into a candidate, and can also do so thousands of times a second."""
 
     def __call__(self, overrides: Sequence[str]) -> Candidate:

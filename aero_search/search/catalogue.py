@@ -13,7 +13,7 @@ from optuna.storages import RDBStorage
 from optuna.trial import TrialState
 
 from aero_search.errors import RequestError
-from aero_search.workers.database import load_study, open_roster, study_names
+from aero_search.workers.database import load_study, open_registry, study_names
 
 # The study's attribute; an archived one is left out of lists, and is never the newest.
 ARCHIVED = "archived"
@@ -141,9 +141,9 @@ def _living(storage: RDBStorage, name: str, folder: Path, workers: set[str]) -> 
     known = {worker for worker in workers if worker}
     if not known:
         return 0
-    roster = open_roster(storage, name, folder, _HEARTBEAT_S)
-    with roster.turn():
-        return len(roster.living(known))
+    registry = open_registry(storage, name, folder, _HEARTBEAT_S)
+    with registry.claim_lock():
+        return len(registry.living(known))
 
 
 def _moment(attrs: dict[str, Any]) -> str:

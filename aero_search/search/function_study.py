@@ -18,9 +18,9 @@ from aero_search.search.samplers import make_sampler
 from aero_search.search.settings import check_settings
 from aero_search.search.spec import HEARTBEAT_SECONDS, SamplerSpec
 from aero_search.space import Space
-from aero_search.workers.database import open_roster, open_storage
-from aero_search.workers.trial_queue import RETRIES, Ledger, lost
-from aero_search.workers.worker_registry import Presence, Roster
+from aero_search.workers.database import open_registry, open_storage
+from aero_search.workers.trial_queue import RETRIES, TrialQueue, lost
+from aero_search.workers.worker_registry import WorkerLease, WorkerRegistry
 
 Direction = Literal["minimize", "maximize"]
 
@@ -78,7 +78,7 @@ class FunctionPlan:
         study = self._study(created, storage)
         if self.name not in known:
             study.set_attrs(function_settings=settings)
-        study.give_back_orphans()
+        study.requeue_stale()
         return study
 
     def open(self) -> FunctionStudy:
@@ -87,7 +87,9 @@ class FunctionPlan:
         return self._study(optuna.load_study(study_name=self.name, storage=storage), storage)
 
     def _study(self, study: optuna.Study, storage: RDBStorage) -> FunctionStudy:
-        return FunctionStudy(study, self, open_roster(storage, self.name, self.study_folder, self.heartbeat))
+        return FunctionStudy(
+            study, self, open_registry(storage, self.name, self.study_folder, self.heartbeat)
+        )
 
     def _settings(self) -> dict[str, Any]:
         said = {"directions": list(self.directions), "overrides": list(self.fixed)}
@@ -102,19 +104,21 @@ class Call:
     overrides: tuple[str, ...]
 
 
-class FunctionStudy(Ledger):
+class FunctionStudy(TrialQueue):
     """Claims, and tells, the calls of a plan."""
 
-    def __init__(self, study: optuna.Study, plan: FunctionPlan, roster: Roster | None = None) -> None:
-        super().__init__(study, plan.study_folder, roster, plan.retries)
+    def __init__(
+        self, study: optuna.Study, plan: FunctionPlan, registry: WorkerRegistry | None = None
+    ) -> None:
+        super().__init__(study, plan.study_folder, registry, plan.retries)
         self.plan = plan
 
-    def claim(self, worker: Presence) -> Call | None:
+    def claim(self, worker: WorkerLease) -> Call | None:
         """Take the next call; None when the budget is used."""
-        return self._in_turn(lambda: self._claim(worker))
+        return self._under_claim_lock(lambda: self._claim(worker))
 
-    def _claim(self, worker: Presence) -> Call | None:
-        self._give_back_orphans()
+    def _claim(self, worker: WorkerLease) -> Call | None:
+        self._requeue_stale()
         if self.left() == 0:
             return None
         self.study.sampler = make_sampler(self.plan.sampler, self.plan.seed, self._turn())

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from optuna.trial import FrozenTrial, TrialState
 
-from aero_search.search.rungs.learning_curve import Course, State
+from aero_search.search.rungs.learning_curve import LearningCurve, State
 from aero_search.workers.trial_queue import CONFIRMS, RESUMES
 
 _CLAIMED = (TrialState.RUNNING, TrialState.COMPLETE, TrialState.PRUNED)
@@ -26,21 +26,21 @@ def candidates(trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:
     ]
 
 
-def courses(trials: Sequence[FrozenTrial], costs: Sequence[str]) -> list[Course]:
+def learning_curves(trials: Sequence[FrozenTrial], costs: Sequence[str]) -> list[LearningCurve]:
     """What is known of candidates' trainings; those of studies of earlier versions have no curve.
 
     Args:
         trials: see `candidates`.
         costs: of the objective, in order.
     """
-    return [course(trial, costs) for trial in trials if "steps" in trial.user_attrs]
+    return [learning_curve(trial, costs) for trial in trials if "steps" in trial.user_attrs]
 
 
-def course(trial: FrozenTrial, costs: Sequence[str]) -> Course:
+def learning_curve(trial: FrozenTrial, costs: Sequence[str]) -> LearningCurve:
     """What is known of one candidate's training."""
     attrs = trial.user_attrs
     state: State = attrs["verdict"] if trial.state.is_finished() else "running"
-    return Course(
+    return LearningCurve(
         number=trial.number,
         costs=tuple(attrs["costs"][name] for name in costs),
         steps=attrs["steps"],

@@ -19,10 +19,10 @@ from aero_search.front.record import Record
 from aero_search.search.agreement import TIE
 from aero_search.workers.trial_queue import CONFIRMS
 
-Repeats = Sequence[tuple[int, float | None]]
+Replicates = Sequence[tuple[int, float | None]]
 
 
-def repeats(trials: Sequence[FrozenTrial]) -> Mapping[int, Repeats]:
+def replicates(trials: Sequence[FrozenTrial]) -> Mapping[int, Replicates]:
     """(seed, perplexity) of the finished repetitions by the number of what they repeat, seeds rising.
 
     A repetition that turned out to be a candidate of the study has that one's perplexity.
@@ -36,18 +36,18 @@ def repeats(trials: Sequence[FrozenTrial]) -> Mapping[int, Repeats]:
     return {number: sorted(pairs, key=lambda pair: pair[0]) for number, pairs in found.items()}
 
 
-def repeated(record: Record, again: Repeats) -> Record:
+def replicated(record: Record, again: Replicates) -> Record:
     """A record with its repetitions: its perplexity is then the geometric mean over the seeds that have one."""
     if not again or record.perplexity is None:
         return record
     pairs = ((record.seed, record.perplexity), *again)
     logs = [math.log(value) for _, value in pairs if value is not None]
-    return replace(record, perplexity=math.exp(statistics.fmean(logs)), repeats=pairs)
+    return replace(record, perplexity=math.exp(statistics.fmean(logs)), replicates=pairs)
 
 
 def first_seed(record: Record) -> Record:
     """The record as it was before it was repeated."""
-    return replace(record, perplexity=record.repeats[0][1], repeats=()) if record.repeats else record
+    return replace(record, perplexity=record.replicates[0][1], replicates=()) if record.replicates else record
 
 
 def to_confirm(records: Sequence[Record], objective: Objective, reference: Reference) -> list[int]:

@@ -13,21 +13,21 @@ import optuna
 from optuna.trial import FrozenTrial, TrialState
 
 from aero_search.front.objective import Objective
-from aero_search.search.learning_curves import candidates, courses
+from aero_search.search.learning_curves import candidates, learning_curves
 from aero_search.search.rungs import Decision, decide, reconsider
 from aero_search.search.spec import RungsSpec
-from aero_search.workers.trial_queue import CONFIRMS, RESUMES, RETRIES, SEED, Ledger, lost
-from aero_search.workers.worker_registry import Roster
+from aero_search.workers.trial_queue import CONFIRMS, RESUMES, RETRIES, SEED, TrialQueue, lost, quarantine
+from aero_search.workers.worker_registry import WorkerRegistry
 
 _SEED = "recipe.seed"
 
 
-class FurtherTurns(Ledger):
+class ResumeAndReplicate(TrialQueue):
     """The part of a study that stops candidates at rungs, lets them go on, and repeats them.
 
     Args:
         objective: its costs are what the rungs compare.
-        study, folder, roster, retries: see `Ledger`.
+        study, folder, registry, retries: see `TrialQueue`.
     """
 
     def __init__(
@@ -35,10 +35,10 @@ class FurtherTurns(Ledger):
         study: optuna.Study,
         folder: Path,
         objective: Objective,
-        roster: Roster | None = None,
+        registry: WorkerRegistry | None = None,
         retries: int = RETRIES,
     ) -> None:
-        super().__init__(study, folder, roster, retries)
+        super().__init__(study, folder, registry, retries)
         self.objective = objective
 
     def report(self, number: int, curve: Sequence[tuple[int, float]]) -> None:
@@ -47,13 +47,13 @@ class FurtherTurns(Ledger):
 
     def judge(self, number: int, rungs: RungsSpec) -> Decision:
         """Whether a running training goes on after the last validation that it has reported."""
-        known = courses(candidates(self._trials()), self.objective.costs)
-        own = next(course for course in known if course.number == number)
+        known = learning_curves(candidates(self._trials()), self.objective.costs)
+        own = next(training for training in known if training.number == number)
         return decide(rungs, own, known, self._unigram_perplexity())
 
     def confirm(self, numbers: Sequence[int], count: int) -> None:
         """Queue these candidates with `count` further seeds each, but for those that were queued before."""
-        self._in_turn(lambda: self._confirm(numbers, count))
+        self._under_claim_lock(lambda: self._confirm(numbers, count))
 
     def _confirm(self, numbers: Sequence[int], count: int) -> None:
         trials = self._trials()
@@ -79,12 +79,8 @@ class FurtherTurns(Ledger):
         if not any(trial.state == TrialState.PRUNED for trial in known):
             return []
         # Queued already, or given up when it went on, because its workers died of it.
-        taken = {
-            t.user_attrs.get(RESUMES)
-            for t in trials
-            if t.state == TrialState.WAITING or "poison" in t.user_attrs
-        }
-        return [n for n in reconsider(rungs, courses(known, self.objective.costs)) if n not in taken]
+        taken = {t.user_attrs.get(RESUMES) for t in trials if t.state == TrialState.WAITING or quarantine(t)}
+        return [n for n in reconsider(rungs, learning_curves(known, self.objective.costs)) if n not in taken]
 
     def _queue_stopped(self, rungs: RungsSpec) -> None:
         """Queue the stopped candidate that is to go on next, where nothing else is queued."""

@@ -55,7 +55,7 @@ class Span:
 
 
 @dataclass(frozen=True)
-class Survey:
+class SpaceSummary:
     """What a space holds.
 
     Attributes:
@@ -81,7 +81,7 @@ class Survey:
     mean_flops: float
 
 
-class Surveyor:
+class Summarizer:
     """Looks at assignments: builds, prices, and remembers what it has seen."""
 
     def __init__(self, tree: Tree, build: Build, pricing: Pricing, objective: Objective) -> None:
@@ -92,7 +92,7 @@ class Surveyor:
         self._multiplicities: dict[_Frozen, float] = {}
         self.why_impossible = ""
 
-    def listed(self, assignments: Iterable[Assignment]) -> Survey:
+    def listed(self, assignments: Iterable[Assignment]) -> SpaceSummary:
         """Look at every assignment."""
         found: set[Architecture] = set()
         looked = impossible = 0
@@ -104,7 +104,7 @@ class Surveyor:
             else:
                 found.add(a)
         fitting = [a for a in found if self.fits(a)]
-        return Survey(
+        return SpaceSummary(
             assignments=looked,
             looked_at=looked,
             exact=True,
@@ -116,7 +116,7 @@ class Surveyor:
             mean_flops=_mean_flops(fitting or list(found)),
         )
 
-    def sampled(self, assignments: Sequence[Assignment]) -> Survey:
+    def sampled(self, assignments: Sequence[Assignment]) -> SpaceSummary:
         """Estimate from assignments drawn evenly; intervals are Wilson's, which hold for any share of 0 to 1."""
         total, n = self._tree.total, len(assignments)
         networks = [self.network(assignment) for assignment in assignments]
@@ -130,7 +130,7 @@ class Surveyor:
         ]
         fitting = [a for a in built if self.fits(a)]
         ends = [x for x, a in zip(assignments, networks, strict=True) if a is not None]
-        return Survey(
+        return SpaceSummary(
             assignments=total,
             looked_at=n,
             exact=False,
@@ -245,7 +245,7 @@ class Surveyor:
         return notation(self._pricing.priced(a))
 
 
-def survey(
+def summarize_space(
     tree: Tree,
     build: Build,
     pricing: Pricing,
@@ -254,23 +254,23 @@ def survey(
     samples: int,
     seed: int,
     progress: Callable[[list[dict[str, Value]]], Iterable[dict[str, Value]]] = iter,
-) -> Survey:
+) -> SpaceSummary:
     """List a space of at most `limit` assignments, or estimate from `samples` drawn evenly.
 
     Args:
         build: from an assignment to its architecture; a RequestError makes it an impossible one.
         progress: wraps the assignments that are looked at, to show how far it is.
     """
-    surveyor = Surveyor(tree, build, pricing, objective)
+    summarizer = Summarizer(tree, build, pricing, objective)
     if tree.total <= limit:
-        return surveyor.listed(progress(list(tree)))
+        return summarizer.listed(progress(list(tree)))
     rng = random.Random(seed)
     drawn = [tree.draw(rng) for _ in range(samples)]
     # Looking at one for the first time is the work: what the estimate asks for again is remembered.
     for assignment in progress(drawn):
-        if surveyor.network(assignment) is not None:
-            surveyor.multiplicity(assignment)
-    return surveyor.sampled(drawn)
+        if summarizer.network(assignment) is not None:
+            summarizer.multiplicity(assignment)
+    return summarizer.sampled(drawn)
 
 
 def _scaled(shares: Sequence[float], total: int, at_least: int) -> Count:

@@ -23,14 +23,14 @@ from aero_search.schema import from_mapping, to_mapping
 from aero_search.search.candidate import Candidate
 from aero_search.search.known_cost.domain import Domain, make_domain
 from aero_search.search.learning_curves import candidates, curve
-from aero_search.search.replicates import repeated, repeats
-from aero_search.search.resume_and_replicate import FurtherTurns, seeded
+from aero_search.search.replicates import replicated, replicates
+from aero_search.search.resume_and_replicate import ResumeAndReplicate, seeded
 from aero_search.search.samplers import make_sampler
 from aero_search.search.spec import SearchSpec
 from aero_search.space import Space
 from aero_search.training.result import RESULT_FILE, Result, read_result
-from aero_search.workers.trial_queue import CONFIRMS, RESUMES, RETRIES, SEED
-from aero_search.workers.worker_registry import Presence, Roster
+from aero_search.workers.trial_queue import CONFIRMS, RESUMES, RETRIES, SEED, quarantine
+from aero_search.workers.worker_registry import WorkerLease, WorkerRegistry
 
 # After this many asks a space counts as exhausted: the others were duplicates and impossible architectures.
 _ASKS_PER_TRIAL, _SPARE_ASKS = 20, 50
@@ -71,7 +71,7 @@ class Claim:
         return self.priced.candidate
 
 
-class Study(FurtherTurns):
+class Study(ResumeAndReplicate):
     """One study as workers and the parent see it.
 
     Args:
@@ -80,7 +80,7 @@ class Study(FurtherTurns):
         folder: holds candidates, workers' locks and the front's files.
         price: every known cost of an architecture.
         costs_of_many: the metrics of many at once, where there is a faster way than one by one.
-        roster, retries: see `Ledger`.
+        registry, retries: see `TrialQueue`.
     """
 
     def __init__(
@@ -90,10 +90,10 @@ class Study(FurtherTurns):
         folder: Path,
         price: Callable[[Architecture], Price],
         costs_of_many: Callable[[Sequence[Architecture]], Sequence[Mapping[str, float]]] | None = None,
-        roster: Roster | None = None,
+        registry: WorkerRegistry | None = None,
         retries: int = RETRIES,
     ) -> None:
-        super().__init__(study, folder, objective, roster, retries)
+        super().__init__(study, folder, objective, registry, retries)
         self.price = price
         self._costs_of_many = costs_of_many or (lambda many: [price(a).costs for a in many])
         self._domain: Domain | None = None
@@ -101,7 +101,7 @@ class Study(FurtherTurns):
 
     def claim(
         self,
-        worker: Presence,
+        worker: WorkerLease,
         spec: SearchSpec,
         space: Space,
         compose: Callable[[Sequence[str]], Candidate],
@@ -113,17 +113,17 @@ class Study(FurtherTurns):
         With `only_queued` nothing is proposed beyond the queued points. Duplicates of a trained candidate are
         told its values; impossible architectures, and those above a limit of the objective, are told as failed.
         """
-        return self._in_turn(lambda: self._claim(worker, spec, space, compose, only_queued))
+        return self._under_claim_lock(lambda: self._claim(worker, spec, space, compose, only_queued))
 
     def _claim(
         self,
-        worker: Presence,
+        worker: WorkerLease,
         spec: SearchSpec,
         space: Space,
         compose: Callable[[Sequence[str]], Candidate],
         only_queued: bool,
     ) -> Claim | None:
-        self._give_back_orphans()
+        self._requeue_stale()
         wasted = 0
         while self.left(spec, only_queued):
             if not only_queued:
@@ -200,7 +200,7 @@ class Study(FurtherTurns):
         trials = self._trials()
         return [
             (f"{trials[number].user_attrs.get('notation', 'a candidate')}  #{number}", reason)
-            for number, reason in self.poison().items()
+            for number, reason in self.quarantined().items()
         ]
 
     def _settled(self, trial: FrozenTrial) -> bool:
@@ -222,8 +222,8 @@ class Study(FurtherTurns):
     def records(self) -> list[Record]:
         """Every candidate trained, stopped or in training, by trial number."""
         trials = self._trials()
-        again = repeats(trials)
-        return [repeated(self._record(trial), again.get(trial.number, ())) for trial in candidates(trials)]
+        again = replicates(trials)
+        return [replicated(self._record(trial), again.get(trial.number, ())) for trial in candidates(trials)]
 
     def repetitions(self) -> list[Record]:
         """The trainings of `confirm`, those that wait for their turn left out."""
@@ -282,7 +282,7 @@ class Study(FurtherTurns):
 
     def _twin(self, identity: str, resumes: int | None) -> FrozenTrial | None:
         trials = self._trials()
-        known = [*candidates(trials), *(t for t in trials if "poison" in t.user_attrs)]
+        known = [*candidates(trials), *(t for t in trials if quarantine(t))]
         for trial in known:
             if trial.user_attrs.get("candidate") == identity and trial.number != resumes:
                 return trial
@@ -296,7 +296,7 @@ class Study(FurtherTurns):
             stopped = twin.state == TrialState.PRUNED
             self.study.tell(trial, state=TrialState.PRUNED if stopped else TrialState.FAIL)
 
-    def _claimed(self, trial: optuna.Trial, priced: Priced, worker: Presence) -> Claim:
+    def _claimed(self, trial: optuna.Trial, priced: Priced, worker: WorkerLease) -> Claim:
         candidate = priced.candidate
         resumes, confirms = (trial.user_attrs.get(name) for name in (RESUMES, CONFIRMS))
         if resumes is not None:

@@ -23,8 +23,8 @@ from aero_search.search.worker import Plan, Worker
 from aero_search.space import Assignment
 from aero_search.tracking.tracker import StudyStatus, Tracker
 from aero_search.workers.database import create_study, name_metrics, open_storage
-from aero_search.workers.trial_queue import Ledger
-from aero_search.workers.worker_registry import new_crew
+from aero_search.workers.trial_queue import TrialQueue
+from aero_search.workers.worker_registry import new_launch_id
 
 # How often workers are placed again after one of them was killed with nothing finished in between, before the
 # search gives up.
@@ -36,7 +36,7 @@ Launch = Callable[[Worker, int], None]
 
 
 @dataclass(frozen=True)
-class Conductor:
+class StudyRunner:
     """Runs one study to its end.
 
     Attributes:
@@ -65,7 +65,7 @@ class Conductor:
         created = create_study(storage, plan.name, plan.objective.metrics)
         study = plan.study(created, storage)
         # Another machine may start the same study at this moment.
-        with study.roster.turn():
+        with study.registry.claim_lock():
             self._describe(study)
             study.enqueue(self.start)
         return study
@@ -115,7 +115,9 @@ class Conductor:
         varied = list(dict.fromkeys(p.override for p in self.plan.space.parameters))
         always = list(dict.fromkeys(p.override for p in self.plan.space.parameters if not p.when))
         tracker.present(self.plan.name, self.plan.objective.costs, varied, always)
-        worker = Worker(self.plan, compose, parent_run, os.getpid(), socket.gethostname(), crew=new_crew())
+        worker = Worker(
+            self.plan, compose, parent_run, os.getpid(), socket.gethostname(), launch_id=new_launch_id()
+        )
         status: StudyStatus = "FAILED"
         try:
             with watch(study, tracker, parent_run):
@@ -143,7 +145,7 @@ class Conductor:
             spec.workers,
             lambda count: launch(worker, count),
             lambda count: launch(replace(alone, limit=count), 1),
-            worker.crew,
+            worker.launch_id,
         )
 
     def _follow_up(self, study: Study) -> int:
@@ -193,12 +195,12 @@ class WorkerDiedError(AeroSearchError):
 
 
 def keep_going(
-    ledger: Ledger,
+    queue: TrialQueue,
     left: Callable[[], int],
     workers: int,
     launch: Callable[[int], None],
     launch_alone: Callable[[int], None] | None = None,
-    crew: str = "",
+    launch_id: str = "",
 ) -> None:
     """Place workers until nothing is left to claim; those that were killed are replaced.
 
@@ -209,22 +211,22 @@ def keep_going(
     Args:
         launch: places that many workers and waits for them.
         launch_alone: places one that takes so many of the queued trials.
-        crew: of the workers that are placed, see `Presence`.
+        launch_id: of the workers that are placed, see `WorkerLease`.
 
     Raises:
         AeroSearchError: workers died again and again, and none finished anything in between.
     """
-    deaths, finished, lost, unseen = 0, ledger.completed(), 0, False
-    ledger.give_back_orphans()
+    deaths, finished, lost, unseen = 0, queue.completed(), 0, False
+    queue.requeue_stale()
     while True:
         count = left()
-        free = workers - ledger.training(crew) if unseen else workers
+        free = workers - queue.training(launch_id) if unseen else workers
         if not count or free < 1:
-            if not count and not ledger.training():
+            if not count and not queue.training():
                 return
             # Out of sight, as on another machine; their trials come to us if they die.
             time.sleep(_LOOK_SECONDS)
-            ledger.give_back_orphans()
+            queue.requeue_stale()
             continue
         try:
             if launch_alone is not None and lost > 1 and workers > 1:
@@ -233,13 +235,13 @@ def keep_going(
                 launch(min(free, count))
             lost = 0
         except WorkerDiedError as death:
-            done = ledger.completed()
+            done = queue.completed()
             deaths, finished = (1 if done > finished else deaths + 1), done
             if deaths > _RELAUNCHES:
                 raise AeroSearchError(
                     f"workers died {deaths} times and finished nothing, last: {death}; the same command resumes"
                 ) from death
             unseen = unseen or death.by_itself
-            lost = 0 if death.by_itself else ledger.training()
+            lost = 0 if death.by_itself else queue.training()
         # What a dead worker held counts as left again, also where it was the last of the budget.
-        ledger.give_back_orphans()
+        queue.requeue_stale()

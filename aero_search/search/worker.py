@@ -25,10 +25,10 @@ from aero_search.tracking.tracker import Tracker
 from aero_search.training.compute import Compute
 from aero_search.training.progress import ProgressFile
 from aero_search.training.result import Result
-from aero_search.workers.database import load_study, open_roster
+from aero_search.workers.database import load_study, open_registry
 from aero_search.workers.devices import use_devices
 from aero_search.workers.parent_watchdog import stop_with_parent
-from aero_search.workers.worker_registry import ClaimLostError, Presence, StillMine
+from aero_search.workers.worker_registry import ClaimLostError, StillMine, WorkerLease
 
 
 @dataclass(frozen=True)
@@ -82,9 +82,9 @@ class Plan:
     def study(self, study: optuna.Study, storage: RDBStorage) -> Study:
         """Optuna's study, already created in `storage`, as workers and the parent see it."""
         search = self.search
-        roster = open_roster(storage, self.name, self.folder, search.heartbeat)
+        registry = open_registry(storage, self.name, self.folder, search.heartbeat)
         return Study(
-            study, self.objective, self.folder, self.price, self.costs_of_many, roster, search.retries
+            study, self.objective, self.folder, self.price, self.costs_of_many, registry, search.retries
         )
 
 
@@ -98,7 +98,7 @@ class Worker:
             a killed search does not go on unseen.
         index: of this worker among those launched with it, from 0.
         limit: candidates it takes; None is no limit.
-        crew: see `Presence`.
+        launch_id: see `WorkerLease`.
     """
 
     plan: Plan
@@ -108,7 +108,7 @@ class Worker:
     parent_host: str
     index: int = 0
     limit: int | None = None
-    crew: str = ""
+    launch_id: str = ""
 
     def run(self) -> None:
         """Train until the budget is used."""
@@ -123,7 +123,7 @@ class Worker:
         """Train under one name. Returns False where others have taken that for dead: another is needed."""
         plan = self.plan
         taken = 0
-        with study.roster.enter(self.crew) as worker:
+        with study.registry.enter(self.launch_id) as worker:
             while self.limit is None or taken < self.limit:
                 claim = study.claim(worker, plan.search, plan.space, self.compose, plan.only_queued)
                 if claim is None:
@@ -138,7 +138,7 @@ class Worker:
                     return False
         return True
 
-    def _train(self, claim: Claim, study: Study, tracker: Tracker, worker: Presence) -> Result:
+    def _train(self, claim: Claim, study: Study, tracker: Tracker, worker: WorkerLease) -> Result:
         candidate = claim.candidate
         tracked = tracker.start_candidate(
             self.parent_run or None,

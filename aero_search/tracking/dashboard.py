@@ -70,13 +70,13 @@ def url(port: int) -> str:
 
 def stop(process: subprocess.Popen[bytes]) -> None:
     """End the server and the processes it started."""
-    for ending, patience in ((signal.SIGTERM, 5.0), (signal.SIGKILL, 5.0)):
+    for ending, timeout in ((signal.SIGTERM, 5.0), (signal.SIGKILL, 5.0)):
         try:
             os.killpg(process.pid, ending)
         except (ProcessLookupError, PermissionError):
             break
         try:
-            process.wait(patience)
+            process.wait(timeout)
         except subprocess.TimeoutExpired:
             continue
 

@@ -16,7 +16,7 @@ from aero_search.errors import RequestError, nearest
 from aero_search.front.objective import Metric
 from aero_search.passwords import masked
 from aero_search.workers.storage_address import check_driver
-from aero_search.workers.worker_registry import FileRoster, Roster
+from aero_search.workers.worker_registry import FileRegistry, WorkerRegistry
 
 DATABASE = "optuna.db"
 _LOCK_SECONDS = 60
@@ -65,17 +65,17 @@ def open_storage(output_dir: Path, address: str | None = None, wait: bool = Fals
         return RDBStorage(storage_url(output_dir), engine_kwargs={"connect_args": {"timeout": _LOCK_SECONDS}})
 
 
-def open_roster(storage: RDBStorage, name: str, folder: Path, heartbeat: float) -> Roster:
+def open_registry(storage: RDBStorage, name: str, folder: Path, heartbeat: float) -> WorkerRegistry:
     """Who works on a study: kept in its database where machines share that, else as locked files in its folder.
 
     Args:
         heartbeat: seconds between two beats, see `database_roster`.
     """
     if storage.engine.dialect.name != "postgresql":
-        return FileRoster(folder)
-    from aero_search.workers.database_registry import DatabaseRoster
+        return FileRegistry(folder)
+    from aero_search.workers.database_registry import DatabaseRegistry
 
-    return DatabaseRoster(storage.engine, name, heartbeat)
+    return DatabaseRegistry(storage.engine, name, heartbeat)
 
 
 def create_study(storage: RDBStorage, name: str, metrics: Sequence[Metric]) -> optuna.Study:

@@ -2,7 +2,7 @@
 
 A worker that has been silent for several beats is dead, and stays it: its trial is handed on, and whatever it still
 does is not counted. While the server itself is down nobody can beat, so silence is counted from its start at the
-earliest. The turn is an advisory lock of a transaction, which the server lets go of when the connection ends.
+earliest. The claim lock is an advisory lock of a transaction, which the server lets go of when the connection ends.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError
 
 from aero_search.workers.retrying_storage import away, patient
-from aero_search.workers.worker_registry import Presence, Roster, TurnLostError
+from aero_search.workers.worker_registry import ClaimLockLostError, WorkerLease, WorkerRegistry
 
 # So many beats may be missed: a loaded machine, a lost packet.
 BEATS_MISSED = 6
@@ -43,7 +43,7 @@ def create_table(connection: sa.Connection) -> None:
     _metadata.create_all(connection)
 
 
-class DatabaseRoster(Roster):
+class DatabaseRegistry(WorkerRegistry):
     """The workers of one study in a PostgreSQL database.
 
     Args:
@@ -54,22 +54,22 @@ class DatabaseRoster(Roster):
     def __init__(self, engine: sa.Engine, study: str, every: float) -> None:
         self._engine, self._study, self._every = engine, study, every
 
-    def enter(self, crew: str = "") -> Heart:
-        return Heart(self._engine, self._study, self._every, crew)
+    def enter(self, launch_id: str = "") -> DatabaseLease:
+        return DatabaseLease(self._engine, self._study, self._every, launch_id)
 
     @contextmanager
-    def turn(self) -> Iterator[None]:
+    def claim_lock(self) -> Iterator[None]:
         connection = patient(self._take_turn)()
         try:
             try:
                 yield
             except Exception as problem:
-                # What others did once they had the turn may look like a mistake of ours.
+                # What others did once they had the lock may look like a mistake of ours.
                 if not _holds(connection):
-                    raise TurnLostError("the database let go of the turn") from problem
+                    raise ClaimLockLostError("the database released the claim lock") from problem
                 raise
             if not _holds(connection):
-                raise TurnLostError("the database let go of the turn")
+                raise ClaimLockLostError("the database released the claim lock")
         finally:
             connection.close()
 
@@ -103,11 +103,11 @@ class DatabaseRoster(Roster):
         return patient(look)()
 
 
-class Heart(Presence):
+class DatabaseLease(WorkerLease):
     """A worker that beats from a thread of its own."""
 
-    def __init__(self, engine: sa.Engine, study: str, every: float, crew: str = "") -> None:
-        super().__init__(crew)
+    def __init__(self, engine: sa.Engine, study: str, every: float, launch_id: str = "") -> None:
+        super().__init__(launch_id)
         self._engine, self._study, self._every = engine, study, every
         self._stopped = threading.Event()
         self._lost = False
@@ -117,7 +117,7 @@ class Heart(Presence):
     def lost(self) -> bool:
         return self._lost
 
-    def __enter__(self) -> Heart:
+    def __enter__(self) -> DatabaseLease:
         row = sa.insert(_WORKERS).values(
             name=self.name,
             study=self._study,

@@ -113,8 +113,8 @@ class PatientStorage(RDBStorage):
 def _repeatable() -> list[str]:
     """The methods that do no harm when they are done twice: reads, and writes of a value by name.
 
-    A new trial whose confirmation was lost on the way is one more: one that nobody holds, which the ledger gives
-    back, or one that is queued twice, which the ledger sees.
+    A new trial whose confirmation was lost on the way is one more: one that nobody holds, which the queue
+    re-queues, or one that is queued twice, which the queue sees.
     """
     public = [name for name, member in vars(BaseStorage).items() if callable(member) and name[0] != "_"]
     apart = ("set_trial_state_values", "check_trial_is_updatable", "remove_session")

@@ -16,9 +16,9 @@ import optuna
 from optuna.exceptions import UpdateFinishedTrialError
 from optuna.trial import FrozenTrial, TrialState
 
-from aero_search.workers.worker_registry import FileRoster, Roster, TurnLostError, WorkerLock
+from aero_search.workers.worker_registry import ClaimLockLostError, FileLease, FileRegistry, WorkerRegistry
 
-__all__ = ["Ledger", "WorkerLock"]
+__all__ = ["FileLease", "TrialQueue"]
 
 T = TypeVar("T")
 # How often the trial of a dead worker is given to another, which gets no further with it, before it is given up.
@@ -29,24 +29,28 @@ RESUMES, CONFIRMS, SEED = "resumes", "confirms", "confirm_seed"
 _PASSED_ON = (RESUMES, CONFIRMS, SEED)
 
 
-class Ledger(ABC):
+class TrialQueue(ABC):
     """Who has which trial of a study.
 
     Args:
         study: Optuna's, already created.
         folder: holds what belongs to the study.
-        roster: who works on it; by default the workers of this machine.
+        registry: who works on it; by default the workers of this machine.
         retries: see `RETRIES`.
     """
 
     def __init__(
-        self, study: optuna.Study, folder: Path, roster: Roster | None = None, retries: int = RETRIES
+        self,
+        study: optuna.Study,
+        folder: Path,
+        registry: WorkerRegistry | None = None,
+        retries: int = RETRIES,
     ) -> None:
         self.study = study
         self.folder = folder
-        self.roster = roster or FileRoster(folder)
+        self.registry = registry or FileRegistry(folder)
         self._retries = retries
-        # Trials taken here in a turn that did not last: nobody trains them.
+        # Trials taken here under a lock that did not last: nobody trains them.
         self._void: set[int] = set()
         self._asked: int | None = None
 
@@ -72,22 +76,22 @@ class Ledger(ABC):
         optuna.delete_study(study_name=self.name, storage=self.study._storage)
         shutil.rmtree(self.folder, ignore_errors=True)
 
-    def give_back_orphans(self) -> None:
-        """Settle trials whose worker died: tell those with a result, queue the others again."""
-        self._in_turn(self._give_back_orphans)
+    def requeue_stale(self) -> None:
+        """Settle stale trials, whose worker died: tell those with a result, re-queue the others."""
+        self._under_claim_lock(self._requeue_stale)
 
-    def training(self, crew: str = "") -> int:
-        """How many trials are RUNNING, those of stale workers included; of one crew, or of all."""
+    def training(self, launch_id: str = "") -> int:
+        """How many trials are RUNNING, those of stale workers included; of one launch, or of all."""
         running = (trial for trial in self._trials() if trial.state == TrialState.RUNNING)
-        return sum(trial.user_attrs.get("worker", "").startswith(crew) for trial in running)
+        return sum(trial.user_attrs.get("worker", "").startswith(launch_id) for trial in running)
 
     def completed(self) -> int:
         """How many trials have their values."""
         return sum(trial.state == TrialState.COMPLETE for trial in self._trials())
 
-    def poison(self) -> dict[int, str]:
-        """The trials that were given up because their workers died, with the reason, by number."""
-        return {t.number: t.user_attrs["poison"] for t in self._trials() if "poison" in t.user_attrs}
+    def quarantined(self) -> dict[int, str]:
+        """The trials that are not retried because they killed their workers, with the reason, by number."""
+        return {t.number: reason for t in self._trials() if (reason := quarantine(t))}
 
     @abstractmethod
     def _settled(self, trial: FrozenTrial) -> bool:
@@ -97,20 +101,20 @@ class Ledger(ABC):
         """How far the work on a trial has got for good, in any unit; more is further."""
         return 0.0
 
-    def _in_turn(self, action: Callable[[], T]) -> T:
+    def _under_claim_lock(self, action: Callable[[], T]) -> T:
         """Do something under the lock by which trials change hands; again, if the lock did not last."""
         while True:
             self._asked = None
             try:
                 with self._claiming():
                     return action()
-            except TurnLostError:
+            except ClaimLockLostError:
                 if self._asked is not None:
                     self._void.add(self._asked)
 
     @contextmanager
     def _claiming(self) -> Iterator[None]:
-        with self.roster.turn():
+        with self.registry.claim_lock():
             yield
 
     def _ask(self) -> optuna.Trial:
@@ -124,18 +128,18 @@ class Ledger(ABC):
                 return trial
             self._fail(trial.number, orphan=True)
 
-    def _give_back_orphans(self) -> None:
+    def _requeue_stale(self) -> None:
         running = [t for t in self._trials() if t.state == TrialState.RUNNING]
-        living = self.roster.living({t.user_attrs["worker"] for t in running if "worker" in t.user_attrs})
+        living = self.registry.living({t.user_attrs["worker"] for t in running if "worker" in t.user_attrs})
         orphans = [t for t in running if t.number in self._void or t.user_attrs.get("worker") not in living]
         for trial in orphans:
             self._set(trial._trial_id, orphan=True)
             if not self._settled(trial):
-                self._give_back(trial, alone=len(orphans) == 1)
+                self._requeue(trial, alone=len(orphans) == 1)
             self._void.discard(trial.number)
 
-    def _give_back(self, trial: FrozenTrial, alone: bool) -> None:
-        """Queue a lost trial again, or give it up when it has cost too many workers their lives.
+    def _requeue(self, trial: FrozenTrial, alone: bool) -> None:
+        """Queue a lost trial again, or quarantine it when it has killed too many workers.
 
         Args:
             alone: no other trial was lost at the same time: what killed the worker is this trial, not a neighbour
@@ -147,7 +151,7 @@ class Ledger(ABC):
             deaths += trial.user_attrs.get("deaths", 0)
         if deaths > self._retries and alone:
             what = f"{deaths} workers died of it and none got further than the one before"
-            self._fail(trial.number, poison=what, reason=what)
+            self._fail(trial.number, quarantined=what, reason=what)
             return
         # A queued point whose worker died while asking has drawn only some of its values, or none.
         params = {**trial.system_attrs.get("fixed_params", {}), **trial.params}
@@ -187,16 +191,21 @@ class Ledger(ABC):
                 raise
 
 
+def quarantine(trial: FrozenTrial) -> str:
+    """Why a trial is not retried although it failed with its worker; empty for any other."""
+    # Studies of version 0.1 say "poison".
+    reason = trial.user_attrs.get("quarantined") or trial.user_attrs.get("poison", "")
+    return str(reason)
+
+
 def lost(trial: FrozenTrial) -> bool:
     """Whether a trial was lost with its worker, to be had again under another number."""
-    return (
-        trial.state == TrialState.FAIL and "orphan" in trial.user_attrs and "poison" not in trial.user_attrs
-    )
+    return trial.state == TrialState.FAIL and "orphan" in trial.user_attrs and not quarantine(trial)
 
 
 def _hopeless(trial: FrozenTrial) -> bool:
     """Whether a trial that failed would fail again."""
-    return "invalid" in trial.user_attrs or "poison" in trial.user_attrs
+    return "invalid" in trial.user_attrs or bool(quarantine(trial))
 
 
 def _point(trial: FrozenTrial) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Who works on a study, and whose turn it is to hand its trials on: one interface, on files or in a database."""
+"""The workers of a study and the lock under which trials change hands: one interface, on files or in a database."""
 
 from __future__ import annotations
 
@@ -17,22 +17,22 @@ class ClaimLostError(AeroSearchError):
     """This worker was taken for dead, and what it trained was given to another."""
 
 
-class TurnLostError(AeroSearchError):
-    """The database let go of a turn while it was used: what was done in it must be looked at again."""
+class ClaimLockLostError(AeroSearchError):
+    """The database released the claim lock while it was held: what was done in it must be looked at again."""
 
 
-class Presence(ABC):
+class WorkerLease(ABC):
     """A worker while it lives, a context manager: known by its name until it leaves, or is taken for dead.
 
     Args:
-        crew: what the names of all workers of one command begin with.
+        launch_id: what the names of all workers of one command begin with.
     """
 
-    def __init__(self, crew: str = "") -> None:
-        self.name = crew + uuid.uuid4().hex[:12]
+    def __init__(self, launch_id: str = "") -> None:
+        self.name = launch_id + uuid.uuid4().hex[:12]
 
     @abstractmethod
-    def __enter__(self) -> Presence: ...
+    def __enter__(self) -> WorkerLease: ...
 
     @abstractmethod
     def __exit__(self, *exc_info: object) -> None: ...
@@ -43,7 +43,7 @@ class Presence(ABC):
         return False
 
 
-def new_crew() -> str:
+def new_launch_id() -> str:
     """What the workers of one command have in common; short enough for the names that a database holds."""
     return uuid.uuid4().hex[:8] + "-"
 
@@ -55,7 +55,7 @@ class StillMine:
         ClaimLostError: after the next step.
     """
 
-    def __init__(self, worker: Presence) -> None:
+    def __init__(self, worker: WorkerLease) -> None:
         self._worker = worker
 
     def step(self, step: int, loss: float) -> None:
@@ -67,35 +67,35 @@ class StillMine:
     def validated(self, point: object, entropy: list[list[float]]) -> None: ...
 
 
-class Roster(ABC):
+class WorkerRegistry(ABC):
     """The workers of one study."""
 
     @abstractmethod
-    def enter(self, crew: str = "") -> Presence:
-        """A new worker of that crew."""
+    def enter(self, launch_id: str = "") -> WorkerLease:
+        """A new worker of that launch."""
 
     @abstractmethod
-    def turn(self) -> AbstractContextManager[None]:
+    def claim_lock(self) -> AbstractContextManager[None]:
         """Held by one worker at a time; trials change hands only under it.
 
         Raises:
-            TurnLostError: at its end, when it did not last that long. Another may have had it meanwhile.
+            ClaimLockLostError: at its end, when it did not last that long. Another may have had it meanwhile.
         """
 
     @abstractmethod
     def living(self, names: Iterable[str]) -> set[str]:
-        """Which of these workers live; to be called under the turn. The others are dead from now on, for good."""
+        """Which of these workers live, asked under the claim lock; the others are dead from now on, for good."""
 
 
-class WorkerLock(Presence):
+class FileLease(WorkerLease):
     """A locked file; the kernel lets go of it however the worker dies."""
 
-    def __init__(self, folder: Path, crew: str = "") -> None:
-        super().__init__(crew)
+    def __init__(self, folder: Path, launch_id: str = "") -> None:
+        super().__init__(launch_id)
         folder.mkdir(parents=True, exist_ok=True)
         self._lock = FileLock(folder / f"{self.name}.lock")
 
-    def __enter__(self) -> WorkerLock:
+    def __enter__(self) -> FileLease:
         self._lock.acquire()
         return self
 
@@ -104,21 +104,21 @@ class WorkerLock(Presence):
         Path(self._lock.lock_file).unlink(missing_ok=True)
 
 
-class FileRoster(Roster):
+class FileRegistry(WorkerRegistry):
     """The workers of one machine, as locked files in a study's folder."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._turn = FileLock(folder / "claim.lock")
+        self._claim_lock = FileLock(folder / "claim.lock")
 
-    def enter(self, crew: str = "") -> WorkerLock:
-        return WorkerLock(self._folder / "workers", crew)
+    def enter(self, launch_id: str = "") -> FileLease:
+        return FileLease(self._folder / "workers", launch_id)
 
     @contextmanager
-    def turn(self) -> Iterator[None]:
+    def claim_lock(self) -> Iterator[None]:
         # Looking at a study creates no folder, claiming does.
         self._folder.mkdir(parents=True, exist_ok=True)
-        with self._turn:
+        with self._claim_lock:
             yield
 
     def living(self, names: Iterable[str]) -> set[str]:

@@ -86,6 +86,6 @@ def test_a_call_that_is_cut_off_with_its_job_has_not_failed(
     context: Any = SimpleNamespace(config_loader=SimpleNamespace(load_sweep_config=lambda *_: config))
     worker = FunctionWorker(plan, lambda _: None, context, config, 0, "another", "")
     assert worker(config) is (None if failed else problem)
-    study.give_back_orphans()
+    study.requeue_stale()
     assert len(study.finished()) == failed
     assert study.left() == 3 - failed

@@ -20,7 +20,7 @@ from aero_search.search.worker import Plan, Worker
 from aero_search.tracking.spec import TrackingSpec
 from aero_search.training.result import Result
 from aero_search.workers.database import create_study, open_storage
-from aero_search.workers.trial_queue import WorkerLock
+from aero_search.workers.trial_queue import FileLease
 from benchmarks.simulator import Curve, StudySearcher, Training, open_study, replay, simulate
 from benchmarks.tasks import OBJECTIVE, Outcome, Synthetic, Task
 
@@ -101,7 +101,7 @@ def test_a_real_worker_makes_the_same_decisions(
 ) -> None:
     search = spec(sampler, rungs, 18, seed=3)
     simulated = open_study(TASK, tmp_path / "simulated")
-    with WorkerLock(simulated.folder / "workers") as lock:
+    with FileLease(simulated.folder / "workers") as lock:
         simulate(TASK, StudySearcher(simulated, search, TASK, lock), search.seed, 1)
     told = story(really(TASK, search, tmp_path / "real", monkeypatch))
     assert told == story(simulated)

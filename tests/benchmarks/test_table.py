@@ -13,7 +13,7 @@ from aero_search.cli import main as aero_search
 from aero_search.errors import RequestError
 from aero_search.search.spec import RungsSpec, SamplerSpec, SearchSpec
 from aero_search.workers.database import load_study
-from aero_search.workers.trial_queue import WorkerLock
+from aero_search.workers.trial_queue import FileLease
 from benchmarks.simulator import StudySearcher, open_study, replay, simulate
 from benchmarks.table import Table
 from benchmarks.tabular.build import build
@@ -119,7 +119,7 @@ def test_a_real_search_is_repeated_on_its_table(
     task = Table(tmp_path / "table", space, overrides)
     simulated = open_study(task, tmp_path / "simulated")
     search = SearchSpec(SamplerSpec("known_cost", n_startup=2), 6, 1, 1, 0, RungsSpec(rungs))  # type: ignore[arg-type]
-    with WorkerLock(simulated.folder / "workers") as lock:
+    with FileLease(simulated.folder / "workers") as lock:
         simulate(task, StudySearcher(simulated, search, task, lock), 0, 1)
     told = [
         (identity, verdict, resumes, [(step, round(value, 4)) for step, value in curve])

@@ -18,7 +18,7 @@ from aero_search.config.fast_compose import QuickCompose, _set
 from aero_search.config.hydra_main import read_request
 from aero_search.config.paths import conf_dir, search_spaces_dir
 from aero_search.errors import RequestError
-from aero_search.search.candidate import Candidate, QuickComposer
+from aero_search.search.candidate import Candidate, FastComposer
 from aero_search.search.known_cost.draws import draw
 from aero_search.space import load_space
 
@@ -110,5 +110,5 @@ def test_an_impossible_architecture_is_refused_alike() -> None:
 
 
 def test_it_is_what_a_study_looks_for() -> None:
-    assert isinstance(composer(), QuickComposer)
+    assert isinstance(composer(), FastComposer)
     assert notation(composer().quick()(["norm=none"]).architecture) == "SM + G"

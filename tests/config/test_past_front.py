@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from aero_search.app.saved_study import PastStudy, open_past_study
+from aero_search.app.saved_study import SavedStudy, open_saved_study
 from aero_search.cli import main
 from aero_search.config.paths import conf_dir
 from aero_search.errors import RequestError
@@ -40,8 +40,8 @@ def outputs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def past(outputs: Path, study: str, *overrides: str) -> PastStudy:
-    return open_past_study(request_of(f"output_dir={outputs}", f"study.name={study}", *overrides))
+def past(outputs: Path, study: str, *overrides: str) -> SavedStudy:
+    return open_saved_study(request_of(f"output_dir={outputs}", f"study.name={study}", *overrides))
 
 
 @pytest.mark.parametrize("study", ["sizes", "earlier"])

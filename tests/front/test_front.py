@@ -110,7 +110,7 @@ def test_the_best_balance_has_learned_something_and_is_no_tie(front: Front) -> N
 def test_several_seeds_say_what_is_a_tie(front: Front) -> None:
     def seeded(number: int, perplexity: float, latency: float, spread: float) -> Record:
         pairs = tuple((seed, perplexity * (1 + spread * (seed - 1))) for seed in range(3))
-        return replace(record(number, perplexity, latency), repeats=pairs)
+        return replace(record(number, perplexity, latency), replicates=pairs)
 
     for spread, tied in ((1e-4, False), (5e-3, True)):
         pair = [seeded(0, 60.0, 10.0, spread), seeded(1, 60.6, 9.9, spread)]

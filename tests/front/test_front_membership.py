@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from aero_search.front.front_membership import standings
+from aero_search.front.front_membership import memberships
 from aero_search.front.record import Record
 from tests.search.fakes import BASE
 
@@ -33,12 +33,12 @@ def record(
         seed=0,
         seconds=1.0,
         folder=Path(),
-        repeats=tuple(enumerate(perplexities)) if len(perplexities) > 1 else (),
+        replicates=tuple(enumerate(perplexities)) if len(perplexities) > 1 else (),
     )
 
 
 def test_without_repetitions_nothing_is_said() -> None:
-    assert standings([record(0, 40.0), record(1, 41.0)], COSTS, [0]) == {}
+    assert memberships([record(0, 40.0), record(1, 41.0)], COSTS, [0]) == {}
 
 
 def test_two_alike_share_the_place_and_a_cheaper_one_keeps_its_own() -> None:
@@ -47,16 +47,16 @@ def test_two_alike_share_the_place_and_a_cheaper_one_keeps_its_own() -> None:
         record(1, 40.0, 41.0, 42.0),
         record(2, 50.0, 51.0, costs=(0.5, 1.0)),
     ]
-    found = standings(alike, COSTS, [0, 2])
+    found = memberships(alike, COSTS, [0, 2])
     assert found[0].probability == pytest.approx(0.5, abs=2e-3)
     assert found[1].probability == pytest.approx(0.5, abs=2e-3)
     assert found[2].probability == 1.0
     # One that costs more of either does not count, however good it is.
-    assert standings([*alike, record(3, 10.0, costs=(1.0, 1.1))], COSTS, [3])[0] == found[0]
+    assert memberships([*alike, record(3, 10.0, costs=(1.0, 1.1))], COSTS, [3])[0] == found[0]
 
 
 def test_intervals_are_student_s_with_the_pooled_spread() -> None:
-    found = standings(
+    found = memberships(
         [record(0, 40.0, 44.0), record(1, 60.0, 63.0, costs=(0.5, 0.5)), record(2, 70.0)], COSTS, [0]
     )
     logs = np.log([[40.0, 44.0], [60.0, 63.0]])
@@ -81,10 +81,10 @@ def test_the_probability_is_what_draws_from_the_posterior_say() -> None:
             )
             for i in range(6)
         ]
-        if not any(r.repeats for r in records):
+        if not any(r.replicates for r in records):
             continue
-        found = standings(records, COSTS, [r.number for r in records])
-        logs = [np.log([p for _, p in r.repeats] or [r.perplexity]) for r in records]
+        found = memberships(records, COSTS, [r.number for r in records])
+        logs = [np.log([p for _, p in r.replicates] or [r.perplexity]) for r in records]
         freedom = sum(len(v) - 1 for v in logs)
         squares = sum(((v - v.mean()) ** 2).sum() for v in logs)
         draws = 200_000
@@ -99,7 +99,7 @@ def test_the_probability_is_what_draws_from_the_posterior_say() -> None:
 
 
 def test_a_seed_that_diverged_takes_its_share() -> None:
-    found = standings([record(0, 40.0, 40.1, None, None), record(1, 60.0, 60.1)], COSTS, [0, 1])
+    found = memberships([record(0, 40.0, 40.1, None, None), record(1, 60.0, 60.1)], COSTS, [0, 1])
     assert (found[0].seeds, found[0].diverged) == (2, 2)
     assert found[0].probability == pytest.approx(0.5, abs=2e-3)
     # Where the better one is not there, the other is on the front.
@@ -107,6 +107,6 @@ def test_a_seed_that_diverged_takes_its_share() -> None:
 
 
 def test_seeds_that_agree_to_the_last_digit_leave_the_known_spread() -> None:
-    found = standings([record(0, 40.0, 40.0)], COSTS, [0])
+    found = memberships([record(0, 40.0, 40.0)], COSTS, [0])
     assert found[0].spread == 0.016
     assert found[0].low < 40.0 < found[0].high

@@ -153,10 +153,10 @@ def test_a_killed_calibration_goes_on_where_it_stopped(template, tmp_path, monke
     assert len(store.missing(planned)) == len(planned) - 7
     monkeypatch.setattr(readings, "run_pair", fake_run_pair(template, seen))
     take_readings(planned, store, HERE)
-    assert len(seen) == sum(item.repeats for item in planned)
+    assert len(seen) == sum(item.replicates for item in planned)
     assert store.missing(planned) == ReadingStore(path, STAMP).missing(planned) == []
     take_readings(planned, store, HERE)
-    assert len(seen) == sum(item.repeats for item in planned)
+    assert len(seen) == sum(item.replicates for item in planned)
 
 
 def test_readings_of_another_machine_are_not_used(template, tmp_path):

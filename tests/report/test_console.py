@@ -20,7 +20,7 @@ from aero_search.app.study import finish_study
 from aero_search.cli import main
 from aero_search.console import Console, make_console, progress_bars
 from aero_search.report.diagnostics import Check
-from aero_search.report.doctor import checkup_table
+from aero_search.report.doctor import diagnostics_table
 from aero_search.report.train import TrainingView, print_result
 from aero_search.report.verify import verification_table
 
@@ -81,7 +81,7 @@ def test_progress_bars_show_brackets() -> None:
 
 def test_doctor_names_the_extra() -> None:
     console, file = stream()
-    console.print(checkup_table([Check("extra mpc", False, "absent", "pip install 'aero-search[mpc]'")]))
+    console.print(diagnostics_table([Check("extra mpc", False, "absent", "pip install 'aero-search[mpc]'")]))
     assert "'aero-search[mpc]'" in file.getvalue()
 
 
@@ -134,8 +134,8 @@ def test_a_search_ends_with_whole_names(
         folder=Path("outputs/studies/[x]"),
         name="x",
     )
-    conductor: Any = SimpleNamespace(plan=plan)
-    finish_study(conductor, study, front)
+    runner: Any = SimpleNamespace(plan=plan)
+    finish_study(runner, study, front)
     out = capsys.readouterr().out
     assert reason in out
     assert f"quarantined: {BRACKETS}" in out

@@ -60,7 +60,7 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> Any:
 def page(browser: Any, source: Any, tmp_path: Path) -> Iterator[Any]:
     show(browser, source, tmp_path)
     yield browser
-    assert complaints(browser) == []
+    assert console_errors(browser) == []
 
 
 def show(browser: Any, source: Any, folder: Path) -> None:
@@ -69,7 +69,7 @@ def show(browser: Any, source: Any, folder: Path) -> None:
     browser.get(path.as_uri())
 
 
-def complaints(browser: Any) -> list[str]:
+def console_errors(browser: Any) -> list[str]:
     return [
         entry["message"] for entry in browser.get_log("browser") if entry["level"] in ("SEVERE", "WARNING")
     ]
@@ -153,7 +153,7 @@ def test_switching_the_network_changes_the_front(browser: Any, source: Any, tmp_
     assert front_of(browser) == {1}
     choose(browser, "network", "wan")
     assert front_of(browser) == {1, 2}
-    assert complaints(browser) == []
+    assert console_errors(browser) == []
 
 
 def test_filters_and_sorting(page: Any, source: Any) -> None:
@@ -242,7 +242,7 @@ def test_hostile_names_are_shown_and_do_nothing(browser: Any, tmp_path: Path) ->
     assert browser.execute_script("return window.hacked === undefined")
     assert browser.execute_script("return document.querySelector('h1').textContent") == HOSTILE
     assert browser.execute_script("return document.querySelectorAll('img').length") == 0
-    assert complaints(browser) == []
+    assert console_errors(browser) == []
 
 
 def test_an_empty_study_and_one_that_only_diverged_are_shown(browser: Any, tmp_path: Path) -> None:
@@ -254,4 +254,4 @@ def test_an_empty_study_and_one_that_only_diverged_are_shown(browser: Any, tmp_p
         assert "front is empty" in browser.execute_script(
             "return document.getElementById('choice').textContent"
         )
-        assert complaints(browser) == []
+        assert console_errors(browser) == []

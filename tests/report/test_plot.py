@@ -203,8 +203,8 @@ def test_a_published_perplexity_is_shown_where_it_compares(make_front: Any) -> N
 def test_seeds_are_error_bars(make_front: Any, tmp_path: Path) -> None:
     front = make_front()
     chosen = front.points[2]
-    repeats = ((0, chosen.perplexity), (1, chosen.perplexity * 1.1), (2, None))
-    points = [replace(chosen, repeats=repeats) if p is chosen else p for p in front.points]
+    replicates = ((0, chosen.perplexity), (1, chosen.perplexity * 1.1), (2, None))
+    points = [replace(chosen, replicates=replicates) if p is chosen else p for p in front.points]
     again = replace(front, points=tuple(points))
     panel = panels(again)[0]
     bars = {mark.record.number: mark.seeds for mark in panel.marks if mark.seeds}

@@ -34,7 +34,7 @@ def front() -> Front:
             r = replace(r, state="stopped", reason=REASON, curve=((200, 190.0), (400, 130.0)), steps=1200)
         elif number in (0, 1):
             seeds = ((0, r.perplexity), (1, 61.9), (2, None if number else 62.1))
-            r = replace(r, repeats=seeds)
+            r = replace(r, replicates=seeds)
         records.append(r)
     objective = Objective(("perplexity", "latency_s", "flops"))
     return build_front(records, objective, Reference(420.0, {m: COSTS[m] for m in objective.costs}))
@@ -47,11 +47,11 @@ def text(front: Front, width: int) -> str:
 
 
 def test_the_table_shows_intervals_and_probabilities(front: Front) -> None:
-    standing = front.standings[0]
+    membership = front.memberships[0]
     for width in (80, 120):
         shown = text(front, width)
         assert max(map(len, shown.splitlines())) <= width
-        assert f"{standing.low:.2f}-{standing.high:.2f}" in shown
+        assert f"{membership.low:.2f}-{membership.high:.2f}" in shown
         assert "on front" in shown
         assert "…" not in shown
         assert "FLOPs (" in shown  # the last column has its room
@@ -67,8 +67,8 @@ def test_the_table_shows_intervals_and_probabilities(front: Front) -> None:
     (row,) = [row for row in rows if row["trial"] == 0]
     assert (row["seeds"], row["perplexity_low"], row["probability"]) == (
         3,
-        standing.low,
-        standing.probability,
+        membership.low,
+        membership.probability,
     )
 
 
@@ -83,9 +83,9 @@ def test_near_rivals_are_named(front: Front) -> None:
     # As good a seed later it is dominated, and its chance is still said.
     records = [*front.points, *front.dominated]
     twin = next(r for r in records if r.number == 0)
-    rival = replace(twin, number=50, perplexity=62.0, repeats=((0, 61.9), (1, 62.1)))
+    rival = replace(twin, number=50, perplexity=62.0, replicates=((0, 61.9), (1, 62.1)))
     with_rival = build_front([*records, rival], front.objective, front.reference)
-    chance = with_rival.standings[50].probability
+    chance = with_rival.memberships[50].probability
     assert 0.01 < chance < 0.99
     assert f"#50 {chance:.0%}" in front_summary(with_rival)
 
@@ -114,7 +114,7 @@ def test_the_view_tells_of_the_stopped_and_of_further_seeds(front: Front) -> Non
     def snapshot() -> Snapshot:
         return Snapshot(
             study="s", budget=20, done=17, stopped=2, diverged=0, duplicates=0, running=(), front=next(said),
-            started=time.time(), seconds=(), repeats=(1, 6),
+            started=time.time(), seconds=(), replicates=(1, 6),
         )  # fmt: skip
 
     with LiveView(snapshot, make_console(file=stream, width=200), interval=60):

@@ -27,7 +27,7 @@ from aero_search.report.ablation import LadderTable, print_ladder
 from aero_search.report.calibrate import calibration_report
 from aero_search.report.cost import cost_report, published_report, variants_table
 from aero_search.report.diagnostics import Check
-from aero_search.report.doctor import checkup_table
+from aero_search.report.doctor import diagnostics_table
 from aero_search.report.front import print_front
 from aero_search.report.function_sweep import print_best
 from aero_search.report.plan import Plan, plan_report
@@ -36,7 +36,7 @@ from aero_search.report.train import print_result
 from aero_search.report.verify import verification_table
 from aero_search.search.forecast import Pace
 from aero_search.search.ladder import lines
-from aero_search.search.space_summary import Count, Span, Survey
+from aero_search.search.space_summary import Count, SpaceSummary, Span
 from tests.report.test_ablation import table as ladder
 from tests.search.test_ladder import CROSSED, architectures
 
@@ -55,11 +55,11 @@ def shown(renderable: Any, width: int) -> str:
     return file.getvalue()
 
 
-def whole_front(costs: tuple[str, ...], repeats: bool = False) -> Front:
+def whole_front(costs: tuple[str, ...], replicates: bool = False) -> Front:
     records = [record(number, row) for number, row in enumerate(STUDY)]
     records[2] = replace(records[2], notation=LONG)
-    if repeats:
-        records[0] = replace(records[0], repeats=((0, 61.42), (1, 62.0)))
+    if replicates:
+        records[0] = replace(records[0], replicates=((0, 61.42), (1, 62.0)))
     objective = Objective(("perplexity", *costs))  # type: ignore[arg-type]
     return build_front(records, objective, Reference(420.0, {name: COSTS[name] for name in costs}))
 
@@ -68,7 +68,7 @@ def whole_front(costs: tuple[str, ...], repeats: bool = False) -> Front:
 def front(console: Any) -> None:
     for costs in (("latency_s",), ("latency_s", "flops"), tuple(COSTS)):
         print_front(whole_front(costs), console)
-        print_front(whole_front(costs, repeats=True), console)
+        print_front(whole_front(costs, replicates=True), console)
 
 
 @prints
@@ -98,7 +98,7 @@ def ablate(console: Any) -> None:
 def plan(console: Any) -> None:
     spans = tuple(Span(name, 0.37 * value, value, LONG, LONG) for name, value in COSTS.items())
     count = Count(1e6, 9e5, 1.1e6)
-    found = Survey(10**7, 400, False, count, count, 0.1, "norm=none needs a stabilizer", spans, 7e7)
+    found = SpaceSummary(10**7, 400, False, count, count, 0.1, "norm=none needs a stabilizer", spans, 7e7)
     space: Any = SimpleNamespace(name="aero", description="All of AERO.")
     search: Any = SimpleNamespace(n_trials=24, workers=2)
     recipe: Any = SimpleNamespace(tokens=lambda _: 1e6, steps=1200, batch_size=32, accumulate=1)
@@ -111,7 +111,7 @@ def plan(console: Any) -> None:
 @prints
 def doctor(console: Any) -> None:
     far = str(Path("/very/long/path/of/a/user/who/keeps/everything") / "in-a-deep-folder" / "optuna.db")
-    console.print(checkup_table([Check("output folder", False, far, f"move {far} away", essential=True)]))
+    console.print(diagnostics_table([Check("output folder", False, far, f"move {far} away", essential=True)]))
 
 
 @prints

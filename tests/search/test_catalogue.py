@@ -13,7 +13,7 @@ from aero_search.cli import main
 from aero_search.errors import RequestError
 from aero_search.search import catalogue
 from aero_search.workers.database import create_study, open_storage, study_names
-from aero_search.workers.worker_registry import FileRoster
+from aero_search.workers.worker_registry import FileRegistry
 
 
 @pytest.fixture
@@ -67,7 +67,7 @@ def test_an_archived_study_is_left_out_and_comes_back(output: Path) -> None:
 
 def test_a_study_at_work_is_neither_renamed_nor_deleted(output: Path) -> None:
     study = optuna.load_study(study_name="old", storage=open_storage(output))
-    with FileRoster(output / "studies" / "old").enter() as worker:
+    with FileRegistry(output / "studies" / "old").enter() as worker:
         study.ask().set_user_attr("worker", worker.name)
         assert catalogue.describe(output, "old", None).training == 1
         for act in (catalogue.delete_study, lambda o, n, a: catalogue.rename_study(o, n, "free", a)):

@@ -18,7 +18,7 @@ from aero_search.search.settings import check_settings
 from aero_search.search.study import Study
 from aero_search.space import Categorical
 from aero_search.workers.database import create_study, open_storage
-from aero_search.workers.trial_queue import WorkerLock
+from aero_search.workers.trial_queue import FileLease
 from tests.config.told_study import request_of
 from tests.search.fakes import OBJECTIVE, SPACE, compose, costs, open_study, price, spec, trained
 
@@ -56,7 +56,7 @@ def test_bad_limits_are_told_by_name(metric: str, limit: str, says: str) -> None
 def test_an_infeasible_architecture_uses_no_budget_and_is_told_with_its_reason(tmp_path: Path) -> None:
     # latency is 1 + layers with a full feed-forward + layers with a norm, of 2: 1, 3 or 5.
     study = limited_study(tmp_path, limited(latency_s="3 s"))
-    with WorkerLock(study.folder / "workers") as lock:
+    with FileLease(study.folder / "workers") as lock:
         while claim := study.claim(lock, spec(7), SPACE, compose):
             assert costs(claim.candidate.architecture)["latency_s"] <= 3
             study.tell(claim.trial.number, trained(claim.candidate))
@@ -72,7 +72,7 @@ def test_an_infeasible_architecture_uses_no_budget_and_is_told_with_its_reason(t
 def test_a_limit_that_nothing_keeps_ends_the_search_without_a_training(tmp_path: Path) -> None:
     study = limited_study(tmp_path, limited(latency_s="1 ms"))
     space = SPACE.with_parameters(Categorical("ffn", ("full", "fused")))
-    with WorkerLock(study.folder / "workers") as lock:
+    with FileLease(study.folder / "workers") as lock:
         assert study.claim(lock, spec(1), space, compose) is None
     assert study.used() == 0
     assert study.over().total() >= 500
@@ -82,7 +82,7 @@ def test_a_queued_point_above_a_limit_is_skipped(tmp_path: Path) -> None:
     study = limited_study(tmp_path, limited(flops="11"))
     point = {"norm": "none", "ffn": "full", "activation": "gelu", "lr": 0.001}
     study.enqueue([point, {"norm": "none", "ffn": "fused", "lr": 0.001}])
-    with WorkerLock(study.folder / "workers") as lock:
+    with FileLease(study.folder / "workers") as lock:
         claim = study.claim(lock, spec(9), SPACE, compose, only_queued=True)
         assert claim is not None
         assert claim.candidate.architecture.layers[0].ffn == "fused"
@@ -92,7 +92,7 @@ def test_a_queued_point_above_a_limit_is_skipped(tmp_path: Path) -> None:
 
 def test_a_front_leaves_out_what_is_above_a_limit(tmp_path: Path) -> None:
     study = open_study(tmp_path)
-    with WorkerLock(study.folder / "workers") as lock:
+    with FileLease(study.folder / "workers") as lock:
         while claim := study.claim(lock, spec(8), SPACE, compose):
             study.tell(claim.trial.number, trained(claim.candidate))
     reference = Reference(200.0, {"latency_s": 5.0, "flops": 18.0})
@@ -127,7 +127,7 @@ def test_a_candidate_is_priced_once_from_ask_to_tell(tmp_path: Path) -> None:
 
     created = create_study(open_storage(tmp_path), "once", OBJECTIVE.metrics)
     study = Study(created, OBJECTIVE, tmp_path / "once", counted)
-    with WorkerLock(study.folder / "workers") as lock:
+    with FileLease(study.folder / "workers") as lock:
         claim = study.claim(lock, spec(1), SPACE, compose)
         assert claim is not None
         figures = claim.priced.price.figures

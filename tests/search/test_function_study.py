@@ -14,7 +14,7 @@ from aero_search.errors import RequestError
 from aero_search.search.function_study import FunctionPlan
 from aero_search.search.spec import SamplerSpec
 from aero_search.space import Categorical, Real, Space
-from aero_search.workers.trial_queue import WorkerLock
+from aero_search.workers.trial_queue import FileLease
 from tests.search.fakes import open_study
 
 
@@ -35,7 +35,7 @@ def plan(folder: Path, **changes: object) -> FunctionPlan:
 
 def call_all(wanted: FunctionPlan) -> list[tuple[str, ...]]:
     study, called = wanted.prepare(), []
-    with WorkerLock(wanted.study_folder / "workers") as lock:
+    with FileLease(wanted.study_folder / "workers") as lock:
         while call := study.claim(lock):
             called.append(call.overrides)
             study.tell(call.number, float(call.overrides[0].partition("=")[2]))
@@ -60,11 +60,11 @@ def test_all_digits_count(tmp_path: Path) -> None:
 
 def test_a_dead_worker_s_call_is_made_again_first(tmp_path: Path) -> None:
     study = plan(tmp_path).prepare()
-    with WorkerLock(study.folder / "workers") as lock:
+    with FileLease(study.folder / "workers") as lock:
         lost = study.claim(lock)
         assert lost is not None
     assert study.left() == 4
-    with WorkerLock(study.folder / "workers") as lock:
+    with FileLease(study.folder / "workers") as lock:
         again = study.claim(lock)
         assert again is not None
         assert again.overrides == lost.overrides
@@ -91,7 +91,7 @@ def test_what_counts_as_a_number(
     tmp_path: Path, returned: object, directions: int, values: list[float] | str
 ) -> None:
     study = plan(tmp_path, directions=("minimize",) * directions).prepare()
-    with WorkerLock(study.folder / "workers") as lock:
+    with FileLease(study.folder / "workers") as lock:
         call = study.claim(lock)
         assert call is not None
         study.tell(call.number, returned)

@@ -18,7 +18,7 @@ from aero_search.search.spec import RungsSpec, SearchSpec
 from aero_search.search.study import Claim, Study
 from aero_search.space import Categorical, Space
 from aero_search.training.result import RESULT_FILE, Verdict, read_result
-from aero_search.workers.trial_queue import WorkerLock
+from aero_search.workers.trial_queue import FileLease
 from tests.search.fakes import OBJECTIVE, SPACE, compose, open_study, spec, trained
 
 DOMINANCE = RungsSpec("dominance", first=0.3, chance=0.02)
@@ -54,7 +54,7 @@ def front(study: Study) -> Front:
     return build_front(study.records(), OBJECTIVE, REFERENCE)
 
 
-def claimed(study: Study, lock: WorkerLock, asked: SearchSpec, space: Space = ONE_PRICE) -> Claim:
+def claimed(study: Study, lock: FileLease, asked: SearchSpec, space: Space = ONE_PRICE) -> Claim:
     claim = study.claim(lock, asked, space, compose)
     assert claim is not None
     return claim
@@ -63,7 +63,7 @@ def claimed(study: Study, lock: WorkerLock, asked: SearchSpec, space: Space = ON
 def test_a_stopped_candidate_uses_budget_is_on_no_front_and_keeps_its_curve(tmp_path: Path) -> None:
     study = open_study(tmp_path)
     queue(study, 1e-3, 2e-3)
-    with WorkerLock(study.folder / "workers") as lock:
+    with FileLease(study.folder / "workers") as lock:
         assert train(study, claimed(study, lock, rungs(2)), [(2, 60.0), (4, 50.0)]) == "finished"
         assert train(study, claimed(study, lock, rungs(2)), [(2, 120.0), (4, 20.0)]) == "stopped"
         assert study.claim(lock, rungs(2), ONE_PRICE, compose) is None
@@ -88,7 +88,7 @@ def test_a_stopped_candidate_uses_budget_is_on_no_front_and_keeps_its_curve(tmp_
 def test_it_goes_on_when_what_stopped_it_diverges_before_anything_new_is_asked_for(tmp_path: Path) -> None:
     study = open_study(tmp_path)
     queue(study, 1e-3, 2e-3)
-    with WorkerLock(study.folder / "workers") as lock:
+    with FileLease(study.folder / "workers") as lock:
         leader = claimed(study, lock, rungs(3))
         study.report(leader.trial.number, [(2, 40.0)])
         second = claimed(study, lock, rungs(3))
@@ -115,7 +115,7 @@ def stopped_for_nothing(folder: Path) -> tuple[Study, SearchSpec]:
     """A study of two whose second candidate was stopped for the sake of the first, which diverged later."""
     study, asked = open_study(folder), rungs(2)
     queue(study, 1e-3, 2e-3)
-    with WorkerLock(study.folder / "workers") as lock:
+    with FileLease(study.folder / "workers") as lock:
         leader = claimed(study, lock, asked)
         study.report(leader.trial.number, [(2, 40.0)])
         assert train(study, claimed(study, lock, asked), [(2, 100.0)]) == "stopped"
@@ -127,13 +127,13 @@ def stopped_for_nothing(folder: Path) -> tuple[Study, SearchSpec]:
 
 def test_it_goes_on_at_the_end_of_the_budget_and_after_its_worker_s_death(tmp_path: Path) -> None:
     study, asked = stopped_for_nothing(tmp_path)
-    with WorkerLock(study.folder / "workers") as dying:
+    with FileLease(study.folder / "workers") as dying:
         assert claimed(study, dying, asked).resumes == 1
         assert study.left(asked) == 0
-    study.give_back_orphans()
+    study.requeue_stale()
     assert study.left(asked) == 1
     assert study.used() == 2
-    with WorkerLock(study.folder / "workers") as lock:
+    with FileLease(study.folder / "workers") as lock:
         last = claimed(study, lock, asked)
         assert last.resumes == 1
         assert train(study, last, [(2, 100.0), (4, 70.0)]) == "finished"
@@ -144,12 +144,12 @@ def test_it_goes_on_at_the_end_of_the_budget_and_after_its_worker_s_death(tmp_pa
 def test_one_that_kills_whoever_goes_on_with_it_stays_stopped(tmp_path: Path) -> None:
     study, asked = stopped_for_nothing(tmp_path)
     for _ in range(2):
-        with WorkerLock(study.folder / "workers") as dying:
+        with FileLease(study.folder / "workers") as dying:
             assert claimed(study, dying, asked).resumes == 1
-        study.give_back_orphans()
-    assert len(study.poison()) == 1
+        study.requeue_stale()
+    assert len(study.quarantined()) == 1
     assert study.left(asked) == 0
-    with WorkerLock(study.folder / "workers") as lock:
+    with FileLease(study.folder / "workers") as lock:
         assert study.claim(lock, asked, ONE_PRICE, compose) is None
     assert [r.state for r in study.records()] == ["diverged", "stopped"]
 
@@ -157,13 +157,13 @@ def test_one_that_kills_whoever_goes_on_with_it_stays_stopped(tmp_path: Path) ->
 def test_a_worker_that_dies_after_its_result_leaves_a_stopped_candidate(tmp_path: Path) -> None:
     study, asked = open_study(tmp_path), rungs(2)
     queue(study, 1e-3, 2e-3)
-    with WorkerLock(study.folder / "workers") as lock:
+    with FileLease(study.folder / "workers") as lock:
         assert train(study, claimed(study, lock, asked), [(2, 60.0), (4, 50.0)]) == "finished"
-        with WorkerLock(study.folder / "workers") as dying:
+        with FileLease(study.folder / "workers") as dying:
             claim = claimed(study, dying, asked)
             claim.folder.mkdir(parents=True)
             trained(claim.candidate, 120.0, "stopped", [(2, 120.0)]).write(claim.folder)
-        study.give_back_orphans()
+        study.requeue_stale()
     assert read_result(claim.folder).verdict == "stopped"
     assert [r.state for r in study.records()] == ["finished", "stopped"]
     assert study.left(asked) == 0
@@ -172,7 +172,7 @@ def test_a_worker_that_dies_after_its_result_leaves_a_stopped_candidate(tmp_path
 def test_a_proposal_of_a_stopped_candidate_is_not_trained(tmp_path: Path) -> None:
     study, asked = open_study(tmp_path), rungs(4)
     queue(study, 1e-3, 2e-3)
-    with WorkerLock(study.folder / "workers") as lock:
+    with FileLease(study.folder / "workers") as lock:
         train(study, claimed(study, lock, asked), [(2, 60.0), (4, 50.0)])
         train(study, claimed(study, lock, asked), [(2, 120.0)])
         while claim := study.claim(lock, asked, ONE_PRICE, compose):
@@ -186,7 +186,7 @@ def test_samplers_go_on_beside_stopped_candidates(tmp_path: Path, sampler: str) 
     study, asked = open_study(tmp_path), rungs(budget, sampler)
     study.enqueue([{"norm": "none", "ffn": "fused", "lr": lr} for lr in (1e-3, 1e-2)])
     verdicts = []
-    with WorkerLock(study.folder / "workers") as lock:
+    with FileLease(study.folder / "workers") as lock:
         while claim := study.claim(lock, asked, SPACE, compose):
             end = 40.0 * (1 + 400 * claim.candidate.recipe.lr)
             verdicts.append(train(study, claim, [(2, 1.2 * end), (4, end)]))
@@ -208,7 +208,7 @@ def test_known_cost_learns_what_is_foreseen_for_a_stopped_candidate(tmp_path: Pa
 
     study, asked = open_study(tmp_path), rungs(4)
     queue(study, 1e-3, 2e-3, 3e-3)
-    with WorkerLock(study.folder / "workers") as lock:
+    with FileLease(study.folder / "workers") as lock:
         train(study, claimed(study, lock, asked), [(2, 80.0), (4, 40.0)])
         train(study, claimed(study, lock, asked), [(2, 81.0), (4, 20.25)])
         assert train(study, claimed(study, lock, asked), [(2, 300.0)]) == "stopped"
@@ -228,7 +228,7 @@ def outcome(candidate: Candidate, ends: Mapping[tuple[float, int], float | None]
 
 def run(study: Study, asked: SearchSpec, ends: Mapping[tuple[float, int], float | None]) -> list[Claim]:
     claims = []
-    with WorkerLock(study.folder / "workers") as lock:
+    with FileLease(study.folder / "workers") as lock:
         while claim := study.claim(lock, asked, ONE_PRICE, compose):
             claims.append(claim)
             end, verdict = outcome(claim.candidate, ends)
@@ -257,10 +257,10 @@ def test_the_front_and_its_near_rivals_are_trained_with_other_seeds(tmp_path: Pa
     assert study.used() == 4
     assert len(study.repetitions()) == 4
     records = {r.number: r for r in study.records()}
-    assert records[0].repeats == ((0, 40.0), (1, 42.0), (2, None))
+    assert records[0].replicates == ((0, 40.0), (1, 42.0), (2, None))
     assert records[0].perplexity == pytest.approx(math.sqrt(40 * 42))
     assert records[1].perplexity == pytest.approx((40.5 * 40.0 * 40.6) ** (1 / 3))
-    assert records[2].repeats == ()
+    assert records[2].replicates == ()
     # The lucky first seed has lost its place; asked again, nothing is queued twice and nothing else is.
     assert [r.number for r in front(study).points] == [1]
     confirm(study, 2)
@@ -278,15 +278,15 @@ def test_a_repetition_survives_its_worker_s_death(tmp_path: Path) -> None:
     queue(study, 1e-3)
     run(study, asked, ENDS)
     confirm(study, 1)
-    with WorkerLock(study.folder / "workers") as dying:
+    with FileLease(study.folder / "workers") as dying:
         claim = claimed(study, dying, asked)
         assert (claim.confirms, claim.candidate.recipe.seed) == (0, 1)
-    study.give_back_orphans()
+    study.requeue_stale()
     confirm(study, 1)
     assert study.left(asked) == 1
     (again,) = run(study, asked, ENDS)
     assert (again.confirms, again.candidate) == (0, claim.candidate)
-    assert study.records()[0].repeats == ((0, 40.0), (1, 42.0))
+    assert study.records()[0].replicates == ((0, 40.0), (1, 42.0))
 
 
 @pytest.mark.parametrize("field", ["seed", "confirm"])

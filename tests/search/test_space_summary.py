@@ -15,7 +15,7 @@ from aero_search.front.objective import Constraint, Objective, known_costs
 from aero_search.front.pricing import Pricing
 from aero_search.search.forecast import FORWARDS_A_STEP, MEASURED, find_pace
 from aero_search.search.run import write_candidate
-from aero_search.search.space_summary import Survey, survey
+from aero_search.search.space_summary import SpaceSummary, summarize_space
 from aero_search.space import Assignment, Categorical, Parameter, Tree
 from tests.search.fakes import BASE, RECIPE, trained
 from tests.search.fakes import compose as compose_fake
@@ -47,8 +47,8 @@ def build(x: Assignment) -> Architecture:
 
 def look(
     conditional: bool, limit: int, objective: Objective = OBJECTIVE, pricing: Pricing = PRICING
-) -> Survey:
-    return survey(Tree(layered(conditional)), build, pricing, objective, limit, samples=300, seed=0)
+) -> SpaceSummary:
+    return summarize_space(Tree(layered(conditional)), build, pricing, objective, limit, samples=300, seed=0)
 
 
 # Of 4^4 layer patterns, 4^2 begin with two layers without a feed-forward.

@@ -12,14 +12,14 @@ from aero_search.front.front import build_front
 from aero_search.front.pareto import Reference
 from aero_search.search.study import Claim, Study
 from aero_search.space import Categorical, Space
-from aero_search.workers.trial_queue import WorkerLock
+from aero_search.workers.trial_queue import FileLease
 from tests.search.fakes import SPACE, compose, open_study, spec, trained
 
 
 def run_to_the_end(study: Study, n_trials: int, sampler: str = "random", space: Space = SPACE) -> list[str]:
     """What one worker does. Returns the identities it trained."""
     identities = []
-    with WorkerLock(study.folder / "workers") as lock:
+    with FileLease(study.folder / "workers") as lock:
         while claim := study.claim(lock, spec(n_trials, sampler), space, compose):
             identities.append(claim.candidate.identity)
             study.tell(claim.trial.number, trained(claim.candidate))
@@ -43,7 +43,7 @@ def test_what_is_planned_stays_the_same_while_candidates_come_and_go(
 ) -> None:
     study = open_study(tmp_path)
     assert study.planned(spec(5)) == 5
-    with WorkerLock(study.folder / "workers") as lock:
+    with FileLease(study.folder / "workers") as lock:
         claim = study.claim(lock, spec(5), SPACE, compose)
         assert claim is not None
         assert (study.used(), study.left(spec(5)), study.planned(spec(5))) == (1, 4, 5)
@@ -83,7 +83,7 @@ def test_a_worker_s_death_does_not_change_what_is_proposed_after_it(tmp_path: Pa
     whole = run_to_the_end(open_study(tmp_path / "whole"), 8, "tpe")
     study = open_study(tmp_path / "hurt")
     before = run_to_the_end(study, 4, "tpe")
-    with WorkerLock(study.folder / "workers") as lock:
+    with FileLease(study.folder / "workers") as lock:
         assert study.claim(lock, spec(8, "tpe"), SPACE, compose)
     after = run_to_the_end(open_study(tmp_path / "hurt"), 8, "tpe")
     assert before + after == whole
@@ -109,7 +109,7 @@ def test_duplicates_are_told_the_twin_s_values_and_not_trained(tmp_path: Path) -
             assert trial.values == twins[trial.user_attrs["duplicate_of"]].values
 
 
-def claim_one(study: Study, lock: WorkerLock) -> Claim:
+def claim_one(study: Study, lock: FileLease) -> Claim:
     claim = study.claim(lock, spec(), SPACE, compose)
     assert claim is not None
     return claim
@@ -118,7 +118,7 @@ def claim_one(study: Study, lock: WorkerLock) -> Claim:
 def test_two_workers_never_hold_the_same_candidate(tmp_path: Path) -> None:
     space = SPACE.with_parameters(Categorical("lr", (0.001,)), Categorical("ffn", ("full",)))
     study = open_study(tmp_path)
-    with WorkerLock(study.folder / "workers") as one, WorkerLock(study.folder / "workers") as two:
+    with FileLease(study.folder / "workers") as one, FileLease(study.folder / "workers") as two:
         claims = [study.claim(lock, spec(), space, compose) for lock in (one, two, one, two)]
         identities = [claim.candidate.identity for claim in claims if claim is not None]
         assert len(set(identities)) == len(identities) == 4
@@ -128,9 +128,9 @@ def test_two_workers_never_hold_the_same_candidate(tmp_path: Path) -> None:
 
 def test_a_dead_worker_s_candidate_is_trained_again_first(tmp_path: Path) -> None:
     study = open_study(tmp_path)
-    with WorkerLock(study.folder / "workers") as lock:
+    with FileLease(study.folder / "workers") as lock:
         lost = claim_one(study, lock)
-    with WorkerLock(study.folder / "workers") as lock:
+    with FileLease(study.folder / "workers") as lock:
         again = claim_one(study, lock)
         assert again.candidate.identity == lost.candidate.identity
         assert study.study.trials[lost.trial.number].state == TrialState.FAIL
@@ -139,12 +139,12 @@ def test_a_dead_worker_s_candidate_is_trained_again_first(tmp_path: Path) -> Non
 
 def test_a_result_written_before_the_death_is_kept(tmp_path: Path) -> None:
     study = open_study(tmp_path)
-    with WorkerLock(study.folder / "workers") as lock:
+    with FileLease(study.folder / "workers") as lock:
         lost = claim_one(study, lock)
         study.note_run(lost.trial.number, "run-7")
         lost.folder.mkdir(parents=True)
         trained(lost.candidate).write(lost.folder)
-    study.give_back_orphans()
+    study.requeue_stale()
     assert study.orphaned_runs() == ["run-7"]
     (record,) = study.records()
     assert record.state == "finished"
@@ -153,15 +153,15 @@ def test_a_result_written_before_the_death_is_kept(tmp_path: Path) -> None:
 
 def test_a_live_worker_s_candidate_is_left_alone(tmp_path: Path) -> None:
     study = open_study(tmp_path)
-    with WorkerLock(study.folder / "workers") as lock:
+    with FileLease(study.folder / "workers") as lock:
         claim_one(study, lock)
-        open_study(tmp_path).give_back_orphans()
+        open_study(tmp_path).requeue_stale()
         assert study.used() == 1
 
 
 def _claim_and_wait(folder: Path, ready: multiprocessing.synchronize.Event) -> None:
     study = open_study(folder)
-    with WorkerLock(study.folder / "workers") as lock:
+    with FileLease(study.folder / "workers") as lock:
         study.claim(lock, spec(), SPACE, compose)
         ready.set()
         multiprocessing.Event().wait(60)
@@ -174,18 +174,18 @@ def test_kill_dash_nine_lets_go_of_the_claim(tmp_path: Path) -> None:
     process.start()
     assert ready.wait(60)
     study = open_study(tmp_path)
-    study.give_back_orphans()
+    study.requeue_stale()
     assert study.used() == 1
     process.kill()
     process.join()
-    study.give_back_orphans()
+    study.requeue_stale()
     assert study.used() == 0
     assert study.study.trials[-1].state == TrialState.WAITING
 
 
 def test_a_diverged_candidate_is_a_result(tmp_path: Path) -> None:
     study = open_study(tmp_path)
-    with WorkerLock(study.folder / "workers") as lock:
+    with FileLease(study.folder / "workers") as lock:
         claim = claim_one(study, lock)
         study.tell(claim.trial.number, trained(claim.candidate, verdict="diverged"))
     (record,) = study.records()
@@ -202,7 +202,7 @@ def test_queued_points_come_first_and_a_plain_sweep_ends_with_them(tmp_path: Pat
     points = [{"norm": n, "ffn": "fused", "lr": 0.001} for n in ("none", "layernorm")]
     study.enqueue(points)
     study.enqueue(points)
-    with WorkerLock(study.folder / "workers") as lock:
+    with FileLease(study.folder / "workers") as lock:
         norms = []
         while claim := study.claim(lock, spec(99), SPACE, compose, only_queued=True):
             norms.append(claim.candidate.architecture.layers[0].norm)
@@ -215,8 +215,8 @@ def test_a_queued_point_survives_a_death_while_asking(tmp_path: Path) -> None:
     point = {"norm": "none", "ffn": "fused", "lr": 0.002}
     study.enqueue([point])
     study.study.ask()  # and the worker dies before it has drawn anything
-    study.give_back_orphans()
-    with WorkerLock(study.folder / "workers") as lock:
+    study.requeue_stale()
+    with FileLease(study.folder / "workers") as lock:
         claim = claim_one(study, lock)
     assert claim.candidate.recipe.lr == 0.002
     assert claim.candidate.overrides == ("norm=none", "ffn=fused", "lr=0.002")
@@ -225,6 +225,6 @@ def test_a_queued_point_survives_a_death_while_asking(tmp_path: Path) -> None:
 def test_what_could_not_be_built_is_counted_with_its_reason(tmp_path: Path) -> None:
     study = open_study(tmp_path)
     study.enqueue([{"norm": n, "ffn": "broken", "lr": 0.001} for n in ("none", "layernorm")])
-    with WorkerLock(study.folder / "workers") as lock:
+    with FileLease(study.folder / "workers") as lock:
         assert study.claim(lock, spec(), SPACE, compose, only_queued=True) is None
     assert study.invalid() == {"ffn=broken cannot be built": 2}

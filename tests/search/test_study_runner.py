@@ -14,18 +14,18 @@ from aero_search.cost import Network, calibrate_published
 from aero_search.errors import AeroSearchError, RequestError
 from aero_search.front.objective import Objective
 from aero_search.front.pareto import Reference
-from aero_search.search.study_runner import Conductor, WorkerDiedError
+from aero_search.search.study_runner import StudyRunner, WorkerDiedError
 from aero_search.search.worker import Plan, Worker
 from aero_search.tracking.spec import TrackingSpec
-from aero_search.workers.trial_queue import WorkerLock
+from aero_search.workers.trial_queue import FileLease
 from tests.search.fakes import OBJECTIVE, SPACE, compose, spec, trained
 
 SETTINGS = {"model.n_layer": 2, "norm.kind": "none"}
 
 
-def conductor(
+def runner(
     folder: Path, settings: Mapping[str, Any] = SETTINGS, objective: Objective = OBJECTIVE
-) -> Conductor:
+) -> StudyRunner:
     plan = Plan(
         name="test",
         output_dir=folder,
@@ -37,12 +37,12 @@ def conductor(
         tracking=TrackingSpec("none", None, "test"),
         corpus_folder=folder,
     )
-    return Conductor(
+    return StudyRunner(
         plan, settings, (), Reference(200.0, {"latency_s": 5.0, "flops": 18.0}), "aero-search search"
     )
 
 
-def run(parent: Conductor, launch: Callable[[Worker, int], None]) -> int:
+def run(parent: StudyRunner, launch: Callable[[Worker, int], None]) -> int:
     study = parent.prepare()
     parent.run(study, compose, launch, lambda *_: nullcontext())
     return len([record for record in study.records() if record.state == "finished"])
@@ -51,7 +51,7 @@ def run(parent: Conductor, launch: Callable[[Worker, int], None]) -> int:
 def train_some(worker: Worker, count: int | None = None) -> None:
     """A worker in this process that trains at most `count` candidates."""
     study = worker.plan.open_study()
-    with WorkerLock(worker.plan.folder / "workers") as lock:
+    with FileLease(worker.plan.folder / "workers") as lock:
         while count is None or count > 0:
             claim = study.claim(lock, worker.plan.search, SPACE, compose)
             if claim is None:
@@ -69,13 +69,13 @@ def test_workers_that_die_with_the_last_claims_are_replaced(tmp_path: Path, by_i
         if len(launched) == 1:
             train_some(worker, 1)
             study = worker.plan.open_study()
-            with WorkerLock(worker.plan.folder / "workers") as lock:
+            with FileLease(worker.plan.folder / "workers") as lock:
                 for _ in range(2):
                     assert study.claim(lock, worker.plan.search, SPACE, compose)
             raise WorkerDiedError("killed", by_itself)
         train_some(worker)
 
-    assert run(conductor(tmp_path), launch) == 3
+    assert run(runner(tmp_path), launch) == 3
     # Where one death ended both, one worker takes them alone, for the next death to tell which one kills.
     assert launched == ([2, 2] if by_itself else [2, 1])
 
@@ -87,7 +87,7 @@ def test_those_that_live_on_out_of_sight_are_not_replaced(tmp_path: Path) -> Non
         launched.append(count)
         study = worker.plan.open_study()
         if len(launched) == 1:
-            survivor.append(study.roster.enter(worker.crew).__enter__())
+            survivor.append(study.registry.enter(worker.launch_id).__enter__())
             claims.append(study.claim(survivor[0], worker.plan.search, SPACE, compose))
             raise WorkerDiedError("killed", by_itself=True)
         train_some(worker)
@@ -96,7 +96,7 @@ def test_those_that_live_on_out_of_sight_are_not_replaced(tmp_path: Path) -> Non
 
     survivor: list[Any] = []
     claims: list[Any] = []
-    assert run(conductor(tmp_path), launch) == 3
+    assert run(runner(tmp_path), launch) == 3
     assert launched == [2, 1]
 
 
@@ -105,19 +105,19 @@ def test_workers_that_always_die_end_the_search_with_a_sentence(tmp_path: Path) 
         raise WorkerDiedError("killed")
 
     with pytest.raises(AeroSearchError, match="workers died 6 times and finished nothing, last: killed"):
-        run(conductor(tmp_path), launch)
+        run(runner(tmp_path), launch)
 
 
 def test_a_study_is_resumed_with_the_same_settings_and_refuses_others(tmp_path: Path) -> None:
-    assert run(conductor(tmp_path), lambda worker, count: train_some(worker)) == 3
-    assert run(conductor(tmp_path), lambda worker, count: train_some(worker)) == 3
+    assert run(runner(tmp_path), lambda worker, count: train_some(worker)) == 3
+    assert run(runner(tmp_path), lambda worker, count: train_some(worker)) == 3
     with pytest.raises(RequestError, match=r"made with norm\.kind=none, not layernorm"):
-        conductor(tmp_path, {**SETTINGS, "norm.kind": "layernorm"}).prepare()
+        runner(tmp_path, {**SETTINGS, "norm.kind": "layernorm"}).prepare()
 
 
 def test_another_objective_under_the_same_name_is_refused(tmp_path: Path) -> None:
-    first = conductor(tmp_path, {**SETTINGS, "objective.metrics": ["perplexity", "latency_s", "flops"]})
+    first = runner(tmp_path, {**SETTINGS, "objective.metrics": ["perplexity", "latency_s", "flops"]})
     run(first, lambda worker, count: train_some(worker))
     other = Objective(("perplexity", "latency_s"))
     with pytest.raises(RequestError, match=r"made with objective\.metrics"):
-        conductor(tmp_path, {**SETTINGS, "objective.metrics": ["perplexity", "latency_s"]}, other).prepare()
+        runner(tmp_path, {**SETTINGS, "objective.metrics": ["perplexity", "latency_s"]}, other).prepare()

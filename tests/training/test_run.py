@@ -15,7 +15,7 @@ import torch
 from aero_search.architecture import Architecture, Attention, Layer, Regularizer, Stabilizer
 from aero_search.data import Corpus, CorpusSpec, prepare
 from aero_search.model import Decoder, build_model, load_weights
-from aero_search.search.rungs import Course, RungsSpec, decide
+from aero_search.search.rungs import LearningCurve, RungsSpec, decide
 from aero_search.training.health import (
     PLATEAU_SHARE,
     corpus_unigram_loss,
@@ -249,7 +249,7 @@ def test_a_training_and_the_rungs_of_its_search_give_one_verdict(step: int, loss
     watch = Watch(module, 5.0, ())
     watch.on_validation_end(trainer, module)
     curve = tuple((point.step, point.perplexity) for point in watch.curve)
-    decision = decide(RungsSpec("none"), Course(0, (1.0,), 20, curve), [], perplexity(5.0))
+    decision = decide(RungsSpec("none"), LearningCurve(0, (1.0,), 20, curve), [], perplexity(5.0))
     told = "finished" if decision.verdict == "go on" else decision.verdict
     assert (watch.verdict, watch.reason) == (told, decision.reason)
     if loss in (3.0, 5.0, 800.0):
@@ -260,4 +260,4 @@ def test_a_training_and_the_rungs_of_its_search_give_one_verdict(step: int, loss
 def test_a_loss_that_is_no_number_diverges_wherever_it_is_looked_at(loss: float) -> None:
     assert judge_validation(5, 20, perplexity(loss), 400.0) == ("diverged", "diverged at step 5 of 20")
     curve = ((5, perplexity(loss)),)
-    assert decide(RungsSpec("none"), Course(0, (1.0,), 20, curve), [], 400.0).verdict == "diverged"
+    assert decide(RungsSpec("none"), LearningCurve(0, (1.0,), 20, curve), [], 400.0).verdict == "diverged"

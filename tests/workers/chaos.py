@@ -18,7 +18,7 @@ from pathlib import Path
 import tests.search.fakes as fakes
 from aero_search.search.study import Claim, Study
 from aero_search.training.result import RESULT_FILE
-from aero_search.workers.database import create_study, load_study, open_roster, open_storage
+from aero_search.workers.database import create_study, load_study, open_registry, open_storage
 
 WORKERS = 4
 STEPS, STEP_SECONDS = 20, 0.05
@@ -34,8 +34,8 @@ def prepare(address: str, folder: Path) -> None:
 
 def open_study(address: str, folder: Path) -> Study:
     study, storage = load_study(folder, NAME, address, wait=True)
-    roster = open_roster(storage, NAME, folder, HEARTBEAT)
-    return Study(study, fakes.OBJECTIVE, folder, fakes.price, roster=roster, retries=10**6)
+    registry = open_registry(storage, NAME, folder, HEARTBEAT)
+    return Study(study, fakes.OBJECTIVE, folder, fakes.price, registry=registry, retries=10**6)
 
 
 def train(claim: Claim) -> None:
@@ -67,7 +67,7 @@ def train(claim: Claim) -> None:
 def work(address: str, folder: Path, n_trials: int) -> None:
     study = open_study(address, folder)
     spec = replace(fakes.spec(n_trials), workers=WORKERS)
-    with study.roster.enter() as worker:
+    with study.registry.enter() as worker:
         while claim := study.claim(worker, spec, fakes.SPACE, fakes.compose):
             train(claim)
             study.tell(claim.trial.number, fakes.trained(claim.candidate))

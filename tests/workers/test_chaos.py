@@ -51,7 +51,7 @@ def test_every_candidate_is_trained_once_whatever_dies(
         identities = [record.candidate for record in records]
         assert len(identities) == len(set(identities)) == n_trials
         assert all(record.state == "finished" for record in records)
-        assert study.poison() == {}
+        assert study.quarantined() == {}
         assert sum("orphan" in t.user_attrs for t in trials) > 0, "nobody was killed while training"
 
         folders = list((tmp_path / "candidates").iterdir())

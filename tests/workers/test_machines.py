@@ -14,9 +14,9 @@ from optuna.trial import TrialState
 from aero_search.errors import AeroSearchError, RequestError
 from aero_search.search.study import Study
 from aero_search.workers import database_registry as database_roster
-from aero_search.workers import retrying_storage as patience
-from aero_search.workers.database import create_study, load_study, open_roster, open_storage, study_names
-from aero_search.workers.worker_registry import ClaimLostError, StillMine, TurnLostError
+from aero_search.workers import retrying_storage
+from aero_search.workers.database import create_study, load_study, open_registry, open_storage, study_names
+from aero_search.workers.worker_registry import ClaimLockLostError, ClaimLostError, StillMine
 from tests.search.fakes import OBJECTIVE, SPACE, compose, price, spec, trained
 from tests.workers.postgresql import PASSWORD, Server
 
@@ -39,14 +39,14 @@ def open_shared(server: Server, folder: Path, name: str, heartbeat: float = 60.0
     """As another machine would: with a connection of its own."""
     storage = open_storage(folder, server.address)
     study = create_study(storage, name, OBJECTIVE.metrics)
-    roster = open_roster(storage, name, folder, heartbeat)
-    return Study(study, OBJECTIVE, folder / "studies" / name, price, roster=roster)
+    registry = open_registry(storage, name, folder, heartbeat)
+    return Study(study, OBJECTIVE, folder / "studies" / name, price, registry=registry)
 
 
 def test_two_machines_share_a_budget(server: Server, tmp_path: Path, name: str) -> None:
     machines = [open_shared(server, tmp_path, name) for _ in range(2)]
     trained_by: list[list[str]] = [[], []]
-    with machines[0].roster.enter() as a, machines[1].roster.enter() as b:
+    with machines[0].registry.enter() as a, machines[1].registry.enter() as b:
         for i in range(6):
             study, worker = (machines[i % 2], (a, b)[i % 2])
             claim = study.claim(worker, spec(6), SPACE, compose)
@@ -62,13 +62,13 @@ def test_two_machines_share_a_budget(server: Server, tmp_path: Path, name: str) 
 
 
 def test_one_at_a_time_has_the_turn(server: Server, tmp_path: Path, name: str) -> None:
-    rosters = [open_shared(server, tmp_path, name).roster for _ in range(4)]
+    registries = [open_shared(server, tmp_path, name).registry for _ in range(4)]
     inside, most = 0, 0
 
     def work(index: int) -> None:
         nonlocal inside, most
         for _ in range(5):
-            with rosters[index].turn():
+            with registries[index].claim_lock():
                 inside += 1
                 most = max(most, inside)
                 time.sleep(0.01)
@@ -91,12 +91,12 @@ def test_a_silent_worker_s_candidate_is_trained_again_and_what_it_tells_is_not_c
     server: Server, tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     study, other = (open_shared(server, tmp_path, name) for _ in range(2))
-    with study.roster.enter() as worker, other.roster.enter() as heir:
+    with study.registry.enter() as worker, other.registry.enter() as heir:
         lost = study.claim(worker, spec(), SPACE, compose)
         assert lost is not None
         # Everyone is silent, but the server too was not there to hear it.
         silence(server, name)
-        assert other.roster.living([worker.name, heir.name]) == {worker.name, heir.name}
+        assert other.registry.living([worker.name, heir.name]) == {worker.name, heir.name}
         long_ago = sa.func.now() - sa.text("interval '2 hours'")
         monkeypatch.setattr(database_roster, "_served_since", lambda: long_ago)
         server.execute(f"UPDATE aero_search_workers SET beat = clock_timestamp() WHERE name = '{heir.name}'")
@@ -111,7 +111,7 @@ def test_a_silent_worker_s_candidate_is_trained_again_and_what_it_tells_is_not_c
 
 def test_a_worker_taken_for_dead_hears_of_it_and_stops(server: Server, tmp_path: Path, name: str) -> None:
     study = open_shared(server, tmp_path, name, heartbeat=0.05)
-    with study.roster.enter() as worker:
+    with study.registry.enter() as worker:
         listener = StillMine(worker)
         listener.step(1, 3.0)
         server.execute(f"UPDATE aero_search_workers SET dead = true WHERE study = '{name}'")
@@ -126,8 +126,8 @@ def test_a_worker_taken_for_dead_hears_of_it_and_stops(server: Server, tmp_path:
 def test_beats_keep_a_worker_alive_and_a_dead_one_stays_dead(
     server: Server, tmp_path: Path, name: str
 ) -> None:
-    roster = open_shared(server, tmp_path, name, heartbeat=0.05).roster
-    with roster.enter() as worker:
+    registry = open_shared(server, tmp_path, name, heartbeat=0.05).registry
+    with registry.enter() as worker:
         silence(server, name)
         deadline = time.monotonic() + 30
         while server.execute(
@@ -135,8 +135,8 @@ def test_beats_keep_a_worker_alive_and_a_dead_one_stays_dead(
         ):
             assert time.monotonic() < deadline
             time.sleep(0.02)
-        assert roster.living([worker.name, "nobody"]) == {worker.name}
-    assert roster.living([worker.name]) == set()
+        assert registry.living([worker.name, "nobody"]) == {worker.name}
+    assert registry.living([worker.name]) == set()
 
 
 def test_a_restart_in_the_middle_of_a_claim_loses_nothing_and_doubles_nothing(
@@ -158,7 +158,7 @@ def test_a_restart_in_the_middle_of_a_claim_loses_nothing_and_doubles_nothing(
             other_claims.append(claim)
         return compose(overrides)  # type: ignore[arg-type]
 
-    with study.roster.enter() as worker, other.roster.enter() as heir:
+    with study.registry.enter() as worker, other.registry.enter() as heir:
         claim = study.claim(worker, spec(2), SPACE, slow_compose)  # type: ignore[arg-type]
         assert claim is not None
         assert study.claim(worker, spec(2), SPACE, compose) is None
@@ -171,18 +171,18 @@ def test_a_restart_in_the_middle_of_a_claim_loses_nothing_and_doubles_nothing(
 
 
 def test_a_turn_that_did_not_last_says_so(server: Server, tmp_path: Path, name: str) -> None:
-    roster = open_shared(server, tmp_path, name).roster
+    registry = open_shared(server, tmp_path, name).registry
     end = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'aero-search'"
-    with pytest.raises(TurnLostError), roster.turn():
+    with pytest.raises(ClaimLockLostError), registry.claim_lock():
         server.execute(end)
 
     def trip_over_what_others_did() -> None:
         server.execute(end)
         raise ValueError("whatever another worker's turn made of ours")
 
-    with pytest.raises(TurnLostError), roster.turn():
+    with pytest.raises(ClaimLockLostError), registry.claim_lock():
         trip_over_what_others_did()
-    with pytest.raises(ValueError, match="our own"), roster.turn():
+    with pytest.raises(ValueError, match="our own"), registry.claim_lock():
         raise ValueError("our own")
 
 
@@ -190,7 +190,7 @@ def test_a_server_that_stays_away_is_given_up_after_a_while(
     server: Server, tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     study = open_shared(server, tmp_path, name)
-    monkeypatch.setattr(patience, "PATIENCE_SECONDS", 0.3)
+    monkeypatch.setattr(retrying_storage, "PATIENCE_SECONDS", 0.3)
     server.stop()
     try:
         with pytest.raises(AeroSearchError, match=r"has not answered for 0 s .*the same command resumes"):

@@ -15,7 +15,7 @@ from tests.search.fakes import SPACE, compose, open_study, spec, trained
 
 def die_with(study: Study, n_trials: int = 6) -> str:
     """A worker that claims and is gone. Returns what it held."""
-    with study.roster.enter() as worker:
+    with study.registry.enter() as worker:
         claim = study.claim(worker, spec(n_trials), SPACE, compose)
     assert claim is not None
     return claim.candidate.identity
@@ -23,7 +23,7 @@ def die_with(study: Study, n_trials: int = 6) -> str:
 
 def finish(study: Study, n_trials: int = 6) -> list[str]:
     identities = []
-    with study.roster.enter() as worker:
+    with study.registry.enter() as worker:
         while claim := study.claim(worker, spec(n_trials), SPACE, compose):
             identities.append(claim.candidate.identity)
             study.tell(claim.trial.number, trained(claim.candidate))
@@ -34,7 +34,7 @@ def test_what_killed_two_workers_is_given_up_with_its_reason(tmp_path: Path) -> 
     study = open_study(tmp_path)
     assert die_with(study) == die_with(study)
     others = finish(study)
-    ((number, reason),) = study.poison().items()
+    ((number, reason),) = study.quarantined().items()
     assert reason == "2 workers died of it and none got further than the one before"
     given_up = study.study.trials[number]
     assert given_up.state == TrialState.FAIL
@@ -48,7 +48,7 @@ def test_one_death_is_no_fault(tmp_path: Path) -> None:
     study = open_study(tmp_path)
     lost = die_with(study)
     assert finish(study)[0] == lost
-    assert study.poison() == {}
+    assert study.quarantined() == {}
 
 
 def test_getting_further_begins_the_count_anew(tmp_path: Path) -> None:
@@ -60,17 +60,17 @@ def test_getting_further_begins_the_count_anew(tmp_path: Path) -> None:
         checkpoint.touch()
         os.utime(checkpoint, (1e9 + life, 1e9 + life))
     assert len(finish(study)) == 6
-    assert study.poison() == {}
+    assert study.quarantined() == {}
 
 
 def test_what_dies_beside_others_is_not_blamed(tmp_path: Path) -> None:
     study = open_study(tmp_path)
     for _ in range(3):
-        with study.roster.enter() as one, study.roster.enter() as two:
+        with study.registry.enter() as one, study.registry.enter() as two:
             held = [study.claim(worker, spec(), SPACE, compose) for worker in (one, two)]
         assert None not in held
-        study.give_back_orphans()
-    assert study.poison() == {}
+        study.requeue_stale()
+    assert study.quarantined() == {}
     assert len(finish(study)) == 6
 
 
@@ -91,7 +91,7 @@ def test_a_search_with_two_that_kill_goes_on_to_its_end(tmp_path: Path, workers:
     def launch(count: int, limit: int | None = None) -> None:
         """As joblib: when one worker dies, all do."""
         launched.append(count)
-        alive = [study.roster.enter() for _ in range(count)]
+        alive = [study.registry.enter() for _ in range(count)]
         for worker in alive:
             worker.__enter__()
         try:
@@ -111,7 +111,7 @@ def test_a_search_with_two_that_kill_goes_on_to_its_end(tmp_path: Path, workers:
                 worker.__exit__()
 
     keep_going(study, lambda: study.left(spec(6)), workers, launch, lambda count: launch(1, count))
-    given_up = {study.study.trials[number].user_attrs["candidate"] for number in study.poison()}
+    given_up = {study.study.trials[number].user_attrs["candidate"] for number in study.quarantined()}
     assert given_up == killers
     assert study.completed() == study.used() == 6
     assert launched[0] == workers

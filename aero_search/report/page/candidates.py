@@ -7,7 +7,7 @@ from typing import Any
 
 from aero_search.errors import AeroSearchError
 from aero_search.front.front import Front
-from aero_search.front.front_membership import Standing
+from aero_search.front.front_membership import FrontMembership
 from aero_search.front.pricing import Pricing
 from aero_search.front.record import Record
 from aero_search.report.page.prices import PageTariff
@@ -44,7 +44,7 @@ def candidate_entries(
     ended = {moment.number: moment.ended for moment in moments}
     entries = []
     for record in records:
-        standing = front.standings.get(record.number)
+        membership = front.memberships.get(record.number)
         result = results.get(record.number)
         entries.append(
             {
@@ -54,7 +54,7 @@ def candidate_entries(
                 "state": record.state,
                 "reason": record.reason,
                 "perplexity": record.perplexity,
-                "seeds": None if standing is None else _seeds(standing),
+                "seeds": None if membership is None else _seeds(membership),
                 "lr": record.lr,
                 "seed": record.seed,
                 "seconds": record.seconds,
@@ -67,12 +67,11 @@ def candidate_entries(
     return entries
 
 
-def _seeds(standing: Standing) -> dict[str, Any]:
+def _seeds(membership: FrontMembership) -> dict[str, Any]:
     """Mean, the ends of the error bar, and in words what the bar is."""
-    what = (
-        f"95 % interval over {standing.seeds} seeds, on the front with probability {standing.probability:.2f}"
-    )
-    return {"mean": standing.mean, "low": standing.low, "high": standing.high, "what": what}
+    seeds, chance = membership.seeds, membership.probability
+    what = f"95 % interval over {seeds} seeds, on the front with probability {chance:.2f}"
+    return {"mean": membership.mean, "low": membership.low, "high": membership.high, "what": what}
 
 
 def _trained(record: Record, result: Result) -> dict[str, Any]:

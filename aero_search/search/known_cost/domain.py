@@ -12,7 +12,7 @@ from optuna.distributions import BaseDistribution
 from aero_search.architecture import Architecture
 from aero_search.errors import RequestError
 from aero_search.front.objective import Objective
-from aero_search.search.candidate import Candidate, QuickComposer
+from aero_search.search.candidate import Candidate, FastComposer
 from aero_search.search.known_cost.draws import change, distributions, draw, every, read
 from aero_search.search.known_cost.features import features
 from aero_search.space import Assignment, Space, Value
@@ -136,7 +136,7 @@ def make_domain(
     costs_of_many: Callable[[Sequence[Architecture]], Sequence[Mapping[str, float]]],
 ) -> Domain:
     """The domain of a study: what its workers compose and price."""
-    quick = compose.quick() if isinstance(compose, QuickComposer) else compose
+    quick = compose.quick() if isinstance(compose, FastComposer) else compose
 
     def decode(assignment: Assignment) -> Candidate:
         return quick(space.overrides(assignment))

@@ -25,7 +25,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from aero_search.front.pareto import nondominated
 from aero_search.search.known_cost.domain import Domain, Point
-from aero_search.search.learning_curves import candidates, course, courses
+from aero_search.search.learning_curves import candidates, learning_curve, learning_curves
 from aero_search.search.rungs.margins import Margins
 
 Array = npt.NDArray[np.float64]
@@ -96,8 +96,8 @@ def _stopped(trials: Sequence[FrozenTrial]) -> tuple[tuple[FrozenTrial, ...], tu
     stopped = [t for t in known if t.state == TrialState.PRUNED and "steps" in t.user_attrs]
     if not stopped:
         return (), ()
-    margins = Margins.of(courses([t for t in known if t.state == TrialState.COMPLETE], ()))
-    ends = [(trial, margins.foreseen(course(trial, ()))) for trial in stopped]
+    margins = Margins.of(learning_curves([t for t in known if t.state == TrialState.COMPLETE], ()))
+    ends = [(trial, margins.foreseen(learning_curve(trial, ()))) for trial in stopped]
     said = [(trial, math.exp(end)) for trial, end in ends if end is not None]
     return tuple(trial for trial, _ in said), tuple(value for _, value in said)
 

@@ -15,13 +15,13 @@ import moocore
 import numpy as np
 import numpy.typing as npt
 
-from aero_search.search.rungs.learning_curve import GO_ON, Course, Decision, Share
+from aero_search.search.rungs.learning_curve import GO_ON, Decision, LearningCurve, Share
 from aero_search.search.spec import RungsSpec
 
 Array = npt.NDArray[np.float64]
 
 
-def judge(spec: RungsSpec, own: Course, others: Sequence[Course]) -> Decision:
+def judge(spec: RungsSpec, own: LearningCurve, others: Sequence[LearningCurve]) -> Decision:
     """What becomes of `own` at the last point of its curve; others must not hold it."""
     if not is_rung(spec, own):
         return GO_ON
@@ -37,7 +37,7 @@ def judge(spec: RungsSpec, own: Course, others: Sequence[Course]) -> Decision:
     )
 
 
-def is_rung(spec: RungsSpec, own: Course) -> bool:
+def is_rung(spec: RungsSpec, own: LearningCurve) -> bool:
     """Whether the last validation is the first at or after first, first x eta, ... of the steps."""
     before = own.curve[-2][0] if len(own.curve) > 1 else 0
     step, rung = own.curve[-1][0], spec.first * own.steps
@@ -49,16 +49,16 @@ def is_rung(spec: RungsSpec, own: Course) -> bool:
     return False
 
 
-def present(courses: Sequence[Course], rung: Share) -> list[Course]:
+def present(learning_curves: Sequence[LearningCurve], rung: Share) -> list[LearningCurve]:
     """Those that have been at a rung and have not turned out to be untrainable."""
-    return [c for c in courses if rung in c.heights and c.state not in ("diverged", "plateau")]
+    return [c for c in learning_curves if rung in c.heights and c.state not in ("diverged", "plateau")]
 
 
-def promoted(spec: RungsSpec, here: Sequence[Course], rung: Share) -> set[int]:
+def promoted(spec: RungsSpec, here: Sequence[LearningCurve], rung: Share) -> set[int]:
     """Numbers of the best 1/eta, rounded up, of those at a rung."""
     # Of equal ones the earlier, whoever asks.
-    here = sorted(here, key=lambda course: course.number)
-    order = ranking(np.array([[course.heights[rung], *course.costs] for course in here]))
+    here = sorted(here, key=lambda training: training.number)
+    order = ranking(np.array([[training.heights[rung], *training.costs] for training in here]))
     return {here[i].number for i in order[: math.ceil(len(here) / spec.eta)]}
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from aero_search.search.rungs.learning_curve import GO_ON, Course, Decision, Share, hopeful
+from aero_search.search.rungs.learning_curve import GO_ON, Decision, LearningCurve, Share, hopeful
 from aero_search.search.rungs.margins import Gain, Margins
 from aero_search.search.spec import RungsSpec
 
@@ -38,19 +38,19 @@ class Rivals:
     gain: Gain
 
     @classmethod
-    def at(cls, rung: Share, courses: Sequence[Course], margins: Margins) -> Rivals:
-        """Those of `courses` that have been at the rung."""
-        here = [course for course in hopeful(courses) if rung in course.heights]
-        ends = [math.nan if course.end is None else course.end for course in here]
+    def at(cls, rung: Share, learning_curves: Sequence[LearningCurve], margins: Margins) -> Rivals:
+        """Those of `learning_curves` that have been at the rung."""
+        here = [training for training in hopeful(learning_curves) if rung in training.heights]
+        ends = [math.nan if training.end is None else training.end for training in here]
         return cls(
-            np.array([course.number for course in here], dtype=np.int64),
-            np.array([course.costs for course in here], dtype=np.float64),
-            np.array([course.heights[rung] for course in here]),
+            np.array([training.number for training in here], dtype=np.int64),
+            np.array([training.costs for training in here], dtype=np.float64),
+            np.array([training.heights[rung] for training in here]),
             np.array(ends),
             margins.gain(rung),
         )
 
-    def beating(self, spec: RungsSpec, own: Course) -> npt.NDArray[np.intp]:
+    def beating(self, spec: RungsSpec, own: LearningCurve) -> npt.NDArray[np.intp]:
         """Which cost no more than `own` and will, but for the chance of `spec`, end with less perplexity.
 
         They must be ahead at the rung itself: on curves that do not cross, none that will be on the front is
@@ -68,7 +68,7 @@ class Rivals:
         return np.flatnonzero(clear & no_dearer & (self.numbers != own.number))
 
 
-def judge(spec: RungsSpec, own: Course, rivals: Rivals) -> Decision:
+def judge(spec: RungsSpec, own: LearningCurve, rivals: Rivals) -> Decision:
     """What becomes of `own` at the last point of its curve."""
     beating = rivals.beating(spec, own)
     if len(beating) == 0:

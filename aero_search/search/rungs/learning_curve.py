@@ -15,7 +15,7 @@ Share = tuple[int, int]
 
 
 @dataclass(frozen=True)
-class Course:
+class LearningCurve:
     """A training as far as it has got.
 
     Attributes:
@@ -82,6 +82,6 @@ def share(step: int, steps: int) -> Share:
     return step // common, steps // common
 
 
-def hopeful(courses: Iterable[Course]) -> list[Course]:
+def hopeful(learning_curves: Iterable[LearningCurve]) -> list[LearningCurve]:
     """Those that are, or may come to be, on the front."""
-    return [course for course in courses if course.state in ("running", "finished")]
+    return [training for training in learning_curves if training.state in ("running", "finished")]

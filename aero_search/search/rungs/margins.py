@@ -20,7 +20,7 @@ from functools import cache
 
 from scipy.special import stdtrit
 
-from aero_search.search.rungs.learning_curve import Course, Share
+from aero_search.search.rungs.learning_curve import LearningCurve, Share
 
 # s0(r) = START exp(-DECAY r). Measured on the 35 finished candidates of four default searches (space aero, 1,200
 # steps): spreads 0.188, 0.080, 0.045, 0.023, 0.012 at shares 1/6 to 5/6; the formula gives 0.177, 0.089, 0.045,
@@ -69,12 +69,12 @@ class Gain:
 class Margins:
     """The gains at every rung of a study's finished curves."""
 
-    finished: tuple[Course, ...]
+    finished: tuple[LearningCurve, ...]
     _known: dict[Share, Gain] = field(default_factory=dict, compare=False, repr=False)
 
     @classmethod
-    def of(cls, courses: Iterable[Course]) -> Margins:
-        return cls(tuple(course for course in courses if course.end is not None))
+    def of(cls, learning_curves: Iterable[LearningCurve]) -> Margins:
+        return cls(tuple(training for training in learning_curves if training.end is not None))
 
     def gain(self, rung: Share) -> Gain:
         """What is gained after a rung."""
@@ -82,21 +82,21 @@ class Margins:
             self._known[rung] = self._learned(rung)
         return self._known[rung]
 
-    def foreseen(self, course: Course) -> float | None:
+    def foreseen(self, training: LearningCurve) -> float | None:
         """The logarithm of the perplexity that a training that was cut off would have ended with, or None.
 
         That is its last value less the mean gain of the finished ones after that rung.
         """
-        if not course.curve or course.at not in course.heights:
+        if not training.curve or training.at not in training.heights:
             return None
-        mean = self.gain(course.at).mean
-        return None if mean is None else course.heights[course.at] - mean
+        mean = self.gain(training.at).mean
+        return None if mean is None else training.heights[training.at] - mean
 
     def _learned(self, rung: Share) -> Gain:
         gains = [
-            course.heights[rung] - course.end
-            for course in self.finished
-            if course.end is not None and rung in course.heights
+            training.heights[rung] - training.end
+            for training in self.finished
+            if training.end is not None and rung in training.heights
         ]
         at = rung[0] / rung[1]
         prior = prior_spread(at)

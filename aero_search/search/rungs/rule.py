@@ -9,13 +9,15 @@ import math
 from collections.abc import Sequence
 
 from aero_search.search.rungs import asha, dominance
-from aero_search.search.rungs.learning_curve import GO_ON, Course, Decision
+from aero_search.search.rungs.learning_curve import GO_ON, Decision, LearningCurve
 from aero_search.search.rungs.margins import Margins
 from aero_search.search.spec import RungsSpec
 from aero_search.training.health import judge_validation
 
 
-def decide(rungs: RungsSpec, own: Course, others: Sequence[Course], unigram_perplexity: float) -> Decision:
+def decide(
+    rungs: RungsSpec, own: LearningCurve, others: Sequence[LearningCurve], unigram_perplexity: float
+) -> Decision:
     """Whether a training goes on after the validation that its curve ends with.
 
     Args:
@@ -36,29 +38,33 @@ def decide(rungs: RungsSpec, own: Course, others: Sequence[Course], unigram_perp
     return dominance.judge(rungs, own, dominance.Rivals.at(own.at, others, Margins.of(others)))
 
 
-def reconsider(rungs: RungsSpec, courses: Sequence[Course]) -> list[int]:
+def reconsider(rungs: RungsSpec, learning_curves: Sequence[LearningCurve]) -> list[int]:
     """The stopped trainings that would not be stopped now, the least perplexity that is foreseen first.
 
     Returns:
         Their numbers.
     """
-    margins = Margins.of(courses)
-    free: list[Course] = []
-    stopped = [course for course in courses if course.state == "stopped" and course.curve]
-    for rung in {course.at for course in stopped}:
-        here = [course for course in stopped if course.at == rung]
+    margins = Margins.of(learning_curves)
+    free: list[LearningCurve] = []
+    stopped = [training for training in learning_curves if training.state == "stopped" and training.curve]
+    for rung in {training.at for training in stopped}:
+        here = [training for training in stopped if training.at == rung]
         if rungs.name == "none":
             free += here
         elif rungs.name == "asha":
-            kept = asha.promoted(rungs, asha.present(courses, rung), rung)
-            free += [course for course in here if course.number in kept]
+            kept = asha.promoted(rungs, asha.present(learning_curves, rung), rung)
+            free += [training for training in here if training.number in kept]
         else:
-            rivals = dominance.Rivals.at(rung, courses, margins)
-            free += [course for course in here if not dominance.judge(rungs, course, rivals).stop]
+            rivals = dominance.Rivals.at(rung, learning_curves, margins)
+            free += [training for training in here if not dominance.judge(rungs, training, rivals).stop]
 
-    def hope(course: Course) -> tuple[bool, float, int]:
-        end = margins.foreseen(course)
+    def hope(training: LearningCurve) -> tuple[bool, float, int]:
+        end = margins.foreseen(training)
         # Without a finished curve to compare with, the perplexity at the rung itself is all there is.
-        return end is None, course.heights.get(course.at, math.inf) if end is None else end, course.number
+        return (
+            end is None,
+            training.heights.get(training.at, math.inf) if end is None else end,
+            training.number,
+        )
 
-    return [course.number for course in sorted(free, key=hope)]
+    return [training.number for training in sorted(free, key=hope)]
