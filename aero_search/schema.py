@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import math
+import sys
 import types
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Annotated, Any, Literal, TypeVar, Union, cast, get_args, get_origin, get_type_hints
 
 from aero_search.errors import RequestError, nearest
@@ -133,15 +133,15 @@ def _scalar(hint: Any, value: object, where: str) -> Any:
         raise SchemaError(f"{where}={_show(value)} must be null")
     if hint is float:
         if isinstance(value, int | float) and not isinstance(value, bool):
-            if not math.isfinite(value):
-                raise SchemaError(f"{where}={value} must be a finite number")
+            if not abs(value) <= sys.float_info.max:
+                raise SchemaError(f"{where}={_show(value)} must be a finite number")
             return float(value)
         raise SchemaError(f"{where}={_show(value)} must be a number")
     if hint is int:
         if isinstance(value, int) and not isinstance(value, bool):
-            return value
+            return _bounded(value, where)
         if isinstance(value, float) and value.is_integer():
-            return int(value)
+            return _bounded(int(value), where)
         raise SchemaError(f"{where}={_show(value)} must be a whole number")
     if hint is bool:
         if isinstance(value, bool):
@@ -152,6 +152,13 @@ def _scalar(hint: Any, value: object, where: str) -> Any:
             return value
         raise SchemaError(f"{where}={_show(value)} must be text")
     raise TypeError(f"schema does not know the type {hint!r} of {where}")
+
+
+def _bounded(value: int, where: str) -> int:
+    """What databases and torch can hold: 64 bits with a sign."""
+    if abs(value) >= 2**63:
+        raise SchemaError(f"{where}={_show(value)} is too large: whole numbers lie between -2^63 and 2^63")
+    return value
 
 
 def _union(options: tuple[Any, ...], value: object, where: str) -> Any:
@@ -165,6 +172,18 @@ def _union(options: tuple[Any, ...], value: object, where: str) -> Any:
             problems.append(str(problem))
     told = [p for p, option in zip(problems, ordered, strict=True) if option is not type(None)]
     raise SchemaError(told[0] if len(told) == 1 else " or ".join(dict.fromkeys(told)))
+
+
+def beyond(name: str, value: float, least: float, most: float) -> Iterator[str]:
+    """Yield in one sentence that a number lies outside its bounds; nothing where it does not.
+
+    Args:
+        name: the field's dotted name.
+    """
+    if value < least:
+        yield f"{name}={value} must be at least {least}"
+    elif value > most:
+        yield f"{name}={value} must be at most {most:,}"
 
 
 def _join(where: str, name: str) -> str:

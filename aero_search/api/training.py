@@ -15,6 +15,7 @@ from aero_search.config.compose import compose_request
 from aero_search.config.paths import writable
 from aero_search.config.request import Request
 from aero_search.schema import to_mapping
+from aero_search.training.memory import check_fits
 from aero_search.training.progress import Listener
 from aero_search.training.result import RESULT_FILE, Result, read_result
 
@@ -88,6 +89,7 @@ def train_request(
 
     architecture, recipe, compute = request.architecture, request.recipe, request.compute
     compute.check(recipe)
+    check_fits(architecture)
     price = request.pricing.price(architecture)
     output_dir = writable(request.output_dir.resolve())
     corpus = prepare(request.data, architecture.vocab_size)

@@ -8,7 +8,12 @@ from aero_search.architecture.families import FAMILIES
 from aero_search.architecture.operations import ACTIVATIONS, ATTENTIONS, FEED_FORWARDS, NORMS, SOFTMAX
 from aero_search.architecture.spec import Architecture
 from aero_search.errors import RequestError, nearest
+from aero_search.schema import beyond
 
+# Ten times the deepest and the widest that have been published.
+MAX_LAYERS = 10_000
+_MAX_SIZE = 10_000_000
+_MAX_RATIO = 10_000
 MAX_VOCAB_SIZE = 65536  # token files are uint16
 
 
@@ -34,16 +39,16 @@ def violations(a: Architecture) -> Iterator[str]:
     if unknown:
         yield from unknown
         return
-    sizes = {
-        "model.n_layer": a.n_layer,
-        "model.n_head": a.n_head,
-        "model.d_model": a.d_model,
-        "model.seq_len": a.seq_len,
-        "model.vocab_size": a.vocab_size,
-    }
-    for name, value in sizes.items():
-        if value < 1:
-            yield f"{name}={value} must be at least 1"
+    yield from beyond("model.n_layer", a.n_layer, 1, MAX_LAYERS)
+    for name in ("n_head", "d_model", "seq_len"):
+        yield from beyond(f"model.{name}", getattr(a, name), 1, _MAX_SIZE)
+    if max(a.n_head, a.d_model) > _MAX_SIZE:
+        return  # what follows counts up to them
+    if a.vocab_size < 1:
+        yield f"model.vocab_size={a.vocab_size} must be at least 1"
+    if a.ffn_ratio > _MAX_RATIO:
+        yield f"model.ffn_ratio={a.ffn_ratio:g} must be at most {_MAX_RATIO:,}"
+        return
     if a.vocab_size > MAX_VOCAB_SIZE:
         yield f"model.vocab_size={a.vocab_size} is above {MAX_VOCAB_SIZE}: tokens are uint16"
     if a.n_head >= 1 and a.d_model >= 1:

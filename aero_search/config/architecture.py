@@ -10,9 +10,10 @@ from typing import Any, TypeVar
 from aero_search.architecture import Architecture, Attention, Layer, Regularizer, Stabilizer, validate
 from aero_search.architecture.operations import NONE, SOFTMAX, Activation, AttentionKind, FeedForward, Norm
 from aero_search.architecture.spec import Family
+from aero_search.architecture.validity import MAX_LAYERS
 from aero_search.errors import RequestError
 from aero_search.export.layout import ARCHITECTURE_FILE, LARGEST
-from aero_search.schema import from_mapping
+from aero_search.schema import beyond, from_mapping
 from aero_search.space.allowed import ARCHITECTURE_GROUPS
 from aero_search.untrusted_files import read_yaml
 
@@ -82,8 +83,8 @@ def read_architecture(groups: Mapping[str, Any]) -> Architecture:
     activation = from_mapping(ActivationGroup, groups.get("activation"), "activation")
     ffn = from_mapping(FeedForwardGroup, groups.get("ffn"), "ffn")
     attention = from_mapping(AttentionGroup, groups.get("attention"), "attention")
-    if model.n_layer < 1:
-        raise RequestError(f"model.n_layer={model.n_layer} must be at least 1")
+    for problem in beyond("model.n_layer", model.n_layer, 1, MAX_LAYERS):
+        raise RequestError(problem)
     normed = layer_set("norm.layers", norm.layers, model.n_layer)
     kept = layer_set("ffn.layers", ffn.layers, model.n_layer)
     norms: tuple[Norm, ...] = by_layer("norm.kind", norm.kind, model.n_layer)

@@ -128,8 +128,8 @@ def _importable(module: str) -> bool:
 
 def can_write(folder: Path) -> bool:
     """Whether files can be made in a folder, or the folder itself where it does not exist yet."""
-    existing = next(parent for parent in (folder, *folder.absolute().parents) if parent.exists())
     try:
+        existing = next(parent for parent in (folder, *folder.absolute().parents) if parent.exists())
         with tempfile.TemporaryFile(dir=existing):
             return True
     except OSError:

@@ -8,11 +8,22 @@ from typing import Annotated, Literal
 
 from aero_search.errors import RequestError
 from aero_search.plugins import Names, Options
-from aero_search.schema import OneOf
+from aero_search.schema import OneOf, beyond
 
 SAMPLERS = Names("aero_search.samplers", "known_cost", "tpe", "nsga2", "gp", "random")
 
 HEARTBEAT_SECONDS = 10.0
+_DAY = 86_400
+_MOST_TRIALS = 10**6
+# The seed is numpy's; more threads than this no machine starts.
+_BOUNDS = {
+    "n_trials": (1, _MOST_TRIALS),
+    "workers": (1, 10_000),
+    "threads": (1, 1024),
+    "seed": (0, 2**32 - 1),
+    "confirm": (0, 1000),
+    "retries": (0, 1000),
+}
 
 
 @dataclass(frozen=True)
@@ -98,17 +109,10 @@ class SearchSpec:
             raise RequestError("; ".join(problems))
 
     def _violations(self) -> Iterator[str]:
-        for name in ("n_trials", "workers", "threads"):
-            if getattr(self, name) < 1:
-                yield f"search.{name}={getattr(self, name)} must be at least 1"
-        for name in ("seed", "confirm"):
-            if getattr(self, name) < 0:
-                yield f"search.{name}={getattr(self, name)} must be 0 or above"
-        if not self.heartbeat > 0:
-            yield f"search.heartbeat={self.heartbeat} must be above 0 seconds"
-        if self.retries < 0:
-            yield f"search.retries={self.retries} must be 0 or above"
-        if self.sampler.population_size < 2:
-            yield f"search.sampler.population_size={self.sampler.population_size} must be at least 2"
-        if self.sampler.n_startup < 1:
-            yield f"search.sampler.n_startup={self.sampler.n_startup} must be at least 1"
+        for name, (least, most) in _BOUNDS.items():
+            yield from beyond(f"search.{name}", getattr(self, name), least, most)
+        if not 0 < self.heartbeat <= _DAY:
+            yield f"search.heartbeat={self.heartbeat} must be above 0 seconds and at most {_DAY:,}"
+        sampler = self.sampler
+        yield from beyond("search.sampler.population_size", sampler.population_size, 2, _MOST_TRIALS)
+        yield from beyond("search.sampler.n_startup", sampler.n_startup, 1, _MOST_TRIALS)

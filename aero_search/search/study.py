@@ -28,6 +28,7 @@ from aero_search.search.resume_and_replicate import ResumeAndReplicate, seeded
 from aero_search.search.samplers import make_sampler
 from aero_search.search.spec import SearchSpec
 from aero_search.space import Space
+from aero_search.training.memory import check_fits
 from aero_search.training.result import RESULT_FILE, Result, read_result
 from aero_search.workers.trial_queue import CONFIRMS, RESUMES, RETRIES, SEED, quarantine
 from aero_search.workers.worker_registry import WorkerLease, WorkerRegistry
@@ -136,6 +137,7 @@ class Study(ResumeAndReplicate):
             overrides = seeded(space.overrides(space.suggest(trial)), trial.user_attrs.get(SEED))
             try:
                 candidate = compose(overrides)
+                check_fits(candidate.architecture)
                 priced = Priced(candidate, self.price(candidate.architecture))
             except RequestError as problem:
                 self._fail(trial.number, invalid=str(problem))

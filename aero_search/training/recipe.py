@@ -11,6 +11,17 @@ from dataclasses import MISSING, dataclass, fields
 from typing import Any, Literal
 
 from aero_search.errors import RequestError
+from aero_search.schema import beyond
+
+# Beyond any training, and within what counters and float32 hold.
+_MOST = {
+    "steps": 10**9,
+    "batch_size": 10**6,
+    "accumulate": 10**6,
+    "validate_every": 10**9,
+    "validation_sequences": 10**9,
+}
+_LARGEST = 1e6
 
 
 @dataclass(frozen=True)
@@ -68,9 +79,8 @@ class Recipe:
             raise RequestError("; ".join(problems))
 
     def _violations(self) -> Iterator[str]:
-        for name in ("steps", "batch_size", "accumulate", "validate_every", "validation_sequences"):
-            if getattr(self, name) < 1:
-                yield f"recipe.{name}={getattr(self, name)} must be at least 1"
+        for name, most in _MOST.items():
+            yield from beyond(f"recipe.{name}", getattr(self, name), 1, most)
         if self.lr <= 0:
             yield f"recipe.lr={self.lr:g} must be above 0"
         if self.adamw_lr is not None and self.adamw_lr <= 0:
@@ -88,6 +98,10 @@ class Recipe:
         for name in ("weight_decay", "clip", "eps", "seed", "data_seed"):
             if getattr(self, name) < 0:
                 yield f"recipe.{name}={getattr(self, name)} must be 0 or above"
+        for name in ("lr", "adamw_lr", "weight_decay", "clip", "eps", "init_std"):
+            value = getattr(self, name)
+            if value is not None and value > _LARGEST:
+                yield f"recipe.{name}={value:g} must be at most {_LARGEST:g}"
         for name in ("lr_end_ratio", "warmup_ratio"):
             if not 0 <= getattr(self, name) <= 1:
                 yield f"recipe.{name}={getattr(self, name):g} must lie between 0 and 1"

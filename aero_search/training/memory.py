@@ -1,0 +1,60 @@
+"""Whether a network can be trained in this machine's memory at all, told before anything is allocated."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from aero_search.architecture import Architecture
+from aero_search.errors import RequestError
+
+# float32 weights, their gradients and one moment of the optimizer: the least that any recipe keeps.
+BYTES_PER_WEIGHT = 12
+
+
+def check_fits(architecture: Architecture) -> None:
+    """Refuse a network whose weights alone are more than the machine can hold while it trains.
+
+    Raises:
+        RequestError: with the size, and what there is.
+    """
+    weights, there = matrix_weights(architecture), machine_bytes()
+    needed = BYTES_PER_WEIGHT * weights
+    if there is not None and needed > there:
+        raise RequestError(
+            f"a network of {_short(weights)} weights (model.d_model={architecture.d_model}, "
+            f"n_layer={architecture.n_layer}) takes {_short(needed)}B at least to train, and this machine has "
+            f"{_short(there)}B: take a smaller one"
+        )
+
+
+def matrix_weights(a: Architecture) -> int:
+    """The weights of embeddings, attention and feed-forwards; biases, norms and gains left out."""
+    width = a.d_model
+    grouped = width * width * a.kv_heads // a.n_head
+    whole_values = a.attention.value_projection == "full"
+    attention = width * width * (2 if whole_values else 1) + grouped * (2 if whole_values else 1)
+    feed_forward = {"full": (3 if a.gated else 2) * width * a.d_ff, "fused": width * width, "none": 0}
+    layers = sum(attention + feed_forward[layer.ffn] for layer in a.layers)
+    return layers + a.vocab_size * width * (1 if a.tied_embeddings else 2)
+
+
+def machine_bytes() -> int | None:
+    """The memory of this machine, or of its largest GPU where that has more; None where nobody tells."""
+    try:
+        found = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, OSError, ValueError):
+        return None
+    # Where torch is not imported yet, nobody has asked for a GPU.
+    torch = sys.modules.get("torch")
+    if torch is not None and torch.cuda.is_available():
+        count = torch.cuda.device_count()
+        found = max(found, *(torch.cuda.get_device_properties(i).total_memory for i in range(count)))
+    return found
+
+
+def _short(amount: int) -> str:
+    for size, name in ((10**15, "P"), (10**12, "T"), (10**9, "G"), (10**6, "M")):
+        if amount >= size:
+            return f"{amount / size:.3g} {name}"
+    return f"{amount} "
