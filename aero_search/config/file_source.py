@@ -11,6 +11,7 @@ from hydra._internal.sources_registry import SourcesRegistry
 from hydra.core.plugins import Plugins
 from hydra.plugins.config_source import ConfigLoadError, ConfigResult, ConfigSource
 from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 
 from aero_search.errors import RequestError
 from aero_search.user_files import read_text, settings_of
@@ -34,8 +35,13 @@ class StrictFileSource(FileConfigSource):
             raise RequestError(f"{path}: {problem}") from problem
         data = settings_of(text, path)
         _check_defaults(data.get("defaults", []), path)
+        try:
+            config = OmegaConf.create(dict(data))
+        except OmegaConfBaseException as problem:
+            said = str(problem).split("\n")[0]
+            raise RequestError(f"{path}: {problem.full_key or 'a value'}: {said}") from problem
         return ConfigResult(
-            config=OmegaConf.create(dict(data)),
+            config=config,
             path=f"{self.scheme()}://{self.path}",
             provider=self.provider,
             header=header,

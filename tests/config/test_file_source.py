@@ -27,6 +27,7 @@ FILES = {
         "# @package a b\nname: x": "Too many components",
         "name: x\nbandwidth_mbps: ${network.bandwidth_mbps}\nrtt_ms: 1": "network.bandwidth_mbps",
         "name: x\nbandwidth_mbps: ${nope:1}\nrtt_ms: 1": "nope",
+        "name: ${": "mine.yaml: name: no viable alternative",
         "true: 1": "the key True, which is no name",
         "": "network",
     },
