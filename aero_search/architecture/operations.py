@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from aero_search.architecture.cards import ActivationCard, AttentionCard, FeedForwardCard, NormCard
+from aero_search.architecture.cards import ActivationCard, AttentionCard, FeedForwardCard, NormCard, Place
 from aero_search.architecture.registry import Registry
 from aero_search.schema import OneOf
 
@@ -140,6 +140,12 @@ ACTIVATIONS = Registry(
     ActivationCard(name=IDENTITY),
 )
 
+_SOFTMAX_ALONE: dict[Place, str] = {
+    "jax": "no lowering of it has been run under SPU",
+    "transformers": "the exported code runs softmax attention alone",
+    "onnx": "the exported graph has been checked with softmax attention alone",
+}
+
 ATTENTIONS = Registry(
     "attention kind",
     AttentionCard,
@@ -147,8 +153,25 @@ ATTENTIONS = Registry(
         name=SOFTMAX,
         term="SM",
         operation="softmax",
+        cheaper=("relu_sum", "relu_count"),
         lowerings=("softmax_broadcast", "softmax_divide", "softmax_bumblebee"),
         probabilities=True,
+    ),
+    AttentionCard(
+        name="relu_sum",
+        term="2ReLU",
+        operation="relu_sum",
+        cheaper=("relu_count",),
+        unsupported=_SOFTMAX_ALONE,
+        scale_free=True,
+    ),
+    AttentionCard(name="relu_count", term="ReLUn", operation="relu_count", unsupported=_SOFTMAX_ALONE),
+    AttentionCard(
+        name="square_sum",
+        term="2Quad",
+        operation="square_sum",
+        cheaper=("relu_count",),
+        unsupported=_SOFTMAX_ALONE,
     ),
 )
 

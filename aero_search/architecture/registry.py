@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from importlib import import_module
 from typing import Any, ClassVar, Generic, TypeVar
 
@@ -130,6 +130,16 @@ def require(cards: Registry[Any], name: str, place: Place) -> None:
     card: Card = cards[name]
     if place in card.unsupported:
         raise refusal(cards.what, name, place, card.unsupported[place])
+
+
+def require_all(chosen: Iterable[tuple[Registry[Any], str]], place: Place) -> None:
+    """Refuse the first of these operations that a place does not run.
+
+    Raises:
+        RequestError: as `require`.
+    """
+    for cards, name in chosen:
+        require(cards, name, place)
 
 
 def refusal(what: str, name: str, place: Place, reason: str) -> RequestError:

@@ -7,10 +7,12 @@ shaped attention with identity value projections.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from aero_search.architecture.families import FAMILIES, Wiring
 from aero_search.architecture.operations import (
+    ACTIVATIONS,
+    ATTENTIONS,
     FEED_FORWARDS,
     FULL,
     FUSED,
@@ -18,12 +20,14 @@ from aero_search.architecture.operations import (
     IDENTITY,
     LAYERNORM,
     NONE,
+    NORMS,
     SOFTMAX,
     Activation,
     AttentionKind,
     FeedForward,
     Norm,
 )
+from aero_search.architecture.registry import Registry
 from aero_search.schema import OneOf
 
 Family = Annotated[str, OneOf(FAMILIES)]
@@ -179,6 +183,15 @@ class Architecture:
     def d_ff(self) -> int:
         """Hidden width of a full feed-forward."""
         return round(self.ffn_ratio * self.d_model)
+
+    @property
+    def operations(self) -> tuple[tuple[Registry[Any], str], ...]:
+        """What it chooses that something has to run: norms, activations, attention kinds, with their cards."""
+        chosen: list[tuple[Registry[Any], str]] = [(NORMS, self.final_norm)]
+        for layer in dict.fromkeys(self.layers):
+            chosen += [(NORMS, layer.norm), (ATTENTIONS, layer.attention)]
+            chosen += [(ACTIVATIONS, layer.activation)] if layer.is_full else []
+        return tuple(chosen)
 
     @property
     def wiring(self) -> Wiring:

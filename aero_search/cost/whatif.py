@@ -17,6 +17,7 @@ from aero_search.architecture.operations import (
 from aero_search.cost.batch import Pricer
 from aero_search.cost.network import Network
 from aero_search.cost.protocol import Protocol
+from aero_search.errors import RequestError
 
 
 @dataclass(frozen=True)
@@ -59,8 +60,10 @@ def single_changes(
     Raises:
         RequestError: the protocol does not say how to run one of the operations.
     """
-    candidates = list(_candidates(architecture))
-    prices = Pricer(protocol, network).price([architecture, *(c.architecture for c in candidates)])
+    pricer = Pricer(protocol, network)
+    pricer.price([architecture])
+    candidates = [c for c in _candidates(architecture) if _priced(pricer, c)]
+    prices = pricer.price([architecture, *(c.architecture for c in candidates)])
     groups: dict[tuple[str, float, float], list[int]] = {}
     for i, candidate in enumerate(candidates, start=1):
         saved = float(prices.communication_bytes[0] - prices.communication_bytes[i])
@@ -118,6 +121,15 @@ def _cheaper(layer: Layer) -> Iterator[tuple[str, str, Layer]]:
 
 def _replaced(old: str, new: str) -> str:
     return f"{old} removed" if new == NONE else f"{old} to {new}"
+
+
+def _priced(pricer: Pricer, candidate: _Candidate) -> bool:
+    """Whether the protocol says how to run what a change proposes: a protocol of the user's own may not."""
+    try:
+        pricer.price([candidate.architecture])
+    except RequestError:
+        return False
+    return True
 
 
 def _with(a: Architecture, index: int, layer: Layer) -> Architecture:

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from aero_search.architecture import Architecture, canonical
 from aero_search.architecture import operations as cards
-from aero_search.architecture.registry import Registry, refusal
+from aero_search.architecture.registry import refusal
 from aero_search.architecture.registry import require as require_implementation
 from aero_search.data.corpus import Corpus
 from aero_search.data.tokenizer import END_OF_TEXT, load_tokenizer
@@ -126,18 +126,17 @@ def check_operations(a: Architecture) -> None:
     """
     from aero_search.export.modeling_aero import ATTENTION_KINDS, NORMS
 
-    chosen: list[tuple[Registry[Any], Collection[str], set[str]]] = [
-        (cards.NORMS, NORMS, {a.final_norm, *(layer.norm for layer in a.layers)}),
-        (cards.ACTIVATIONS, MODULES, {layer.activation for layer in a.layers}),
-        (cards.ATTENTIONS, ATTENTION_KINDS, {layer.attention for layer in a.layers}),
-    ]
-    for registry, carried, names in chosen:
-        for name in sorted(names):
-            require_implementation(registry, name, "transformers")
-            if name not in carried:
-                raise refusal(
-                    registry.what, name, "transformers", "its code lies in another package than aero_search"
-                )
+    carried: dict[str, Collection[str]] = {
+        cards.NORMS.what: NORMS,
+        cards.ACTIVATIONS.what: MODULES,
+        cards.ATTENTIONS.what: ATTENTION_KINDS,
+    }
+    for registry, name in a.operations:
+        require_implementation(registry, name, "transformers")
+        if name not in carried[registry.what]:
+            raise refusal(
+                registry.what, name, "transformers", "its code lies in another package than aero_search"
+            )
 
 
 def transformers_model(folded: FoldedDecoder) -> Any:

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from aero_search.architecture import Architecture
+from aero_search.architecture.registry import require_all
 from aero_search.data.corpus import Corpus
 from aero_search.errors import AeroSearchError
 from aero_search.export.choice import Choice, write_folder
@@ -47,6 +48,7 @@ def write_onnx(choice: Choice, corpus: Corpus | None, folder: Path) -> float:
         AeroSearchError: logits differ by more than 1e-4, or the candidate's files are gone.
     """
     require("onnx", "onnx", "onnxruntime", "onnxscript")
+    require_all(choice.record.architecture.operations, "onnx")
     apart: list[float] = []
     write_folder(folder, "onnx", lambda partial: apart.append(_fill(choice, corpus, partial)))
     return apart[0]

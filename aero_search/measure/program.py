@@ -9,11 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 from aero_search.architecture import Architecture, Layer
 from aero_search.architecture.operations import ACTIVATIONS, ATTENTIONS, NORMS
-from aero_search.architecture.registry import Registry, refusal, require
+from aero_search.architecture.registry import refusal, require
 from aero_search.cost.inventory import Part
 
 TOKENS = "tokens"
@@ -64,11 +64,7 @@ class Pass:
         Raises:
             RequestError: an operation has no JAX function; the reason is its card's.
         """
-        a = self.architecture
-        chosen: list[tuple[Registry[Any], str]] = [(NORMS, a.final_norm)]
-        for layer in a.layers:
-            chosen += [(NORMS, layer.norm), (ACTIVATIONS, layer.activation), (ATTENTIONS, layer.attention)]
-        for registry, name in chosen:
+        for registry, name in self.architecture.operations:
             require(registry, name, "jax")
             card = registry[name]
             if card.operation is not None and not card.lowerings:

@@ -31,6 +31,24 @@ def softmax(z_bhts: Tensor, visible_ts: Tensor) -> Tensor:
     return torch.softmax(z_bhts.masked_fill(~visible_ts, -torch.inf), dim=-1)
 
 
+@WEIGHERS.register("relu_sum")
+def relu_sum(z_bhts: Tensor, visible_ts: Tensor) -> Tensor:
+    """max(z, 0) over its sum (2ReLU of MPCFormer, arXiv 2211.01452); all 0 where no score is positive."""
+    return _over_sum(z_bhts.relu().masked_fill(~visible_ts, 0.0))
+
+
+@WEIGHERS.register("relu_count")
+def relu_count(z_bhts: Tensor, visible_ts: Tensor) -> Tensor:
+    """max(z, 0) over the public number of keys that the query sees (Wortsman et al., arXiv 2309.08586)."""
+    return z_bhts.relu().masked_fill(~visible_ts, 0.0) / visible_ts.sum(-1, keepdim=True)
+
+
+@WEIGHERS.register("square_sum")
+def square_sum(z_bhts: Tensor, visible_ts: Tensor) -> Tensor:
+    """(z + c)^2 over its sum (2Quad of MPCFormer)."""
+    return _over_sum((z_bhts + SQUARE_SHIFT).square().masked_fill(~visible_ts, 0.0))
+
+
 def causal(length: int, device: torch.device) -> Tensor:
     """The keys that each query sees: itself and those before it, bool (T, T)."""
     position_t = torch.arange(length, device=device)

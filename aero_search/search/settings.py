@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import MISSING, fields
 from typing import Any
 
+from aero_search.architecture.operations import SOFTMAX
 from aero_search.errors import RequestError
 from aero_search.schema import to_mapping
 from aero_search.search.worker import Plan
+from aero_search.training.recipe import Recipe
 
 # Flat: dotted names to JSON values. What a space varies is compared through the space, not by its base value.
 Settings = Mapping[str, Any]
@@ -41,12 +44,28 @@ def check_settings(name: str, old: Settings, new: Settings) -> None:
     Raises:
         RequestError: the study was made with other settings, naming the first that differs.
     """
+    old = {**_before(new), **old}
     for field in sorted({*old, *new}):
         if old.get(field) != new.get(field):
             raise RequestError(
                 f"study {name} was made with {field}={old.get(field)}, not {new.get(field)}: "
                 "give another study.name, or the old setting"
             )
+
+
+def _before(new: Settings) -> dict[str, Any]:
+    """What settings that came later than a study stood at when it was made.
+
+    A lowering, a primitive or a use that a protocol has gained since changes no price of before.
+    """
+    gained = ("protocol.primitives.", "protocol.lowerings.", "protocol.use.")
+    recipe = {f"recipe.{f.name}": f.default for f in fields(Recipe) if f.default is not MISSING}
+    later = {"attention.kind": SOFTMAX, **recipe}
+    return {
+        name: value if name.startswith(gained) else later[name]
+        for name, value in new.items()
+        if name in later or name.startswith(gained)
+    }
 
 
 def _flatten(data: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -77,7 +77,8 @@ def test_changes_are_sorted_and_priced_as_the_architectures_they_give(gpt2_small
     assert relu.architecture == replace(
         gpt2_small, layers=(*gpt2_small.layers[:-1], Layer(activation="relu"))
     )
-    assert {change.kind for change in changes} == {"norm", "activation", "fuse", "feed_forward", "layer"}
+    kinds = {"norm", "activation", "attention", "fuse", "feed_forward", "layer"}
+    assert {change.kind for change in single_changes(gpt2_small, *paper, limit=20)} == kinds
 
 
 def test_changes_tell_layers_apart_where_they_differ(gpt2_small, paper):
@@ -90,7 +91,7 @@ def test_changes_tell_layers_apart_where_they_differ(gpt2_small, paper):
 
 
 def test_nothing_left_to_change(build, paper):
-    bare = build([Layer("none", "identity", "none")], final_norm="none")
+    bare = build([Layer("none", "identity", "none", "relu_count")], final_norm="none")
     assert single_changes(bare, *paper) == ()
 
 
