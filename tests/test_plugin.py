@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 import tomllib
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 import aero_search
+from aero_search.architecture import Architecture, Layer, Stabilizer, violations
 from aero_search.architecture.cards import ActivationCard, NormCard
 from aero_search.architecture.operations import ACTIVATIONS, NORMS
 from aero_search.architecture.registry import _plugin_cards
@@ -151,6 +154,14 @@ def test_without_the_package_its_names_are_no_choices(capsys: pytest.CaptureFixt
     assert "relu, " in said
 
 
+def test_the_page_on_extending_shows_what_the_package_says() -> None:
+    page = (PLUGIN.parents[1] / "docs" / "extending.md").read_text()
+    shown = re.findall(r"```\w+\n# ((?:aero_demo/|conf/|pyproject)\S+)\n(.*?)```", page, re.DOTALL)
+    assert len(shown) == 6
+    for name, text in shown:
+        assert text in (PLUGIN / name).read_text(), name
+
+
 def test_no_file_of_aero_search_names_it() -> None:
     texts = {path: path.read_text() for path in Path(aero_search.__file__).parent.rglob("*.py")}
     assert [path.name for path, text in texts.items() if any(f'"{name}"' in text for name in NAMES)] == []
@@ -186,3 +197,12 @@ def test_a_plug_in_that_does_not_work_is_named(broken: Any, load: Any, says: str
     broken(load)
     with pytest.raises(AeroSearchError, match=rf"plug-in demo of aero-demo 0.1 .*{says}.*uninstall it"):
         assert list(ACTIVATIONS) + list(NORMS)
+
+
+def test_a_norm_that_cannot_absorb_the_stream_s_scale_is_refused_beside_it(broken: Any) -> None:
+    broken(lambda: NormCard(name="other"))
+    layers = (Layer("other", ffn="fused"),)
+    a = Architecture(n_head=2, d_model=16, seq_len=8, vocab_size=16, layers=layers)
+    assert list(violations(a)) == []
+    (said,) = violations(replace(a, stabilizer=Stabilizer("scaled")))
+    assert said.startswith("norm.kind=other and stabilizer.kind=scaled exclude each other")
