@@ -12,7 +12,6 @@ from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from omegaconf import DictConfig
 
-from aero_search.config.file_source import read_files_strictly
 from aero_search.config.hydra_main import quiet_hydra, quoted, read_request, told
 from aero_search.config.overrides import check_overrides
 from aero_search.config.paths import conf_dir, user_conf_dir
@@ -102,7 +101,6 @@ def _hydra(config: str, lines: Sequence[str]) -> Iterator[list[str]]:
     """Hydra on the folder of groups; one that the caller has initialized comes back afterwards."""
     start_reading()
     check_overrides(lines, [user_conf_dir()])
-    read_files_strictly()
     theirs = GlobalHydra.instance().hydra
     GlobalHydra.instance().clear()
     start = initialize_config_dir(version_base="1.3", config_dir=str(conf_dir()), job_name="aero_search")

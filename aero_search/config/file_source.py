@@ -7,10 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from hydra._internal.core_plugins.file_config_source import FileConfigSource
-from hydra._internal.sources_registry import SourcesRegistry
-from hydra.core.plugins import Plugins
 from hydra.plugins.config_source import ConfigLoadError, ConfigResult, ConfigSource
-from omegaconf import OmegaConf
+from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from aero_search.errors import RequestError
@@ -34,32 +32,34 @@ class StrictFileSource(FileConfigSource):
         except ValueError as problem:
             raise RequestError(f"{path}: {problem}") from problem
         data = settings_of(text, path)
-        _check_defaults(data.get("defaults", []), path)
-        try:
-            config = OmegaConf.create(dict(data))
-        except OmegaConfBaseException as problem:
-            said = str(problem).split("\n")[0]
-            raise RequestError(f"{path}: {problem.full_key or 'a value'}: {said}") from problem
+        check_defaults(data.get("defaults", []), path)
         return ConfigResult(
-            config=config,
+            config=make_config(data, path),
             path=f"{self.scheme()}://{self.path}",
             provider=self.provider,
             header=header,
         )
 
 
-# A worker process gets the sources registered here before Hydra registers its own there: both must have one name.
-StrictFileSource.__name__ = FileConfigSource.__name__
+def make_config(data: Mapping[str, Any], path: Path) -> DictConfig:
+    """A file's data as OmegaConf holds it.
+
+    Raises:
+        RequestError: a value that OmegaConf does not take, such as a torn interpolation.
+    """
+    try:
+        return OmegaConf.create(dict(data))
+    except OmegaConfBaseException as problem:
+        said = str(problem).split("\n")[0]
+        raise RequestError(f"{path}: {problem.full_key or 'a value'}: {said}") from problem
 
 
-def read_files_strictly() -> None:
-    """Make Hydra read files through `StrictFileSource` in this process."""
-    # Hydra registers its own sources when its plug-ins are first looked for, and refuses a second one.
-    Plugins.instance()
-    SourcesRegistry.instance().types["file"] = StrictFileSource
+def check_defaults(defaults: Any, path: Path) -> None:
+    """Hold a defaults list against its form.
 
-
-def _check_defaults(defaults: Any, path: Path) -> None:
+    Raises:
+        RequestError: it has another.
+    """
     if not isinstance(defaults, list):
         raise RequestError(f"{path}: defaults must be a list: {_DEFAULTS_FORM}")
     for item in defaults:

@@ -17,7 +17,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from aero_search import unforeseen
 from aero_search.config.command import Command
-from aero_search.config.file_source import read_files_strictly
+from aero_search.config.config_files import check_shadows, files_as_data
 from aero_search.config.flags import ALL, Flags, read_flags
 from aero_search.config.help_screen import help_screen
 from aero_search.config.hydra_errors import composing, sentence
@@ -66,6 +66,8 @@ def run_command(command: Command, arguments: Sequence[str]) -> int:
         _check_own_process(command, overrides)
     folder = flags.given.get("--config-dir")
     check_overrides(overrides, [Path(folder) if folder else user_conf_dir(), user_conf_dir()])
+    if folder:
+        check_shadows(Path(folder))
     _check_bundle_config(flags)
     with told(command.config):
         results = _hydra_main(command, flags, overrides)
@@ -127,7 +129,8 @@ def quiet_hydra(given: Sequence[str]) -> Iterator[list[str]]:
     if user_conf_dir().is_dir() and not any(line.startswith("hydra.searchpath=") for line in given):
         quiet.append(f"hydra.searchpath=[{quoted(f'file://{user_conf_dir().resolve()}')}]")
     # Hydra's basic sweeper leaves a multirun.yaml in its folder.
-    with tempfile.TemporaryDirectory(prefix="aero-search-") as scratch:
+    typed = {argument.lstrip("+~").partition("=")[0] for argument in given}
+    with files_as_data(typed), tempfile.TemporaryDirectory(prefix="aero-search-") as scratch:
         yield [*quiet, *(f"{name}={scratch}" for name in _HYDRA_FOLDERS)]
 
 
@@ -155,7 +158,6 @@ def _hydra_main(command: Command, flags: Flags, overrides: Sequence[str]) -> lis
 
     # Hydra prints a traceback and exits unless told to let the exception through to us.
     os.environ["HYDRA_FULL_ERROR"] = "1"
-    read_files_strictly()
     saved = sys.argv
     entry = hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name=command.config)
     with quiet_hydra(overrides) as quiet:
@@ -194,10 +196,13 @@ def _check_bundle_config(flags: Flags) -> None:
     """
     folder, name = flags.given.get("--config-dir"), flags.given.get("--config-name")
     if folder and name and (Path(folder) / MANIFEST_FILE).is_file():
-        check_manifest(Path(folder))
-        file = f"{name.removesuffix('.yaml')}.yaml"
-        if file == ARCHITECTURE_FILE:
-            raise RequestError(
-                f"--config-name {name} names an architecture alone: write architecture={Path(folder) / file}"
-            )
-        read_yaml(Path(folder), file, LARGEST[CONFIG_FILE])
+        try:
+            check_manifest(Path(folder))
+            file = f"{name.removesuffix('.yaml')}.yaml"
+            if file == ARCHITECTURE_FILE:
+                raise RequestError(
+                    f"--config-name {name} names an architecture alone: write architecture={Path(folder) / file}"
+                )
+            read_yaml(Path(folder), file, LARGEST[CONFIG_FILE])
+        except AeroSearchError as problem:
+            raise RequestError(str(problem)) from problem

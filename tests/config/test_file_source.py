@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 from hydra._internal.core_plugins.file_config_source import FileConfigSource
 from hydra._internal.sources_registry import SourcesRegistry
+from hydra.core.plugins import Plugins
 
 from aero_search.cli import main
-from aero_search.config.file_source import StrictFileSource
+from aero_search.config.config_files import ConfigFiles
 
 FILES = {
     "network": {
@@ -27,7 +28,7 @@ FILES = {
         "# @package a b\nname: x": "Too many components",
         "name: x\nbandwidth_mbps: ${network.bandwidth_mbps}\nrtt_ms: 1": "network.bandwidth_mbps",
         "name: x\nbandwidth_mbps: ${nope:1}\nrtt_ms: 1": "nope",
-        "name: ${": "mine.yaml: name: no viable alternative",
+        "name: ${": "mine.yaml has the interpolation",
         "true: 1": "the key True, which is no name",
         "": "network",
     },
@@ -110,9 +111,11 @@ def test_a_space_reads_numbers_as_the_configuration_does(
     assert "recipe.lr" in capsys.readouterr().out
 
 
-def test_a_worker_may_register_hydra_s_own_source_after_ours() -> None:
+def test_a_worker_may_register_hydra_s_own_source_after_ours(monkeypatch: pytest.MonkeyPatch) -> None:
     """What joblib's workers do: they get our registry, then look for Hydra's plug-ins."""
-    registry = SourcesRegistry()
-    registry.types = pickle.loads(pickle.dumps({"file": StrictFileSource}))
+    Plugins.instance()
+    registry = SourcesRegistry.instance()
+    # There is one registry a process.
+    monkeypatch.setattr(registry, "types", pickle.loads(pickle.dumps({"file": ConfigFiles})), raising=False)
     registry.register(FileConfigSource)
-    assert registry.types == {"file": StrictFileSource}
+    assert registry.types == {"file": ConfigFiles}
