@@ -21,7 +21,10 @@ from aero_search.architecture import (
     validate,
 )
 from aero_search.architecture.operations import ATTENTIONS, SOFTMAX
+from aero_search.architecture.registry import require_all
 from aero_search.cost import flops, inventory
+from aero_search.errors import RequestError
+from aero_search.measure.program import Pass
 from aero_search.model import build_model, fold
 from aero_search.model.attention_kinds import EPSILON, SQUARE_SHIFT, WEIGHERS, causal, row_entropy
 from tests.model.helpers import batch, tiny, train
@@ -141,3 +144,19 @@ def test_it_is_named_and_counted(kind: str) -> None:
 def test_what_is_made_for_softmax_is_refused(fields: dict[str, object], says: str) -> None:
     with pytest.raises(InvalidArchitectureError, match=says):
         validate(with_kind("relu_sum", **fields))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_does_not_run_it_says_so(kind: str) -> None:
+    a = with_kind(kind)
+    with pytest.raises(RequestError, match=f"attention kind {kind} cannot be measured: no lowering"):
+        Pass(a)
+    with pytest.raises(
+        RequestError, match=f"attention kind {kind} cannot be exported as ONNX: the exported graph"
+    ):
+        require_all(a.operations, "onnx")
+    pytest.importorskip("transformers")
+    from aero_search.export.huggingface import check_operations
+
+    with pytest.raises(RequestError, match=f"attention kind {kind} cannot be exported for transformers"):
+        check_operations(a)
