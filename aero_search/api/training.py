@@ -84,7 +84,7 @@ def train_request(
         AeroSearchError: the training failed.
     """
     from aero_search.data import prepare
-    from aero_search.data.windows import check_fits
+    from aero_search.data.windows import check_long_enough
     from aero_search.search.candidate import make_candidate
     from aero_search.search.run import train_candidate
     from aero_search.tracking.tracker import Tracker
