@@ -17,6 +17,7 @@ from aero_search.config.request import Request
 from aero_search.errors import AeroSearchError
 from aero_search.integrity import tell
 from aero_search.schema import to_mapping
+from aero_search.training.memory import check_fits
 from aero_search.training.progress import Listener
 from aero_search.training.result import RESULT_FILE, Result, check_weights, read_result
 
