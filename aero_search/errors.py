@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import difflib
-import shlex
 from collections.abc import Iterable
-from pathlib import Path
 
 
 class AeroSearchError(Exception):
@@ -30,9 +28,3 @@ def nearest(value: object, choices: Iterable[object]) -> str:
     listed = f"choices: {', '.join(names)}" if names else "there are no choices here"
     close = difflib.get_close_matches(str(value), names, n=1, cutoff=0.5)
     return f"did you mean '{close[0]}'? ({listed})" if close else f"({listed})"
-
-
-def output_option(output_dir: Path) -> str:
-    """What a further command needs so that it looks into the same folder; empty for the default one."""
-    same = output_dir.resolve() == Path("outputs").resolve()
-    return "" if same else f" output_dir={shlex.quote(str(output_dir))}"

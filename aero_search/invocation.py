@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 import shutil
 import sys
@@ -35,6 +36,24 @@ def _program(words: Sequence[str]) -> str:
             same = found is not None and Path(found).resolve() == Path(word).resolve()
             return NAME if same else shlex.quote(word)
     return NAME
+
+
+def quoted(text: str) -> str:
+    """A value as Hydra's grammar writes one whatever characters it has."""
+    escaped = re.sub(r"(\\+)(?='|$)", r"\1\1", text).replace("'", "\\'")
+    return f"'{escaped}'"
+
+
+def output_option(output_dir: Path) -> str:
+    """What a further command needs so that it looks into the same folder; empty for the default one.
+
+    It is written for a shell, and within that for Hydra's grammar, to which a comma is a sweep.
+    """
+    folder = str(output_dir)
+    if output_dir.resolve() == Path("outputs").resolve():
+        return ""
+    plain = re.fullmatch(r"[\w./+@-]+", folder, re.ASCII)
+    return f" output_dir={folder if plain else shlex.quote(quoted(folder))}"
 
 
 def install(extra: str = "") -> str:

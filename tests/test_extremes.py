@@ -31,6 +31,7 @@ LINES = {
     "cost model.seq_len=1e15": "model.seq_len=1000000000000000 must be at most",
     "cost model.ffn_ratio=1e300": r"model.ffn_ratio=1e\+300 must be at most 10,000",
     "train model.d_model=1000000": r"a network of 48 T weights \(model.d_model=1000000, n_layer=4\) takes 576 TB",
+    "search study.name=" + "n" * 256: "study.name=n+... must be at most 255 bytes long: it names a folder",
     "search output_dir=" + "a" * 300: "output_dir=.*a+ cannot be written to",
 }
 

@@ -18,6 +18,7 @@ RANK = {
     "errors": -1,
     "passwords": 0,
     "unforeseen": -1,
+    "integrity": 0,
     "schema": 0,
     "quantity": 0,
     "plain_yaml": 0,

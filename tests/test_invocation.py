@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import shlex
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from hydra.core.override_parser.overrides_parser import OverridesParser
 
-from aero_search.invocation import install, install_mpc, typed
+from aero_search.invocation import install, install_mpc, output_option, typed
 
 
 def test_the_program_is_spelt_as_it_was_typed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -30,6 +32,14 @@ def test_what_is_printed_can_be_typed(tmp_path: Path) -> None:
     line = [sys.executable, "-m", "aero_search", "front", "--help"]
     done = subprocess.run(line, cwd=tmp_path, capture_output=True, text=True, check=True)
     assert f"{sys.executable} -m aero_search front --help=all" in done.stdout
+
+
+@pytest.mark.parametrize("name", ["plain-1.0", "a,b", "a b", "it's", "a\\", "x=[1]", "${a}", "range(1,9)"])
+def test_a_printed_folder_is_read_back_as_it_is(name: str, tmp_path: Path) -> None:
+    (word,) = shlex.split(output_option(tmp_path / name))
+    override = OverridesParser.create().parse_override(word)
+    assert not override.is_sweep_override()
+    assert override.value() == str(tmp_path / name)
 
 
 def test_the_advice_installs_from_this_checkout(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

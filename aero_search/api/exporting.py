@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from aero_search.app.saved_study import SavedStudy, open_saved_study
+from aero_search.config.paths import writable
 from aero_search.config.request import Request
 from aero_search.errors import RequestError
 from aero_search.front.budget import Maxima
@@ -17,6 +18,10 @@ from aero_search.passwords import masked
 if TYPE_CHECKING:
     from aero_search.data.corpus import Corpus
     from aero_search.export.choice import Choice
+
+
+# What a file system takes, 255 bytes, with room for what is put behind it.
+_LONGEST_NAME = 230
 
 
 @dataclass(frozen=True)
@@ -75,6 +80,12 @@ def export_request(request: Request, say: Callable[[str], None] | None = None) -
     )
     name = f"{past.name}-{'budget' if limits else options.pick.replace(':', '-')}"
     folder = Path(options.to) if options.to else request.output_dir / "exports" / name
+    writable(folder.resolve().parent, "to")
+    if len(folder.name.encode()) > _LONGEST_NAME:
+        raise RequestError(
+            f"to={folder.name[:60]}... is longer than the {_LONGEST_NAME} bytes that an export's name may have: "
+            "name a folder with to="
+        )
     told = _Told(say)
     told.say(
         f"{record.label}: perplexity {record.perplexity:.2f}, {record.costs['latency_s']:.3g} s",

@@ -14,10 +14,12 @@ from aero_search.architecture import Architecture
 from aero_search.config.compose import compose_request
 from aero_search.config.paths import writable
 from aero_search.config.request import Request
+from aero_search.errors import AeroSearchError
+from aero_search.integrity import tell
 from aero_search.schema import to_mapping
 from aero_search.training.memory import check_fits
 from aero_search.training.progress import Listener
-from aero_search.training.result import RESULT_FILE, Result, read_result
+from aero_search.training.result import RESULT_FILE, Result, check_weights, read_result
 
 
 @dataclass(frozen=True)
@@ -83,6 +85,7 @@ def train_request(
         AeroSearchError: the training failed.
     """
     from aero_search.data import prepare
+    from aero_search.data.windows import check_long_enough
     from aero_search.search.candidate import make_candidate
     from aero_search.search.run import train_candidate
     from aero_search.tracking.tracker import Tracker
@@ -93,10 +96,11 @@ def train_request(
     price = request.pricing.price(architecture)
     output_dir = writable(request.output_dir.resolve())
     corpus = prepare(request.data, architecture.vocab_size)
+    check_long_enough(corpus, architecture.seq_len, recipe.batch_size, recipe.validation_sequences)
     candidate = make_candidate(architecture, recipe, corpus.fingerprint, config=request.portable())
     folder = Path(request.output_dir) / "train" / candidate.identity
-    if (folder / RESULT_FILE).is_file():
-        return Training(read_result(folder), price.costs, folder, reused=True)
+    if (known := _known(folder)) is not None:
+        return Training(known, price.costs, folder, reused=True)
     tracker = Tracker.open(request.tracking, output_dir)
     tracker.initialize()
     tracked = tracker.start_candidate(
@@ -115,6 +119,19 @@ def train_request(
         return Training(run(), price.costs, folder)
     with view(candidate.notation, recipe.steps) as shown:
         return Training(run(shown), price.costs, folder)
+
+
+def _known(folder: Path) -> Result | None:
+    """The result of an earlier training; None where there is none, or a damaged one."""
+    if not (folder / RESULT_FILE).exists():
+        return None
+    try:
+        result = read_result(folder)
+        check_weights(folder, result)
+    except AeroSearchError as problem:
+        tell(f"{problem}; it is trained again")
+        return None
+    return result
 
 
 def training_views() -> Any:

@@ -93,6 +93,18 @@ class LadderSweep:
             follow_up=self._follow_up,
         )
 
+    def check_corpora(self, compose: Callable[[Sequence[str]], Candidate]) -> None:
+        """Refuse a row that needs another corpus than the ladder's.
+
+        Raises:
+            RequestError: says which.
+        """
+        for name, overrides in self.overrides.items():
+            try:
+                compose(overrides)
+            except RequestError as problem:
+                raise RequestError(f"ladder row {name}: {problem}") from problem
+
     def finish(self, runner: StudyRunner, study: Study) -> None:
         """Print the table, and write its files into the study's folder and to the parent run."""
         plan = runner.plan

@@ -7,12 +7,13 @@ from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
 from typing import Any
 
+from aero_search.app.corpora import Corpora, prepare_corpus
 from aero_search.architecture import BASELINE, parse_notation
 from aero_search.config.architecture import GROUPS
 from aero_search.config.paths import output_option, writable
 from aero_search.config.request import Request
 from aero_search.console import Console, make_console
-from aero_search.data import prepare
+from aero_search.data import Corpus
 from aero_search.errors import RequestError
 from aero_search.front.front import Front
 from aero_search.front.pareto import Reference
@@ -57,8 +58,12 @@ def make_runner(
     only_queued: bool,
     command: str,
     follow_up: Callable[[Sequence[Record]], Sequence[Assignment]] | None = None,
+    prepare_corpora: Callable[[], Corpora] | None = None,
 ) -> StudyRunner:
     """Prepare the corpus and put together everything a study needs.
+
+    Args:
+        prepare_corpora: where candidates have different ones; None prepares the request's.
 
     Raises:
         RequestError: some part of the request is wrong.
@@ -73,7 +78,7 @@ def make_runner(
     if target is not None:
         check_sizes_stay(space, target.name)
     output_dir = writable(request.output_dir.resolve())
-    corpus = prepare(request.data, architecture.vocab_size)
+    corpora = prepare_corpora() if prepare_corpora is not None else prepare_corpus(request)
     plan = Plan(
         name=name,
         output_dir=output_dir,
@@ -83,7 +88,7 @@ def make_runner(
         space=space,
         search=search,
         tracking=tracking,
-        corpus_folder=corpus.folder,
+        corpus_folder=next(iter(corpora.values())).folder,
         only_queued=only_queued,
         compute=compute,
         target=target,
@@ -94,12 +99,18 @@ def make_runner(
         base["architecture"] = to_mapping(architecture)
     return StudyRunner(
         plan=plan,
-        settings=study_settings(plan, base, corpus.fingerprint),
+        settings=study_settings(plan, base, ", ".join(sorted({c.fingerprint for c in corpora.values()}))),
         start=start,
-        reference=baseline_reference(request, perplexity(corpus_unigram_loss(corpus))),
+        # Of several corpora the worst, so that the box holds every candidate.
+        reference=baseline_reference(request, max(map(_unigram_perplexity, corpora.values()))),
         command=command,
         follow_up=follow_up,
+        corpora=corpora,
     )
+
+
+def _unigram_perplexity(corpus: Corpus) -> float:
+    return perplexity(corpus_unigram_loss(corpus))
 
 
 def _check_groups_stay(space: Space) -> None:
@@ -239,6 +250,8 @@ def finish_study(runner: StudyRunner, study: Study, front: Front) -> None:
             f"what fits with {typed('plan')}"
         )
     print_front(front, console)
+    if len({corpus.fingerprint for corpus in runner.corpora.values()}) > 1:
+        console.print("candidates were trained on different corpora: their perplexities do not compare")
     for reason, count in invalid.most_common(3):
         console.print(f"could not be built ({count}): {reason}", soft_wrap=True)
     for reason, count in over.most_common(3):

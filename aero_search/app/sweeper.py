@@ -10,6 +10,7 @@ import hashlib
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any, cast
 
 from hydra.core.config_loader import ConfigLoader
@@ -20,6 +21,7 @@ from hydra.types import HydraContext
 from omegaconf import DictConfig, OmegaConf
 
 from aero_search.app.ablation import LadderCompose, LadderSweep
+from aero_search.app.corpora import Corpora, check_choices, check_one_corpus, corpus_of, prepare_each
 from aero_search.app.launch import launch_workers
 from aero_search.app.planning import plan_search
 from aero_search.app.study import finish_study, make_runner, watch_study
@@ -33,6 +35,7 @@ from aero_search.console import make_console
 from aero_search.errors import RequestError, nearest
 from aero_search.passwords import masked
 from aero_search.search.candidate import Candidate, make_candidate
+from aero_search.search.study_runner import StudyRunner
 from aero_search.search.worker import Worker
 from aero_search.space import Categorical, Parameter, Space, space_base
 from aero_search.unforeseen import start_working
@@ -42,12 +45,18 @@ STRATEGIES = ("search", "grid", "ladder", "plan")
 
 @dataclass(frozen=True)
 class Compose:
-    """From a worker's overrides to a candidate; travels to the workers."""
+    """From a worker's overrides to a candidate; travels to the workers.
+
+    Attributes:
+        fingerprint: of the corpus of candidates that are composed quickly, or without `corpora`.
+        corpora: the study's; None where candidates are not to be trained.
+    """
 
     loader: ConfigLoader
     master: DictConfig
     fixed: tuple[str, ...]
     fingerprint: str
+    corpora: Corpora | None = None
 
     def quick(self) -> QuickCompose:
         """Composes the overrides of a search, without their configs."""
@@ -63,12 +72,22 @@ class Compose:
 
         return QuickCompose(groups, is_group, self, self.fingerprint)
 
-    def __call__(self, overrides: Sequence[str]) -> Candidate:
+    def request(self, overrides: Sequence[str]) -> Request:
+        """What the overrides ask for."""
         with composing():
             cfg = self.loader.load_sweep_config(self.master, [*self.fixed, *overrides])
-        request = read_request(_without_hydra(cfg))
+        return read_request(_without_hydra(cfg))
+
+    def __call__(self, overrides: Sequence[str]) -> Candidate:
+        request = self.request(overrides)
+        corpus = corpus_of(request, self.corpora) if self.corpora is not None else None
         return make_candidate(
-            request.architecture, request.recipe, self.fingerprint, tuple(overrides), request.portable()
+            request.architecture,
+            request.recipe,
+            corpus.fingerprint if corpus else self.fingerprint,
+            tuple(overrides),
+            request.portable(),
+            corpus.folder if corpus else None,
         )
 
 
@@ -124,8 +143,10 @@ class StudySweep:
         # What varies must exist, before a study takes the name: Hydra says so of every key at once.
         some = space.overrides({p.name: p.first for p in space.parameters})
         self.hydra_context.config_loader.load_sweep_config(self.config, [*fixed, *some])
+        compose = Compose(self.hydra_context.config_loader, self.config, fixed, "")
+        if queued is None:
+            check_one_corpus(space, request)
         if self.strategy == "plan":
-            compose = Compose(self.hydra_context.config_loader, self.config, fixed, "")
             plan_search(request, space, compose.quick().architecture)
             return None
         runner = make_runner(
@@ -135,10 +156,12 @@ class StudySweep:
             name=request.study_name or self._name(request, arguments),
             only_queued=queued is not None,
             command=self._command(arguments),
+            prepare_corpora=None if queued is None else partial(prepare_each, space, queued, compose.request),
         )
+        compose = _with_corpora(compose, runner)
+        if queued is None:
+            check_choices(space, compose)
         study = runner.prepare()
-        fingerprint = str(runner.settings["corpus fingerprint"])
-        compose = Compose(self.hydra_context.config_loader, self.config, fixed, fingerprint)
         start_working("searching", request.output_dir)
         try:
             front = runner.run(study, compose, self._launch, watch_study(runner))
@@ -156,8 +179,9 @@ class StudySweep:
         fixed = tuple(str(o.input_line) for o in parsed)
         compose = Compose(self.hydra_context.config_loader, self.config, fixed, "")
         runner = ladder.runner(compose, self._command(arguments))
+        compose = _with_corpora(compose, runner)
+        ladder.check_corpora(compose)
         study = runner.prepare()
-        compose = replace(compose, fingerprint=str(runner.settings["corpus fingerprint"]))
         # With format=json stdout holds the document alone.
         watch = watch_study(runner, make_console(stderr=request.format == "json"))
         runner.run(study, LadderCompose(compose, ladder.overrides), self._launch, watch)
@@ -212,6 +236,11 @@ class StudySweep:
     def _launch(self, worker: Worker, count: int) -> None:
         self.task.worker = worker
         launch_workers(self.hydra_context, self.config, self.task, [[] for _ in range(count)])
+
+
+def _with_corpora(compose: Compose, runner: StudyRunner) -> Compose:
+    fingerprint = str(runner.settings["corpus fingerprint"])
+    return replace(compose, fingerprint=fingerprint, corpora=runner.corpora)
 
 
 def _key(line: str) -> str:

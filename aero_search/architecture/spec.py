@@ -53,10 +53,6 @@ class Layer:
     attention: AttentionKind = SOFTMAX
 
     @property
-    def has_norm(self) -> bool:
-        return self.norm != NONE
-
-    @property
     def has_ffn(self) -> bool:
         return self.ffn != NONE
 

@@ -50,7 +50,7 @@ def run(request: Request) -> None:
     path = Path(options.to) if options.to else past.study.folder / "report.html"
     if path.is_dir():
         raise RequestError(f"to={path} is a folder: name a file in it, such as {path / 'report.html'}")
-    writable(path.resolve().parent).mkdir(parents=True, exist_ok=True)
+    writable(path.resolve().parent, "to").mkdir(parents=True, exist_ok=True)
     html = render_page(document)
     whole(path, lambda partial: partial.write_text(html, encoding="utf-8"))
     _track(request, past, path)

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 from aero_search.config.command import Command
-from aero_search.config.paths import output_option
+from aero_search.config.paths import output_option, writable
 from aero_search.config.request import Request, check_study_name
 from aero_search.errors import RequestError, nearest
 from aero_search.invocation import typed
@@ -55,6 +55,7 @@ def _done(request: Request, options: StudiesOptions) -> Sequence[StudyEntry]:
         raise RequestError(f"studies {options.action} needs a name: studies {options.action} NAME")
     if options.action == "show":
         return [catalogue.describe(folder, name, address)]
+    writable(folder)
     if options.action == "rename":
         if options.to is None:
             raise RequestError(f"studies rename needs the new name: studies rename {name} NEW")

@@ -12,12 +12,13 @@ from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from omegaconf import DictConfig
 
-from aero_search.config.hydra_main import quiet_hydra, quoted, read_request, told
+from aero_search.config.hydra_main import quiet_hydra, read_request, told
 from aero_search.config.overrides import check_overrides
 from aero_search.config.paths import conf_dir, user_conf_dir
 from aero_search.config.request import Request
 from aero_search.cost import Network, Protocol
 from aero_search.errors import RequestError
+from aero_search.invocation import quoted
 from aero_search.unforeseen import start_reading
 
 

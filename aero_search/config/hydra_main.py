@@ -27,6 +27,7 @@ from aero_search.config.request import Request
 from aero_search.errors import AeroSearchError, RequestError
 from aero_search.export.layout import ARCHITECTURE_FILE, CONFIG_FILE, LARGEST, MANIFEST_FILE
 from aero_search.export.manifest import check_manifest
+from aero_search.invocation import quoted
 from aero_search.untrusted_files import read_yaml
 
 # Hydra's own logs and folders are off: results have one place, under output_dir.
@@ -178,12 +179,6 @@ def _shorthand(argument: str, spellings: Mapping[str, str]) -> str:
     for pattern, replacement in {r"^study=": "study.name=", **spellings}.items():
         argument = re.sub(pattern, replacement, argument)
     return argument
-
-
-def quoted(text: str) -> str:
-    """A value as Hydra's grammar writes one whatever characters it has."""
-    escaped = re.sub(r"(\\+)(?='|$)", r"\1\1", text).replace("'", "\\'")
-    return f"'{escaped}'"
 
 
 def _check_bundle_config(flags: Flags) -> None:

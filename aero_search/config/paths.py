@@ -6,19 +6,22 @@ import os
 from pathlib import Path
 
 from aero_search.errors import RequestError
-from aero_search.errors import output_option as output_option
+from aero_search.invocation import output_option as output_option
 from aero_search.report.diagnostics import can_write
 from aero_search.shipped import shipped
 
 
-def writable(output_dir: Path) -> Path:
+def writable(output_dir: Path, setting: str = "output_dir") -> Path:
     """The folder that results go to, if it can be written to or created; nothing is created yet.
+
+    Args:
+        setting: what names another one.
 
     Raises:
         RequestError: it cannot.
     """
     if not can_write(output_dir):
-        raise RequestError(f"output_dir={output_dir} cannot be written to: name another folder")
+        raise RequestError(f"{setting}={output_dir} cannot be written to: name another folder")
     return output_dir
 
 

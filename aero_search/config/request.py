@@ -47,6 +47,8 @@ class _Shared:
     study: StudySpec
 
 
+# Bytes that a folder's name may have on common file systems.
+_LONGEST_NAME = 255
 _SHARED = ("output_dir", "format", "space", "study")
 _CORE = ("data", "recipe", "compute", "objective", "budget", "protocol", "network", "search", "tracking")
 
@@ -59,6 +61,10 @@ def check_study_name(name: str, field: str) -> None:
     """
     if not re.fullmatch(r"\w[\w.+-]*", name):
         raise RequestError(f"{field}={name} must be letters, digits and . + - _ alone: it names a folder")
+    if len(name.encode()) > _LONGEST_NAME:
+        raise RequestError(
+            f"{field}={name[:60]}... must be at most {_LONGEST_NAME} bytes long: it names a folder"
+        )
 
 
 class Request:

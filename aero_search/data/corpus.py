@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
@@ -12,9 +12,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aero_search.errors import RequestError
+from aero_search.integrity import DamagedError, file_digest, read_sealed, require_regular
 
 TOKEN_DTYPE = np.dtype("<u2")
+LARGEST_VOCAB = 65_536
 META, TRAIN, VALIDATION, TOKENIZER = "meta.json", "train.bin", "validation.bin", "tokenizer.json"
+# What meta.json calls the digests of the other files, by name.
+CHECKSUMS = "checksums"
+# Files whose tokens have been seen to lie below a vocabulary size, by digest.
+_below: set[tuple[str, int]] = set()
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,10 +66,11 @@ class Corpus:
 
     @classmethod
     def open(cls, folder: str | Path) -> Corpus:
-        """Read `meta.json` again and check it against the files.
+        """Read `meta.json` again and check it against the files, whose every byte is read once a process.
 
         `vocab_size` is the only field that a folder packed by hand must have; without a `fingerprint`, one is
-        made from the tokens, which reads both files once.
+        made from the tokens. Without `checksums`, as in folders of earlier versions, tokens and sizes alone are
+        checked.
 
         Raises:
             RequestError: a file is missing, or does not hold what meta.json says.
@@ -73,7 +80,9 @@ class Corpus:
         counts = {}
         for split, name in (("train", TRAIN), ("validation", VALIDATION)):
             try:
-                size = (folder / name).stat().st_size
+                size = require_regular(folder / name).st_size
+            except DamagedError as problem:
+                raise _not_packed(folder, f"{name}: {problem}") from None
             except OSError:
                 raise _not_packed(folder, f"{name} is missing") from None
             counts[split] = size // TOKEN_DTYPE.itemsize
@@ -83,6 +92,10 @@ class Corpus:
         vocab_size = meta.get("vocab_size")
         if not isinstance(vocab_size, int) or isinstance(vocab_size, bool):
             raise _not_packed(folder, "meta.json has no vocab_size")
+        if not 1 <= vocab_size <= LARGEST_VOCAB:
+            raise _not_packed(
+                folder, f"meta.json has vocab_size {vocab_size}, which is outside 1 to {LARGEST_VOCAB}"
+            )
         chunk = meta.get("chunk")
         if chunk is not None:
             if not isinstance(chunk, int) or isinstance(chunk, bool) or chunk < 1:
@@ -91,6 +104,7 @@ class Corpus:
                 raise _not_packed(
                     folder, f"its files are not whole sequences of chunk + 1 = {chunk + 1} tokens"
                 )
+        _check_content(folder, meta.get(CHECKSUMS) or {}, vocab_size)
         return cls(
             folder=folder,
             fingerprint=str(meta.get("fingerprint") or fingerprint_of_tokens(folder, vocab_size)),
@@ -107,15 +121,14 @@ def read_meta(folder: Path) -> dict[str, Any]:
     """Everything that meta.json says: counts, packages, versions.
 
     Raises:
-        RequestError: there is none, or it is not a JSON object.
+        RequestError: there is none, or it is not the JSON object that was written.
     """
     try:
-        meta = json.loads((folder / META).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        raise _not_packed(folder, "meta.json is missing or not JSON") from None
-    if not isinstance(meta, dict):
-        raise _not_packed(folder, "meta.json is not an object")
-    return meta
+        return read_sealed(folder / META)
+    except DamagedError as problem:
+        raise _not_packed(folder, f"meta.json: {problem}") from None
+    except OSError:
+        raise _not_packed(folder, "meta.json is missing") from None
 
 
 def open_tokens(path: Path) -> NDArray[np.uint16]:
@@ -134,6 +147,34 @@ def fingerprint_of_tokens(folder: Path, vocab_size: int) -> str:
                 digest.update(block)
         digest.update(b"\n" + name.encode())
     return digest.hexdigest()
+
+
+def _check_content(folder: Path, checksums: object, vocab_size: int) -> None:
+    """Refuse files that are not the packed ones, and tokens above the vocabulary.
+
+    Raises:
+        RequestError: says which file.
+    """
+    said = checksums if isinstance(checksums, Mapping) else {}
+    for name in (TRAIN, VALIDATION, *([TOKENIZER] if TOKENIZER in said else [])):
+        path = folder / name
+        try:
+            found = file_digest(path)
+        except (OSError, DamagedError) as problem:
+            raise _not_packed(folder, f"{name} cannot be read: {problem}") from None
+        if said.get(name, found) != found:
+            raise _not_packed(
+                folder, f"{name} is not the file that was packed: it does not match its checksum"
+            )
+        if name == TOKENIZER or (found, vocab_size) in _below:
+            continue
+        tokens = open_tokens(path)
+        if len(tokens) and int(tokens.max()) >= vocab_size:
+            raise _not_packed(
+                folder,
+                f"{name} has token {int(tokens.max())}, which is not below vocab_size={vocab_size} of meta.json",
+            )
+        _below.add((found, vocab_size))
 
 
 def _number(value: object) -> float | None:

@@ -16,8 +16,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from aero_search.data.corpus import Corpus, open_tokens
-from aero_search.data.windows import TrainWindows, train_windows, validation_starts
-from aero_search.errors import RequestError
+from aero_search.data.windows import TrainWindows, check_long_enough, validation_starts
 
 
 class TokenDataModule(LightningDataModule):
@@ -59,20 +58,11 @@ class TokenDataModule(LightningDataModule):
         self.seq_len = seq_len
         self.batch_size = batch_size
         self.num_workers = num_workers
+        check_long_enough(corpus, seq_len, batch_size, validation_sequences)
         chunked = corpus.chunk is not None
-        if chunked and corpus.chunk != seq_len:
-            raise RequestError(
-                f"model.seq_len={seq_len} is not the length that this corpus was cut to: set "
-                f"model.seq_len={corpus.chunk}, or data.chunk={seq_len} and pack it again"
-            )
-        needed = min(batch_size, validation_sequences)
         self._validation_starts = validation_starts(
             corpus.validation_tokens, seq_len, validation_sequences, chunked
         )
-        if len(self._validation_starts) < needed:
-            raise _too_short("validation", corpus.validation_tokens, needed * seq_len + 1, needed, seq_len)
-        if train_windows(corpus.train_tokens, seq_len, chunked) < batch_size:
-            raise _too_short("train", corpus.train_tokens, (batch_size + 1) * seq_len, batch_size, seq_len)
         windows = TrainWindows(corpus.train_tokens, seq_len, batch_size, seed, chunked)
         self._share = Share(rank, ranks)
         self._train = TrainBatches(corpus.train_path, windows, seq_len, start_step, steps, self._share)
@@ -173,11 +163,3 @@ class TokenFile:
 
     def __reduce__(self) -> tuple[type[TokenFile], tuple[Path]]:
         return TokenFile, (self._path,)
-
-
-def _too_short(split: str, tokens: int, needed: int, batch_size: int, seq_len: int) -> RequestError:
-    return RequestError(
-        f"the corpus has {tokens} {split} tokens where one batch of {batch_size} sequences of "
-        f"model.seq_len={seq_len} needs {needed}: "
-        "add text to data.path, or lower model.seq_len or recipe.batch_size"
-    )

@@ -93,7 +93,7 @@ def walk(
         for entry in entries:
             if unwanted.match(entry.name):
                 continue
-            name = before + entry.name
+            name = before + _printable(entry.name)
             try:
                 if entry.is_dir(follow_symlinks=False):
                     folders.append((Path(entry.path), name + "/"))
@@ -103,6 +103,11 @@ def walk(
                         yield Candidate(name, unit or name, Path(entry.path), stat.st_size, stat.st_mtime_ns)
             except OSError:
                 continue
+
+
+def _printable(name: str) -> str:
+    """A file's name as text; the bytes of one that is not UTF-8 are written as escapes."""
+    return os.fsencode(name).decode("utf-8", "backslashreplace")
 
 
 def read_text(path: Path) -> str | None:

@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from aero_search.data.corpus import META, TOKEN_DTYPE, TOKENIZER, TRAIN, VALIDATION
+from aero_search.data.corpus import CHECKSUMS, META, TOKEN_DTYPE, TOKENIZER, TRAIN, VALIDATION
 from aero_search.data.files import Document
 from aero_search.data.progress import Advance
 from aero_search.data.tokenizer import Encode, Tokens, end_of_text
+from aero_search.integrity import file_digest, write_sealed
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -150,7 +151,7 @@ def write_meta(
     train: Side,
     validation: Side,
 ) -> None:
-    """Write meta.json, the last file of a corpus; `name` is its fingerprint."""
+    """Write meta.json, the last file of a corpus, with checksums of all; `name` is its fingerprint."""
     meta: dict[str, Any] = {
         "format": FORMAT,
         "fingerprint": name,
@@ -167,7 +168,8 @@ def write_meta(
         meta[f"{split}_packages"] = _largest_units(side.units)
     libraries = ("numpy", "tokenizers", "tiktoken")
     meta["versions"] = {"python": platform.python_version()} | {name: version(name) for name in libraries}
-    (folder / META).write_text(json.dumps(meta, indent=1), encoding="utf-8")
+    meta[CHECKSUMS] = {file: file_digest(folder / file) for file in (TRAIN, VALIDATION, TOKENIZER)}
+    write_sealed(folder / META, meta)
 
 
 def samples(documents: Sequence[Document], n: int = 32, n_characters: int = 8_000) -> list[str]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,7 +17,7 @@ from hashlib import blake2b
 from pathlib import Path
 
 from aero_search.data import huggingface, plugin_corpus, python_source, text_folder
-from aero_search.data.corpus import Corpus, open_tokens
+from aero_search.data.corpus import Corpus, read_meta
 from aero_search.data.files import Candidate, Document
 from aero_search.data.pack import FORMAT, Side, entry, fingerprint, pack, samples, write_meta
 from aero_search.data.plugin_corpus import plugin
@@ -29,6 +30,7 @@ from aero_search.data.tokenizer import (
     train_tokenizer,
 )
 from aero_search.errors import AeroSearchError, RequestError
+from aero_search.integrity import DamagedError, read_sealed, require_regular, tell, write_sealed
 from aero_search.schema import to_mapping
 
 # A tokenizer for a stream is trained on its first rows, which are kept in memory for that.
@@ -54,10 +56,11 @@ def prepare(spec: CorpusSpec, vocab_size: int, *, quiet: bool = False) -> Corpus
     root = spec.cache_folder()
     found = _candidates(spec)
     key = _manifest_key(spec, vocab_size, found)
-    corpus = _cached(root, key)
+    corpus = _cached(root, key, vocab_size)
     if corpus is None:
         with _lock(root, key):
-            corpus = _cached(root, key)  # another process may have packed it while this one waited
+            # Another process may have packed it while this one waited.
+            corpus = _cached(root, key, vocab_size)
             if corpus is None:
                 headline = f"Preparing the corpus data.kind={spec.kind} (once; kept in {root})"
                 with Reporter(headline, quiet=quiet) as reporter:
@@ -85,20 +88,25 @@ def _manifest_key(spec: CorpusSpec, vocab_size: int, found: list[Candidate]) -> 
     return blake2b(json.dumps([FORMAT, asked, vocab_size, files]).encode(), digest_size=16).hexdigest()
 
 
-def _cached(root: Path, key: str) -> Corpus | None:
+def _cached(root: Path, key: str, vocab_size: int) -> Corpus | None:
+    """The corpus that a manifest leads to; None where there is none, or a damaged one."""
     try:
-        name = json.loads(_manifest(root, key).read_text(encoding="utf-8"))["fingerprint"]
-    except (OSError, ValueError, KeyError, TypeError):
+        name = str(read_sealed(_manifest(root, key))["fingerprint"])
+    except (OSError, DamagedError, KeyError):
         return None
-    return _complete(root / str(name))
+    return _complete(root / name, vocab_size) if re.fullmatch("[0-9a-f]{32}", name) else None
 
 
-def _complete(folder: Path) -> Corpus | None:
+def _complete(folder: Path, vocab_size: int) -> Corpus | None:
+    """A whole corpus of that vocabulary, in the folder of its fingerprint."""
+    if not folder.exists():
+        return None
     try:
         corpus = Corpus.open(folder)
-    except RequestError:
+        require_regular(corpus.tokenizer_path)
+    except (RequestError, DamagedError, OSError):
         return None
-    return corpus if corpus.tokenizer_path.is_file() and corpus.fingerprint == folder.name else None
+    return corpus if (corpus.fingerprint, corpus.vocab_size) == (folder.name, vocab_size) else None
 
 
 def _manifest(root: Path, key: str) -> Path:
@@ -137,11 +145,8 @@ def _build(
             name = _pack_stream(spec, vocab_size, partial, reporter)
         else:
             name = _pack_files(spec, vocab_size, found, root, partial, reporter)
-        corpus = _complete(root / name) or _publish(partial, root / name)
-        manifest = _manifest(root, key)
-        written = manifest.with_suffix(".partial")
-        written.write_text(json.dumps({"fingerprint": name}), encoding="utf-8")
-        written.replace(manifest)
+        corpus = _complete(root / name, vocab_size) or _publish(partial, root / name, vocab_size)
+        write_sealed(_manifest(root, key), {"fingerprint": name})
     except OSError as problem:
         raise AeroSearchError(
             f"packing the corpus into {root} failed ({problem.strerror}): "
@@ -152,14 +157,15 @@ def _build(
     return corpus
 
 
-def _publish(partial: Path, folder: Path) -> Corpus:
-    if _complete(folder) is None:
-        shutil.rmtree(folder, ignore_errors=True)  # damaged: it was complete when it was renamed to this
+def _publish(partial: Path, folder: Path, vocab_size: int) -> Corpus:
+    if folder.exists() and _complete(folder, vocab_size) is None:
+        tell(f"the packed corpus {folder} was damaged and has been prepared again")
+        shutil.rmtree(folder, ignore_errors=True)  # it was complete when it was renamed to this
     try:
         partial.rename(folder)
     except OSError:
         # Another request with the same content came first; its folder is as good as ours.
-        corpus = _complete(folder)
+        corpus = _complete(folder, vocab_size)
         if corpus is None:
             raise
         return corpus
@@ -187,7 +193,7 @@ def _pack_files(
                 f"{where} leaves no {split} text once duplicates are dropped: add text that differs"
             )
     name = fingerprint(map(entry, documents), vocab_size, chunk=spec.chunk)
-    if _complete(root / name):
+    if _complete(root / name, vocab_size):
         return name
     tokenizer = train_tokenizer(_told(train, reporter, "Tokenizer"), vocab_size)
     encode = encoder(tokenizer, samples(train))
@@ -256,17 +262,11 @@ def _describe(
 
 
 def _open_tokenized(spec: CorpusSpec, vocab_size: int) -> Corpus:
-    corpus = Corpus.open(spec.folder())
-    if corpus.vocab_size > vocab_size:
+    folder = spec.folder()
+    said = read_meta(folder).get("vocab_size")
+    if isinstance(said, int) and said > vocab_size:
         raise RequestError(
-            f"model.vocab_size={vocab_size} is below the {corpus.vocab_size} of data.path={spec.path}: set "
-            f"model.vocab_size={corpus.vocab_size}"
+            f"model.vocab_size={vocab_size} is below the {said} of data.path={spec.path}: set "
+            f"model.vocab_size={said}"
         )
-    for path in (corpus.train_path, corpus.validation_path):
-        tokens = open_tokens(path)
-        if len(tokens) and int(tokens.max()) >= corpus.vocab_size:
-            raise RequestError(
-                f"data.path={spec.path}: {path.name} has token {int(tokens.max())}, which is not below "
-                f"vocab_size={corpus.vocab_size} of its meta.json; correct one of them"
-            )
-    return corpus
+    return Corpus.open(folder)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from aero_search.data.corpus import LARGEST_VOCAB
 from aero_search.errors import RequestError
 
 if TYPE_CHECKING:
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
 
 END_OF_TEXT = "<|endoftext|>"
 SMALLEST_VOCAB = 257
-LARGEST_VOCAB = 65_536
 Tokens = NDArray[np.uint16]
 Encode = Callable[[str], Tokens]
 

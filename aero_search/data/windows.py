@@ -9,6 +9,29 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from aero_search.data.corpus import Corpus
+from aero_search.errors import RequestError
+
+
+def check_long_enough(corpus: Corpus, seq_len: int, batch_size: int, validation_sequences: int) -> None:
+    """Refuse a corpus that has no batch of B windows of T tokens on either side.
+
+    Raises:
+        RequestError: it is too short, or was cut for another seq_len.
+    """
+    chunked = corpus.chunk is not None
+    if chunked and corpus.chunk != seq_len:
+        raise RequestError(
+            f"model.seq_len={seq_len} is not the length that this corpus was cut to: set "
+            f"model.seq_len={corpus.chunk}, or data.chunk={seq_len} and pack it again"
+        )
+    needed = min(batch_size, validation_sequences)
+    found = len(validation_starts(corpus.validation_tokens, seq_len, validation_sequences, chunked))
+    if found < needed:
+        raise _too_short("validation", corpus.validation_tokens, needed * seq_len + 1, needed, seq_len)
+    if train_windows(corpus.train_tokens, seq_len, chunked) < batch_size:
+        raise _too_short("train", corpus.train_tokens, (batch_size + 1) * seq_len, batch_size, seq_len)
+
 
 class TrainWindows:
     """Batches of window starts, drawn without replacement within an epoch.
@@ -72,3 +95,11 @@ def validation_starts(n_tokens: int, seq_len: int, most: int, chunked: bool = Fa
 def _stride(seq_len: int, chunked: bool) -> int:
     """From one window of a file to the next; those of a chunked file bring their last target themselves."""
     return seq_len + 1 if chunked else seq_len
+
+
+def _too_short(split: str, tokens: int, needed: int, batch_size: int, seq_len: int) -> RequestError:
+    return RequestError(
+        f"the corpus has {tokens} {split} tokens where one batch of {batch_size} sequences of "
+        f"model.seq_len={seq_len} needs {needed}: "
+        "add text to data.path, or lower model.seq_len or recipe.batch_size"
+    )

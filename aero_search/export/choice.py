@@ -14,6 +14,7 @@ from aero_search.export.layout import PROVENANCE_FILE
 from aero_search.front.front import Front
 from aero_search.front.pricing import Pricing
 from aero_search.front.record import Record
+from aero_search.training.result import WEIGHTS_FILE, check_weights, read_result
 
 Kind = Literal["bundle", "hf", "onnx", "config"]
 
@@ -33,11 +34,13 @@ class Choice:
         """A file of the candidate's own folder.
 
         Raises:
-            AeroSearchError: it is gone.
+            AeroSearchError: it is gone, or weights are not those of the result beside them.
         """
         path = self.record.folder / name
         if not path.is_file():
             raise AeroSearchError(f"{path} is missing: train the candidate again before exporting it")
+        if name == WEIGHTS_FILE:
+            check_weights(self.record.folder, read_result(self.record.folder))
         return path
 
 

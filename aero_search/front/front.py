@@ -131,6 +131,14 @@ class Front:
             return a.low <= b.high and b.low <= a.high
         return abs(math.log(self.row(one)[0] / self.row(other)[0])) <= math.log1p(TIE)
 
+    @cached_property
+    def ties(self) -> frozenset[int]:
+        """Trial numbers of the front's points that have learned something and are a tie with another such point."""
+        learned = [point for point in self.points if point.state == "finished"]
+        return frozenset(
+            one.number for one in learned if any(one is not two and self.tied(one, two) for two in learned)
+        )
+
     def _no_dearer(self, one: Record, other: Record) -> bool:
         return all(one.costs[metric] <= other.costs[metric] for metric in self.objective.costs)
 

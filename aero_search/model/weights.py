@@ -8,10 +8,13 @@ import torch
 from torch import Tensor, nn
 
 from aero_search.errors import RequestError
+from aero_search.integrity import write_whole
 
 
 def save_weights(model: nn.Module, path: str | Path) -> None:
-    """Write every tensor of the model once; tensors that layers share are written under their first name.
+    """Write every tensor of the model once, the file whole or not at all.
+
+    Tensors that layers share are written under their first name.
 
     Raises:
         RequestError: safetensors is not installed.
@@ -21,7 +24,7 @@ def save_weights(model: nn.Module, path: str | Path) -> None:
     except ImportError:
         raise RequestError("saving weights needs safetensors: pip install safetensors") from None
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in _tensors(model).items()}
-    save_file(tensors, str(path), metadata={"format": "pt"})
+    write_whole(Path(path), lambda partial: save_file(tensors, str(partial), metadata={"format": "pt"}))
 
 
 def load_weights(model: nn.Module, path: str | Path) -> None:

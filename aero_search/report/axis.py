@@ -8,8 +8,9 @@ from dataclasses import dataclass
 
 # From this ratio of largest to smallest on, equal distances are equal factors.
 LOG_FROM = 8.0
-# Share of an axis left free on each side of the marks, and the band's share on top of the panel.
-MARGIN, BAND = 0.09, 0.11
+# Share of an axis left free on each side of the values that it is around, the band's share on top of the panel, and
+# how far from a border what lies beyond it is drawn.
+MARGIN, BAND, BORDER = 0.09, 0.16, 0.02
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,14 @@ class Axis:
         if self.log:
             return math.exp(math.log(self.low) + share * (math.log(self.high) - math.log(self.low)))
         return self.low + share * (self.high - self.low)
+
+    def beyond(self, value: float) -> int:
+        """-1 below the axis, 1 above it, 0 on it."""
+        return (value > self.high) - (value < self.low)
+
+    def held(self, value: float) -> float:
+        """The value where the axis reaches it, else the place at the border that stands for it."""
+        return {0: value, 1: self.at(1 - BORDER), -1: self.at(BORDER)}[self.beyond(value)]
 
 
 def axis_around(values: Sequence[float], band: bool = False, left: float = MARGIN) -> Axis:

@@ -1,8 +1,9 @@
 """What the picture of a front shows, free of any drawing library: panels, marks, ranges, ticks.
 
-Perplexity (y) is drawn against each cost (x). Candidates without a sound perplexity (diverged, stopped, or still
-on the unigram plateau) lie in a band above the panel: their cost is known, and a height would only squash the
-rest.
+Perplexity (y) is drawn against each cost (x). The axes reach around the front and the baseline, so that what one
+chooses from fills the panel. Other candidates that lie beyond are drawn at the border, with their number and value.
+Above the panel is a band for whatever is higher: outliers, and candidates without a sound perplexity (diverged,
+stopped, or still on the unigram plateau).
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING, Literal
 
 from aero_search.report.axis import BAND, Axis, axis_around
 from aero_search.report.published import PublishedMark, published_marks
-from aero_search.report.units import Scale, compact, scale
+from aero_search.report.units import Scale, compact, scale, significant
 
 if TYPE_CHECKING:
     from aero_search.front.front import Front
@@ -21,12 +22,15 @@ if TYPE_CHECKING:
     from aero_search.front.record import Record
 
 Kind = Literal["front", "dominated", "plateau", "stopped", "diverged"]
+Side = Literal["", "above", "below", "left", "right"]
 # Where in the band, as shares of its height from above, and which states lie there.
 _OUTSIDE: Mapping[str, tuple[Kind, float]] = {
-    "diverged": ("diverged", 0.25),
-    "stopped": ("stopped", 0.5),
-    "plateau": ("plateau", 0.75),
+    "diverged": ("diverged", 0.2),
+    "stopped": ("stopped", 0.4),
+    "plateau": ("plateau", 0.6),
 }
+_ABOVE = 0.8
+_SIDES: Mapping[int, Side] = {-1: "left", 0: "", 1: "right"}
 # What people compare first; drawn whether or not a study keeps them small.
 _ALWAYS = ("latency_s", "communication_bytes", "flops")
 # Fronts crowd where costs are low; labels find their room to the left of the cheapest.
@@ -38,7 +42,10 @@ class Mark:
     """One candidate in one panel; x in the axis' unit, y a perplexity or a height in the band.
 
     Attributes:
-        seeds: perplexity over the seeds it was trained with; None with one seed alone, and in the band.
+        seeds: perplexity over the seeds it was trained with; None with one seed alone, and beyond the axes.
+        beyond: the border at which it is drawn where an axis does not reach it; the band's own marks have none.
+        outlier: its values that the axes do not reach, as `93.4` or `93.4, 15.2 s`; empty for other marks.
+        tied: on the front, and a tie with another point of it.
     """
 
     record: Record
@@ -48,6 +55,9 @@ class Mark:
     on_front: bool
     knee: bool = False
     seeds: FrontMembership | None = None
+    beyond: Side = ""
+    outlier: str = ""
+    tied: bool = False
 
     @property
     def label(self) -> str:
@@ -58,6 +68,18 @@ class Mark:
     def short_label(self) -> str:
         return f"#{self.record.number}"
 
+    @property
+    def arrow(self) -> Side:
+        """The border that an arrow in the candidate's place points to; what the band is for keeps its own mark."""
+        return self.beyond if self.kind in ("front", "dominated") else ""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What may be written beside it, the preferred one first; empty where nothing is."""
+        if self.outlier:
+            return f"{self.short_label}  {self.outlier}", self.short_label
+        return (self.label, self.short_label) if self.on_front else ()
+
 
 @dataclass(frozen=True)
 class Panel:
@@ -65,9 +87,10 @@ class Panel:
 
     Attributes:
         marks: faint ones first, so that the front is drawn on top.
-        step: corners of the line through the points that are non-dominated in this pair, left to right.
+        step: corners of the line through the points that are non-dominated in this pair, left to right, as far as
+            the axes show them.
         baseline: cost of SM + LN + G where it is known, and its perplexity where one is trained.
-        band: where the band begins on y; None where every candidate has a sound perplexity.
+        band: where the band begins on y; None where nothing lies in it.
         x_name, y_name: headings of the axes; they say whose figures these are where that differs.
         published: rows of AERO's tables at the size that is priced; empty at other sizes.
     """
@@ -83,6 +106,14 @@ class Panel:
     x_name: str
     y_name: str
     published: tuple[PublishedMark, ...] = ()
+
+    @property
+    def above_step(self) -> bool:
+        """Whether a point of the front is dominated in this pair: another cost keeps it on the front."""
+        return any(
+            mark.on_front and not mark.beyond and mark.kind == "front" and (mark.x, mark.y) not in self.step
+            for mark in self.marks
+        )
 
 
 def panels(front: Front) -> tuple[Panel, ...]:
@@ -105,41 +136,18 @@ def _panel(front: Front, metric: str) -> Panel:
     sound = [record for record in trained if record.state not in _OUTSIDE] or trained
     outside = [r for r in drawn if not any(r is other for other in sound)]
     baseline = _baseline(front, metric)
-    costs = [*([baseline] if baseline is not None else []), *(r.costs[metric] for r in drawn)]
+    costs = [*([] if baseline is None else [baseline]), *(r.costs[metric] for r in front.points or drawn)]
     unit = scale(metric, costs)
-    bars = {
-        number: front.memberships[number] for number in {r.number for r in sound} & front.memberships.keys()
-    }
-    heights = [_perplexity(record) for record in sound]
-    heights += [edge for spread in bars.values() for edge in (spread.low, spread.high)]
-    if front.baseline_perplexity is not None:
-        heights.append(front.baseline_perplexity)
     x = axis_around([unit.value(v) for v in costs], left=LEFT)
-    y = axis_around(
-        heights or [front.reference.unigram_perplexity / 10, front.reference.unigram_perplexity],
-        band=bool(outside),
-    )
-    band = y.at(1 - BAND) if outside else None
-    knee = front.balance
-    marks = []
-    for record in sorted(drawn, key=lambda r: r in front.points):
-        kind: Kind = "front" if record in front.points else "dominated"
-        height, beyond = record.perplexity, any(record is other for other in outside)
-        if beyond:
-            kind, depth = _OUTSIDE[record.state]
-            height = y.at(1 - BAND * depth)
-        assert height is not None, "only a candidate in the band has no perplexity"
-        marks.append(
-            Mark(
-                record,
-                kind,
-                unit.value(record.costs[metric]),
-                height,
-                on_front=record in front.points,
-                knee=record is knee,
-                seeds=None if beyond else bars.get(record.number),
-            )
-        )
+    heights = _heights(front, sound)
+    inner = axis_around(heights)
+    banded = bool(outside) or any(inner.beyond(_perplexity(record)) > 0 for record in sound)
+    y = axis_around(heights, band=banded)
+    band = y.at(1 - BAND) if banded else None
+    marks = [
+        _mark(front, record, metric, unit, x, y, inner, any(record is other for other in outside))
+        for record in sorted(drawn, key=lambda r: r in front.points)
+    ]
     whose = "" if front.target is None else f" of {front.target.name}"
     return Panel(
         metric=metric,
@@ -147,12 +155,67 @@ def _panel(front: Front, metric: str) -> Panel:
         x=x,
         y=y,
         marks=tuple(marks),
-        step=_step([(unit.value(r.costs[metric]), _perplexity(r)) for r in sound], x, band or y.high),
+        step=_step([(unit.value(r.costs[metric]), _perplexity(r)) for r in sound], x, inner.high),
         baseline=(None if baseline is None else unit.value(baseline), front.baseline_perplexity),
         band=band,
         x_name=unit.heading.replace(unit.name, f"{unit.name}{whose}", 1),
         y_name="perplexity" if front.target is None else "perplexity of the proxy",
-        published=published_marks(front, metric, unit, x, y, band or y.high),
+        published=published_marks(front, metric, unit, x, y, inner.high),
+    )
+
+
+def _heights(front: Front, sound: list[Record]) -> list[float]:
+    """What y reaches around: the front with its intervals, and the baseline."""
+    shown = [record for record in front.points if any(record is other for other in sound)] or sound
+    heights = [_perplexity(record) for record in shown]
+    for record in shown:
+        if (bar := front.memberships.get(record.number)) is not None:
+            heights += [bar.low, bar.high]
+    if front.baseline_perplexity is not None:
+        heights.append(front.baseline_perplexity)
+    unigram = front.reference.unigram_perplexity
+    return heights or [unigram / 10, unigram]
+
+
+def _mark(
+    front: Front, record: Record, metric: str, unit: Scale, x: Axis, y: Axis, inner: Axis, outside: bool
+) -> Mark:
+    """One candidate where the axes have it, or at the border.
+
+    Args:
+        y: with the band.
+        inner: the same axis without it.
+        outside: whether it has no sound perplexity.
+    """
+    on_front = record in front.points
+    cost, perplexity = unit.value(record.costs[metric]), record.perplexity
+    kind: Kind = "front" if on_front else "dominated"
+    beyond = _SIDES[x.beyond(cost)]
+    outlier = [unit.with_unit(record.costs[metric])] if beyond else []
+    if outside:
+        kind, depth = _OUTSIDE[record.state]
+        height = y.at(1 - BAND * depth)
+        if kind == "plateau":
+            outlier.insert(0, significant(_perplexity(record)))
+    else:
+        assert perplexity is not None, "only a candidate in the band has no perplexity"
+        height = perplexity
+        if inner.beyond(perplexity):
+            above = perplexity > inner.high
+            beyond = "above" if above else "below"
+            height = y.at(1 - BAND * _ABOVE) if above else y.held(perplexity)
+            outlier.insert(0, significant(perplexity))
+    return Mark(
+        record,
+        kind,
+        x.held(cost),
+        height,
+        on_front=on_front,
+        knee=record is front.balance,
+        seeds=None if outside or beyond else front.memberships.get(record.number),
+        beyond=beyond,
+        outlier=", ".join(outlier),
+        tied=record.number in front.ties,
     )
 
 
@@ -164,9 +227,12 @@ def _baseline(front: Front, metric: str) -> float | None:
 
 
 def _step(points: Iterable[tuple[float, float]], x: Axis, top: float) -> tuple[tuple[float, float], ...]:
-    """The edge of the dominated region, from the top of the panel to its right side."""
+    """The edge of the dominated region, from the top of the panel to its right side.
+
+    A point above the top or right of the panel moves no part of the edge that is seen.
+    """
     best: list[tuple[float, float]] = []
-    for point in sorted(points):
+    for point in sorted(p for p in points if p[0] <= x.high and p[1] <= top):
         if not best or point[1] < best[-1][1]:
             best.append(point)
     if not best:

@@ -12,8 +12,7 @@ from dataclasses import dataclass
 from importlib import metadata, util
 from pathlib import Path
 
-from aero_search.errors import output_option
-from aero_search.invocation import install, install_mpc, typed
+from aero_search.invocation import install, install_mpc, output_option, typed
 from aero_search.tracking.journal import journals
 
 _REQUIRED = (

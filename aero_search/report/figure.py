@@ -12,7 +12,7 @@ from aero_search.report import palette
 from aero_search.report.chart import Mark, Panel
 from aero_search.report.labels import Box, place
 from aero_search.report.published import PublishedMark
-from aero_search.report.static import baseline_lines, significant_tick
+from aero_search.report.static import baseline_lines, significant_tick, step_text
 from aero_search.report.units import readable
 
 if TYPE_CHECKING:
@@ -28,6 +28,12 @@ _STYLES: dict[str, tuple[str, int, str, float, str]] = {
     "stopped": ("triangle-down", 9, palette.DOMINATED, 0.8, "stopped at a rung"),
     "diverged": ("x-thin", 9, palette.DIVERGED, 1.0, "diverged"),
     "front": ("circle", 11, palette.FRONT, 1.0, "front"),
+}
+_ARROWS = {
+    "above": "triangle-up",
+    "below": "triangle-down",
+    "left": "triangle-left",
+    "right": "triangle-right",
 }
 
 
@@ -91,7 +97,7 @@ def _traces(panel: Panel, first: bool) -> list[dict[str, Any]]:
         xs, ys = zip(*panel.step, strict=True)
         traces.append({
             "x": xs, "y": ys, "mode": "lines", "line": {"color": palette.FRONT, "width": 2}, "opacity": 0.75,
-            "hoverinfo": "skip", "showlegend": False,
+            "hoverinfo": "skip", "showlegend": first, "name": step_text([panel], " "), "legendgroup": "step",
         })  # fmt: skip
     cost, perplexity = panel.baseline
     if cost is not None and perplexity is not None:
@@ -112,7 +118,7 @@ def _traces(panel: Panel, first: bool) -> list[dict[str, Any]]:
             },
         })  # fmt: skip
     for kind, (symbol, size, color, opacity, name) in _STYLES.items():
-        marks = [mark for mark in panel.marks if mark.kind == kind]
+        marks = [mark for mark in panel.marks if mark.kind == kind and not mark.arrow]
         if not marks:
             continue
         thin = symbol == "x-thin"
@@ -128,6 +134,23 @@ def _traces(panel: Panel, first: bool) -> list[dict[str, Any]]:
                 "line": {"width": 2.2 if thin else 1, "color": color if thin else "white"},
             },
         })  # fmt: skip
+    if outliers := [mark for mark in panel.marks if mark.arrow]:
+        traces.append({
+            "x": [mark.x for mark in outliers], "y": [mark.y for mark in outliers], "mode": "markers",
+            "name": "beyond the axes: number and value", "legendgroup": "beyond", "showlegend": first,
+            "hovertemplate": "%{text}<extra></extra>", "text": [_hover(mark, panel) for mark in outliers],
+            "marker": {
+                "symbol": [f"{_ARROWS[mark.arrow]}-open" for mark in outliers], "size": 9,
+                "color": palette.DOMINATED, "line": {"width": 1.4},
+            },
+        })  # fmt: skip
+    if tied := [mark for mark in panel.marks if mark.tied]:
+        traces.append({
+            "x": [mark.x for mark in tied], "y": [mark.y for mark in tied], "mode": "markers",
+            "name": "a tie with another point of the front", "legendgroup": "tie", "showlegend": first,
+            "hoverinfo": "skip",
+            "marker": {"size": 5, "color": "white", "line": {"width": 1, "color": palette.FRONT}},
+        })  # fmt: skip
     if knee := [mark for mark in panel.marks if mark.knee]:
         traces.append({
             "x": [knee[0].x], "y": [knee[0].y], "mode": "markers", "name": "best balance",
@@ -138,7 +161,7 @@ def _traces(panel: Panel, first: bool) -> list[dict[str, Any]]:
 
 
 def _bars(marks: Sequence[Mark]) -> dict[str, Any]:
-    """One standard deviation over seeds around their mean, where there are several."""
+    """95 % intervals over seeds, where there are several."""
     if not any(mark.seeds for mark in marks):
         return {}
     up = [mark.seeds.high - mark.y if mark.seeds else 0.0 for mark in marks]
@@ -195,10 +218,10 @@ def _shapes(panel: Panel, suffix: str) -> list[dict[str, Any]]:
 
 
 def _annotations(panel: Panel, suffix: str) -> list[dict[str, Any]]:
-    """Labels of the front, placed for the page as it opens; they keep to their points when it is zoomed."""
-    named = [mark for mark in panel.marks if mark.on_front]
+    """Labels of the front and of outliers, placed for the figure as it opens; a zoom keeps them at their points."""
+    named = sorted((mark for mark in panel.marks if mark.names), key=lambda mark: not mark.on_front)
     at = [_pixels(panel, mark.x, mark.y) for mark in named]
-    texts = [[mark.label, mark.short_label] for mark in named]
+    texts = [mark.names for mark in named]
     corners = [_pixels(panel, *corner) for corner in panel.step]
     lines = list(pairwise(corners))
     lines += [(_pixels(panel, *a), _pixels(panel, *b)) for a, b in baseline_lines(panel)]
@@ -219,7 +242,8 @@ def _annotations(panel: Panel, suffix: str) -> list[dict[str, Any]]:
         annotations.append({
             "x": math.log10(mark.x) if panel.x.log else mark.x,
             "y": math.log10(mark.y) if panel.y.log else mark.y,
-            "xref": f"x{suffix}", "yref": f"y{suffix}", "align": "left", "font": {"size": 11},
+            "xref": f"x{suffix}", "yref": f"y{suffix}", "align": "left",
+            "font": {"size": 11, "color": palette.INK if mark.on_front else palette.MUTED},
             "text": f"<b>{text}</b>" if mark.knee else text,
             "ax": box.x + box.width / 2 - x, "ay": -(box.y + box.height / 2 - y), "borderpad": 0,
             "showarrow": True, "arrowhead": 0, "arrowwidth": 0.8, "standoff": 7,

@@ -86,7 +86,8 @@ _RADII = (9.0, 15.0, 24.0, 36.0, 52.0, 72.0, 96.0)
 _ANGLES = tuple(math.radians(degrees) for degrees in range(0, 360, 15))
 _LEADER_FROM = 15.0
 _PROHIBITIVE = 1e6
-# What a leader over another label costs; a place from this on is taken only if there is no other.
+# What a line through a label costs, or a leader over another label; a place from this on is taken only if no
+# shorter variant has a clear one.
 _UNCLEAR = 2000.0
 
 
@@ -171,7 +172,7 @@ def _cost(
         return _PROHIBITIVE
     anchor, leader = candidate.anchor, candidate.leader
     cost = 1.5 * math.dist(candidate.box.nearest(anchor), anchor)
-    cost += 40.0 * unit * sum(box.crossed(*line) for line in lines)
+    cost += _UNCLEAR * sum(box.crossed(*line) for line in lines)
     if leader is not None:
         # A leader over a label or a mark reads as belonging to it.
         cost += 15.0 * unit

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from aero_search.report import palette
 from aero_search.report.chart import Mark, Panel
@@ -15,10 +15,12 @@ from aero_search.report.units import significant
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+    from matplotlib.lines import Line2D
 
-# Inches of one panel (narrower where three stand side by side), and what title and legend take.
-_WIDTH, _THIRD, _HEIGHT, _HEAD, _FOOT = 7.0, 5.8, 4.9, 0.72, 0.62
-_LABEL_SIZE = 8.3
+# Inches of one panel (wider where it stands alone), of the title and of a line of the legend. Two panels are 846
+# pixels wide in a README on GitHub: text of 9 points is then 11 pixels high.
+_WIDTH, _ALONE, _HEIGHT, _HEAD, _LINE = 4.8, 7.0, 4.3, 0.72, 0.2
+_TEXT = 9.0
 # kind: marker, area in points squared, colour, opacity, what the legend says
 _STYLES: dict[str, tuple[str, float, str, float, str]] = {
     "front": ("o", 58, palette.FRONT, 1.0, "front"),
@@ -27,30 +29,40 @@ _STYLES: dict[str, tuple[str, float, str, float, str]] = {
     "stopped": ("v", 40, palette.DOMINATED, 0.8, "stopped at a rung"),
     "diverged": ("x", 42, palette.DIVERGED, 1.0, "diverged"),
 }
+# Where an outlier points to.
+_ARROWS = {"above": "^", "below": "v", "left": "<", "right": ">"}
 
 
 def draw(panels: Sequence[Panel], title: str, subtitle: str) -> Figure:
-    """Draw every panel on one figure, two beside each other; three in one row."""
-    columns = 3 if len(panels) == 3 else min(2, len(panels))
+    """Draw every panel on one figure, two a row; the legend takes the place that they leave free, else the foot."""
+    columns = min(2, len(panels))
     rows = -(-len(panels) // columns)
-    across = _THIRD if columns == 3 else _WIDTH
-    width, height = across * columns, _HEIGHT * rows + _HEAD + _FOOT
+    across = _WIDTH if columns == 2 else _ALONE
+    handles = _handles(panels)
+    free = len(panels) < rows * columns
+    foot = 0.1 if free else 0.2 + _LINE * _lines(handles)
+    width, height = across * columns, _HEIGHT * rows + _HEAD + foot
     figure = new_figure(width, height)
     canvas: Any = figure.canvas
     axes = []
     for i, panel in enumerate(panels):
         row, column = divmod(i, columns)
         box = (
-            (column * across + 0.78) / width,
-            (_FOOT + (rows - 1 - row) * _HEIGHT + 0.6) / height,
-            (across - 1.05) / width,
+            (column * across + 0.72) / width,
+            (foot + (rows - 1 - row) * _HEIGHT + 0.6) / height,
+            (across - 0.9) / width,
             (_HEIGHT - 0.75) / height,
         )
         axis = figure.add_axes(box)
         _draw_panel(axis, panel)
         axes.append(axis)
-    heading(figure, title, subtitle, left=0.78)
-    _legend(figure, panels)
+    heading(figure, title, subtitle, left=0.72)
+    if free:
+        _legend(
+            figure, handles, "center left", (across + 0.5) / width, (foot + _HEIGHT / 2) / height, columns=1
+        )
+    else:
+        _legend(figure, handles, "lower center", 0.5, 0.08 / height, columns=2)
     # Text is measured only after a first drawing, so labels come last.
     canvas.draw()
     for axis, panel in zip(axes, panels, strict=True):
@@ -115,6 +127,12 @@ def _draw_mark(axis: Axes, mark: Mark) -> None:
             ecolor=palette.FRONT if mark.on_front else palette.DOMINATED, zorder=3.5,
         )  # fmt: skip
     marker, size, color, alpha, _ = _STYLES[mark.kind]
+    if mark.arrow:
+        axis.scatter(
+            [mark.x], [mark.y], marker=_ARROWS[mark.arrow], s=34, facecolors="none", edgecolors=color,
+            linewidths=1.2, zorder=4,
+        )  # fmt: skip
+        return
     if mark.kind == "diverged":
         axis.scatter([mark.x], [mark.y], marker=marker, s=size, color=color, linewidths=1.9, zorder=4)
         return
@@ -125,6 +143,8 @@ def _draw_mark(axis: Axes, mark: Mark) -> None:
         [mark.x], [mark.y], marker=marker, s=size, color=color, alpha=alpha, edgecolors="white",
         linewidths=0.9, zorder=5 if mark.on_front else 3,
     )  # fmt: skip
+    if mark.tied:
+        axis.scatter([mark.x], [mark.y], marker="o", s=14, color="white", linewidths=0, zorder=5.5)
     if mark.knee:
         axis.scatter(
             [mark.x], [mark.y], marker="o", s=170, facecolors="none", edgecolors=palette.KNEE,
@@ -133,15 +153,16 @@ def _draw_mark(axis: Axes, mark: Mark) -> None:
 
 
 def _label(axis: Axes, panel: Panel, renderer: Any) -> None:
-    """Name the front's points; lengths are pixels of the canvas."""
+    """Name the front's points, and outliers by number and value; lengths are pixels of the canvas."""
     from matplotlib.patheffects import Normal, Stroke
 
-    named = [mark for mark in panel.marks if mark.on_front]
+    # The front comes first, and so chooses its places first.
+    named = sorted((mark for mark in panel.marks if mark.names), key=lambda mark: not mark.on_front)
     if not named:
         return
     per_point = DPI / 72
     to_pixels = axis.transData.transform
-    texts = [[mark.label, mark.short_label] for mark in named]
+    texts = [mark.names for mark in named]
     sizes = [[_measure(axis, text, renderer) for text in variants] for variants in texts]
     anchors = [_pair(to_pixels((mark.x, mark.y))) for mark in named]
     radius = 5.0 * per_point
@@ -173,7 +194,8 @@ def _label(axis: Axes, panel: Panel, renderer: Any) -> None:
             continue
         x, y = to_data((where.box.x, where.box.y + where.box.height))
         text = axis.text(
-            x, y, variants[where.variant], size=_LABEL_SIZE, va="top", ha="left", color=palette.INK,
+            x, y, variants[where.variant], size=_TEXT, va="top", ha="left",
+            color=palette.INK if mark.on_front else palette.MUTED,
             family=FONT, weight="bold" if mark.knee else "normal", zorder=7, linespacing=1.15,
         )  # fmt: skip
         text.set_path_effects([Stroke(linewidth=2.2, foreground="white"), Normal()])
@@ -183,55 +205,87 @@ def _label(axis: Axes, panel: Panel, renderer: Any) -> None:
 
 
 def _measure(axis: Axes, text: str, renderer: Any) -> tuple[float, float]:
-    probe = axis.text(0, 0, text, size=_LABEL_SIZE, family=FONT, weight="bold", linespacing=1.15)
+    probe = axis.text(0, 0, text, size=_TEXT, family=FONT, weight="bold", linespacing=1.15)
     probe.set_transform(None)
     extent = probe.get_window_extent(renderer)
     probe.remove()
     return extent.width, extent.height
 
 
-def _legend(figure: Figure, panels: Sequence[Panel]) -> None:
+def _handles(panels: Sequence[Panel]) -> list[Line2D]:
+    """What the legend explains: only what is drawn."""
     from matplotlib.lines import Line2D
 
-    kinds = {mark.kind for panel in panels for mark in panel.marks}
-    handles = []
-    for kind, (marker, size, color, alpha, text) in _STYLES.items():
-        if kind in kinds:
-            handles.append(
-                Line2D([], [], marker=marker, color=color, alpha=alpha, linestyle="none", label=text,
-                       markersize=size**0.5, markeredgewidth=1.9 if marker == "x" else 0)
-            )  # fmt: skip
-    if any(mark.knee for panel in panels for mark in panel.marks):
-        handles.append(
-            Line2D([], [], marker="o", markerfacecolor="none", markeredgecolor=palette.KNEE, linestyle="none",
-                   markersize=10, markeredgewidth=1.9, label="best balance")
-        )  # fmt: skip
-    if any(mark.seeds for panel in panels for mark in panel.marks):
-        handles.append(
-            Line2D(
-                [],
-                [],
-                color=palette.FRONT,
-                marker="|",
-                linestyle="none",
-                markersize=12,
-                label="95 % interval over seeds",
-            )
+    def entry(label: str, color: str, marker: str = "none", line: Any = "none", **more: Any) -> Line2D:
+        style = {"markersize": 6, "markeredgewidth": 1.3, **more}
+        return Line2D([], [], label=label, color=color, marker=marker, linestyle=line, **style)
+
+    hollow = {"markerfacecolor": "none"}
+    marks = [mark for panel in panels for mark in panel.marks]
+    arrows = {mark.arrow for mark in marks if mark.arrow}
+    kinds = {mark.kind for mark in marks if not mark.arrow}
+    handles = [
+        entry(
+            text,
+            color,
+            marker,
+            alpha=alpha,
+            markersize=size**0.5,
+            markeredgewidth=1.9 if marker == "x" else 0,
         )
+        for kind, (marker, size, color, alpha, text) in _STYLES.items()
+        if kind in kinds
+    ]
+    if arrows:
+        side = _ARROWS["above" if "above" in arrows else min(arrows)]
+        handles.append(entry("beyond the axes: number and value", palette.DOMINATED, side, **hollow))
+    if any(mark.knee for mark in marks):
+        handles.append(entry("best balance", palette.KNEE, "o", markersize=10, markeredgewidth=1.9, **hollow))
+    if any(mark.tied for mark in marks):
+        handles.append(
+            entry("a tie with another point of the front", palette.FRONT, "o", markerfacecolor="white",
+                  markersize=6, markeredgewidth=2.2)
+        )  # fmt: skip
+    if any(mark.seeds for mark in marks):
+        handles.append(entry("95 % interval over seeds", palette.FRONT, "|", markersize=12))
     if any(panel.published for panel in panels):
         handles.append(
-            Line2D([], [], marker="D", markerfacecolor="none", markeredgecolor=palette.PUBLISHED, linestyle="none",
-                   markersize=6, markeredgewidth=1.3, label="published by AERO (at the edge: cost alone)")
+            entry("published by AERO\n(at the edge: cost alone)", palette.PUBLISHED, "D", **hollow)
+        )
+    if any(panel.baseline[0] is not None for panel in panels):
+        handles.append(
+            entry("baseline SM + LN + G", palette.BASELINE, "*", (0, (2, 2.5)), linewidth=1.1, markersize=13,
+                  markeredgewidth=0)
         )  # fmt: skip
-    trained = any(panel.baseline[1] is not None for panel in panels)
-    handles.append(
-        Line2D([], [], color=palette.BASELINE, marker="*" if trained else "None", markersize=13,
-               linestyle=(0, (2, 2.5)), linewidth=1.1, markeredgewidth=0, label="baseline SM + LN + G")
-    )  # fmt: skip
+    if any(panel.step for panel in panels):
+        handles.append(entry(step_text(panels), palette.FRONT, line="-", linewidth=1.6, alpha=0.75))
+    return handles
+
+
+def step_text(panels: Sequence[Panel], break_line: str = "\n") -> str:
+    """What the step is, and where points of the front lie above it, why."""
+    why = f";{break_line}a front point above it saves another cost"
+    return f"lowest perplexity at each cost of the panel{why if any(p.above_step for p in panels) else ''}"
+
+
+def _lines(handles: Sequence[Line2D]) -> int:
+    """Lines that a legend of two columns takes."""
+    heights = [str(handle.get_label()).count("\n") + 1 for handle in handles]
+    half = -(-len(heights) // 2)
+    return max(sum(heights[:half]), sum(heights[half:]), 1)
+
+
+def _legend(
+    figure: Figure,
+    handles: list[Line2D],
+    loc: Literal["center left", "lower center"],
+    x: float,
+    y: float,
+    columns: int,
+) -> None:
     figure.legend(
-        handles=handles, loc="lower center", ncols=len(handles) if figure.get_figwidth() > 8 else 3,
-        frameon=False, fontsize=9, labelcolor=palette.INK, handletextpad=0.5, columnspacing=2.0,
-        bbox_to_anchor=(0.5, 0.06 / figure.get_figheight()),
+        handles=handles, loc=loc, ncols=columns, frameon=False, fontsize=_TEXT, labelcolor=palette.INK,
+        handletextpad=0.6, columnspacing=2.0, bbox_to_anchor=(x, y),
     )  # fmt: skip
 
 

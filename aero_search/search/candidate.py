@@ -7,6 +7,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 from aero_search.architecture import Architecture, canonical, key, notation
@@ -24,6 +25,7 @@ class Candidate:
         fingerprint: of the corpus.
         overrides: what makes it from the study's request.
         config: the composed configuration that trains it again, saved beside its result.
+        corpus_folder: the packed corpus; None is the study's.
     """
 
     architecture: Architecture
@@ -31,6 +33,7 @@ class Candidate:
     fingerprint: str
     overrides: tuple[str, ...] = ()
     config: Mapping[str, Any] = field(default_factory=dict, compare=False)
+    corpus_folder: Path | None = field(default=None, compare=False)
 
     @cached_property
     def identity(self) -> str:
@@ -57,9 +60,10 @@ def make_candidate(
     fingerprint: str,
     overrides: tuple[str, ...] = (),
     config: Mapping[str, Any] | None = None,
+    corpus_folder: Path | None = None,
 ) -> Candidate:
     """A candidate of the canonical form of `architecture`."""
-    return Candidate(canonical(architecture), recipe, fingerprint, overrides, config or {})
+    return Candidate(canonical(architecture), recipe, fingerprint, overrides, config or {}, corpus_folder)
 
 
 @runtime_checkable

@@ -7,9 +7,10 @@ import socket
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
+from aero_search.data.corpus import Corpus
 from aero_search.errors import AeroSearchError
 from aero_search.front.front import Front, build_front
 from aero_search.front.pareto import Reference
@@ -44,6 +45,7 @@ class StudyRunner:
         start: points to try first.
         reference: of the hypervolume.
         command: the line that repeats or resumes the study.
+        corpora: the packed corpora of the candidates, by what they were prepared from.
         follow_up: the points to queue when the queue is empty, from what is trained; none end the study.
     """
 
@@ -53,6 +55,7 @@ class StudyRunner:
     reference: Reference
     command: str
     follow_up: Callable[[Sequence[Record]], Sequence[Assignment]] | None = None
+    corpora: Mapping[str, Corpus] = field(default_factory=dict)
 
     def prepare(self) -> Study:
         """Create the study, or check that it is the one to resume, and settle what a killed run left open.

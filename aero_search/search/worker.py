@@ -40,7 +40,7 @@ class Plan:
         output_dir: absolute; the databases and the study's folder lie under it.
         target: the shape at which costs are counted; None: the one that is trained.
         only_queued: train the queued points and propose none (a plain sweep).
-        corpus_folder: the prepared corpus.
+        corpus_folder: the prepared corpus of candidates that name none.
         compute: the devices of each worker.
     """
 
@@ -156,7 +156,7 @@ class Worker:
         study.note_run(claim.trial.number, tracked.run_id)
         claim.folder.mkdir(parents=True, exist_ok=True)
         progress = ProgressFile(claim.folder, candidate.notation, candidate.recipe.steps)
-        corpus = Corpus.open(self.plan.corpus_folder)
+        corpus = Corpus.open(candidate.corpus_folder or self.plan.corpus_folder)
         # A sweep compares all that it was given, and a repetition is worth its whole length.
         rungs = self.plan.search.rungs
         judged = rungs.name != "none" and claim.confirms is None and not self.plan.only_queued

@@ -5,13 +5,24 @@ What is kept, sent to workers, printed or logged holds the address without it.
 
 from __future__ import annotations
 
-from urllib.parse import unquote, urlsplit, urlunsplit
+import re
+from pathlib import Path
+from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
 from aero_search.errors import RequestError
 from aero_search.passwords import keep, masked, password_of, without_password
 
 FIELD = "tracking.uri"
 USERNAME, PASSWORD, PGPASSWORD = "MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD", "PGPASSWORD"
+
+
+def sqlite_address(path: Path) -> str:
+    """The address of a SQLite file as SQLAlchemy and urllib read it: both give `path` back.
+
+    `%`, `?` and `#`, which have a meaning in an address, are escaped. All other letters stay, so that common
+    folders keep the address that their studies were made with.
+    """
+    return f"sqlite:///{re.sub('[%?#]', lambda found: quote(found[0]), str(path.resolve()))}"
 
 
 def read_address(said: str | None) -> str | None:

@@ -9,8 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-from aero_search.errors import output_option
-from aero_search.invocation import typed
+from aero_search.invocation import output_option, typed
 from aero_search.passwords import masked
 from aero_search.tracking import store
 from aero_search.tracking.delivery import Delivery, UnknownRunError, final, sentence

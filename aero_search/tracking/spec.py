@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from aero_search.tracking.address import sqlite_address
+
 
 @dataclass(frozen=True)
 class TrackingSpec:
@@ -23,4 +25,4 @@ class TrackingSpec:
 
     def resolved_uri(self, output_dir: Path) -> str:
         """The store's address: `uri`, or the SQLite file that every command under `output_dir` shares."""
-        return self.uri or f"sqlite:///{(output_dir / 'mlflow.db').resolve()}"
+        return self.uri or sqlite_address(output_dir / "mlflow.db")

@@ -18,6 +18,7 @@ from lightning.fabric.plugins.io.checkpoint_io import CheckpointIO
 from safetensors import SafetensorError
 
 from aero_search.architecture import key
+from aero_search.integrity import tell
 from aero_search.training.ranks import Job
 from aero_search.training.tensor_tree import load_tree, save_tree
 
@@ -39,7 +40,10 @@ class SafeCheckpointIO(CheckpointIO):
     def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
         # A full disk is no reason to end a training: the next checkpoint may fit.
         with contextlib.suppress(OSError, SafetensorError):
-            save_tree(checkpoint, Path(path))
+            path = Path(path)
+            if path.is_dir():
+                path.rename(path.with_name(f"{path.name}.damaged"))
+            save_tree(checkpoint, path)
 
     def load_checkpoint(
         self, path: Any, map_location: Any = None, weights_only: bool | None = None
@@ -59,21 +63,34 @@ def checkpoint_path(folder: Path) -> Path:
 def checkpoint_of(job: Job) -> tuple[Path, int] | None:
     """The checkpoint that this training left in its folder, and the batches it has seen; None to start from 0.
 
-    One of another architecture, recipe or corpus, or one that cannot be read, does not count: it will be replaced.
+    One of another architecture, recipe or corpus, or one that is damaged or has no checksum, does not count: it
+    will be replaced.
     """
     path = checkpoint_path(job.folder)
-    try:
-        state = load_tree(path, with_tensors=False)
-        batches = state["loops"]["fit_loop"]["epoch_loop.batch_progress"]["total"]["ready"]
-    except (OSError, ValueError, KeyError, TypeError):
+    if not path.exists():
         return None
-    return (path, int(batches)) if state.get(_IDENTITY) == _identity(job) else None
+    try:
+        # All of it is read: Lightning would go on with any number that a damaged file holds.
+        state = load_tree(path)
+        batches = int(state["loops"]["fit_loop"]["epoch_loop.batch_progress"]["total"]["ready"])
+        mine = state.get(_IDENTITY) == _identity(job)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as problem:
+        start_again(path, problem)
+        return None
+    return (path, batches) if mine else None
+
+
+def start_again(path: Path, problem: Exception) -> None:
+    """Say why a checkpoint is not gone on from."""
+    said = str(problem) if str(path) in str(problem) else f"{path}: {type(problem).__name__}: {problem}"
+    tell(f"{' '.join(said.split())[:300]}; this training starts again from step 0")
 
 
 def forget(folder: Path) -> None:
     """Delete the checkpoint of a training that has its result."""
     for path in folder.glob(f"{CHECKPOINT_FILE}*"):
-        path.unlink(missing_ok=True)
+        if not path.is_dir():
+            path.unlink(missing_ok=True)
 
 
 class Checkpoints(L.Callback):
@@ -131,6 +148,9 @@ class Checkpoints(L.Callback):
         self, trainer: L.Trainer, pl_module: L.LightningModule, checkpoint: dict[str, Any]
     ) -> None:
         self._random = checkpoint[_RANDOM]
+        torch.Generator().set_state(
+            checkpoint[_RANDOM]
+        )  # raises here what is no state, before the first step
 
     def _look(self, trainer: L.Trainer, step: int) -> None:
         if step % LOOK_EVERY or trainer.should_stop:

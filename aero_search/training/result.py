@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from aero_search.errors import AeroSearchError
+from aero_search.integrity import DamagedError, file_digest, read_sealed, write_sealed
 from aero_search.schema import SchemaError, from_mapping, to_mapping
 from aero_search.training.entropy_health import EntropyHealth
 
@@ -54,6 +54,7 @@ class Result:
         tokens: seen in training.
         unigram_perplexity: of the held-out split under the training split's token frequencies.
         health: of the attention at the last validation that was finite; None without one.
+        weights_digest: of weights.safetensors; empty where there are none, and in results of earlier versions.
     """
 
     key: str
@@ -75,24 +76,37 @@ class Result:
     unigram_perplexity: float
     versions: Mapping[str, str] = field(default_factory=dict)
     health: EntropyHealth | None = None
+    weights_digest: str = ""
 
     def write(self, folder: Path) -> Path:
-        """Write `result.json` whole or not at all."""
-        path = folder / RESULT_FILE
-        partial = folder / (RESULT_FILE + ".partial")
-        partial.write_text(json.dumps(to_mapping(self), indent=1, allow_nan=False) + "\n")
-        return partial.replace(path)
+        """Write `result.json` with its checksum, whole or not at all."""
+        return write_sealed(folder / RESULT_FILE, to_mapping(self))
 
 
 def read_result(folder: Path) -> Result:
     """Read a candidate's `result.json`.
 
     Raises:
-        AeroSearchError: the file is missing or not a result.
+        AeroSearchError: the file is missing or not the result that was written.
     """
     path = folder / RESULT_FILE
     try:
-        data: Any = json.loads(path.read_text())
-        return from_mapping(Result, data, "result")
-    except (OSError, ValueError, SchemaError) as problem:
+        return from_mapping(Result, read_sealed(path), "result")
+    except (OSError, DamagedError, SchemaError) as problem:
         raise AeroSearchError(f"{path} is not a readable result: {problem}") from problem
+
+
+def check_weights(folder: Path, result: Result) -> None:
+    """Refuse weights that are not those that the result was measured on.
+
+    Raises:
+        AeroSearchError: they are missing where there were some, or damaged.
+    """
+    path = folder / WEIGHTS_FILE
+    if not result.weights_digest:
+        return
+    try:
+        if file_digest(path) != result.weights_digest:
+            raise DamagedError("they do not match the checksum in result.json")
+    except (OSError, DamagedError) as problem:
+        raise AeroSearchError(f"{path} are not the weights of this training: {problem}") from problem

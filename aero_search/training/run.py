@@ -17,9 +17,10 @@ import torch
 from aero_search.architecture import Architecture, key, notation
 from aero_search.data.corpus import Corpus
 from aero_search.data.datamodule import TokenDataModule
+from aero_search.integrity import file_digest
 from aero_search.model import count_parameters, save_weights
 from aero_search.schema import from_mapping, to_mapping
-from aero_search.training.checkpoint import Checkpoints, SafeCheckpointIO, checkpoint_of, forget
+from aero_search.training.checkpoint import Checkpoints, SafeCheckpointIO, checkpoint_of, forget, start_again
 from aero_search.training.compute import Compute
 from aero_search.training.entropy_health import (
     Entropy,
@@ -56,6 +57,8 @@ class Watch(L.Callback):
         self.reason = ""
         # Wall time of earlier starts of this training, seconds.
         self.earlier = 0.0
+        # Whether the first step is near: whatever a checkpoint holds has been taken over.
+        self.began = False
         self._started = time.monotonic()
 
     @property
@@ -77,6 +80,7 @@ class Watch(L.Callback):
                 listener.validated(point, [list(heads) for heads in point.entropy])
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        self.began = True
         # A process that died at a rung may have written its checkpoint and not the answer.
         if self.curve and self.curve[-1].step == trainer.global_step < self.module.recipe.steps:
             self._ask(trainer, self.curve[-1])
@@ -175,8 +179,10 @@ def train(
     with Ranks(job) as place:
         trainer, module, watch = fit(job, place, listeners, halt)
     last = watch.curve[-1] if watch.curve and watch.verdict != "diverged" else None
+    weights = ""
     if last is not None and watch.verdict != "stopped":
         save_weights(module.trained, folder / WEIGHTS_FILE)
+        weights = file_digest(folder / WEIGHTS_FILE)
     result = Result(
         key=key(architecture),
         notation=notation(architecture),
@@ -197,6 +203,7 @@ def train(
         unigram_perplexity=perplexity(watch.unigram),
         versions=versions() | {"device": compute.describe()},
         health=watch.health,
+        weights_digest=weights,
     )
     result.write(folder)
     if result.verdict != "stopped":
@@ -217,8 +224,35 @@ def fit(
     _quiet()
     if job.threads is not None:
         torch.set_num_threads(job.threads)
+    found = checkpoint_of(job)
+    try:
+        return _fit(job, place, listeners, halt, found)
+    except _UnusableCheckpointError as unusable:
+        # One process of several would start again alone.
+        if job.compute.devices > 1:
+            raise unusable.problem from None
+        start_again(unusable.path, unusable.problem)
+        return _fit(job, place, listeners, halt, None)
+
+
+class _UnusableCheckpointError(Exception):
+    """What a checkpoint holds is not the state of this training."""
+
+    def __init__(self, path: Path, problem: Exception) -> None:
+        super().__init__(str(problem))
+        self.path, self.problem = path, problem
+
+
+def _fit(
+    job: Job,
+    place: Place,
+    listeners: Sequence[Listener],
+    halt: Halt | None,
+    found: tuple[Path, int] | None,
+) -> tuple[L.Trainer, CandidateModule, Watch]:
+    """Train from a checkpoint and the number of its batch, or from the beginning."""
     recipe = job.recipe
-    checkpoint, batches = checkpoint_of(job) or (None, 0)
+    checkpoint, batches = found or (None, 0)
     data = TokenDataModule(
         job.corpus,
         seq_len=job.architecture.seq_len,
@@ -241,6 +275,10 @@ def fit(
         # Lightning answers Ctrl-C by ignoring the signal from then on and leaving the process.
         signal.signal(signal.SIGINT, signal.default_int_handler)
         raise KeyboardInterrupt from stop
+    except Exception as problem:
+        if found is not None and not watch.began:
+            raise _UnusableCheckpointError(found[0], problem) from problem
+        raise
     return trainer, module, watch
 
 

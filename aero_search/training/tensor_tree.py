@@ -1,20 +1,23 @@
 """Nested states, such as an optimizer's, in one safetensors file: tensors as tensors, all else as JSON beside them.
 
 Understood: dicts with keys of text or whole numbers, lists, tuples, tensors, numbers, text, booleans and None.
-Nothing read here is ever executed.
+A checksum beside them covers every number. Nothing read here is ever executed.
 """
 
 from __future__ import annotations
 
 import json
 import os
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
-_TREE = "tree"
+from aero_search.integrity import digest, require_regular, write_whole
+
+_TREE, _CHECKSUM = "tree", "checksum"
 # What makes two tensors the same numbers: address, type, shape, strides.
 _Place = tuple[int, torch.dtype, tuple[int, ...], tuple[int, ...]]
 
@@ -29,33 +32,54 @@ def save_tree(tree: object, path: Path) -> None:
 
     tensors: dict[str, Tensor] = {}
     described = json.dumps(_describe(tree, tensors, {}))
-    partial = path.with_name(path.name + ".partial")
-    save_file(tensors, str(partial), metadata={_TREE: described})
-    with partial.open("rb") as file:
-        os.fsync(file.fileno())
-    partial.replace(path)
+    checksum = _checksum(described, tensors, tensors.__getitem__)
+
+    def write(partial: Path) -> None:
+        save_file(tensors, str(partial), metadata={_TREE: described, _CHECKSUM: checksum})
+        with partial.open("rb") as file:
+            os.fsync(file.fileno())
+
+    write_whole(path, write)
 
 
 def load_tree(path: Path, *, with_tensors: bool = True) -> Any:
     """Read a state again, its tensors on the CPU.
 
     Args:
-        with_tensors: False reads all but the tensors, which become None.
+        with_tensors: False reads all but the tensors, which become None; the checksum is then not verified.
 
     Raises:
-        ValueError: this is not a file of `save_tree`.
+        ValueError: this is not a file of `save_tree`, or it has no checksum, as those of earlier versions, or
+            another one than its content.
         OSError: it cannot be read.
     """
     from safetensors import SafetensorError, safe_open
 
     try:
+        require_regular(path)
         with safe_open(str(path), framework="pt") as file:
-            names = file.keys()
+            names = list(file.keys())
+            metadata = file.metadata() or {}
             tensors = {name: file.get_tensor(name) if with_tensors else None for name in names}
-            described = json.loads((file.metadata() or {})[_TREE])
-        return _restore(described, tensors)
-    except (SafetensorError, KeyError, TypeError) as problem:
-        raise ValueError(f"{path} is not a saved state: {problem}") from problem
+        if with_tensors and metadata[_CHECKSUM] != _checksum(metadata[_TREE], names, tensors.__getitem__):
+            raise ValueError("it does not match its checksum")
+        return _restore(json.loads(metadata[_TREE]), tensors)
+    except (SafetensorError, KeyError, TypeError, ValueError, RecursionError) as problem:
+        what = f"it has no {problem}" if isinstance(problem, KeyError) else problem
+        raise ValueError(f"{path} is not a saved state: {what}") from problem
+
+
+def _checksum(described: str, names: Iterable[str], tensor: Callable[[str], Any]) -> str:
+    """Of everything that a file holds, whatever the order of its tensors."""
+
+    def parts() -> Iterator[bytes | memoryview]:
+        yield described.encode()
+        for name in sorted(names):
+            value = tensor(name)
+            yield f"\n{name} {value.dtype} {tuple(value.shape)}\n".encode()
+            yield memoryview(value.reshape(-1).view(torch.uint8).numpy())
+
+    return digest(parts())
 
 
 def _describe(value: object, tensors: dict[str, Tensor], names: dict[_Place, str]) -> Any:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import sqlite3
+import tempfile
 import warnings
+import weakref
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -11,10 +15,12 @@ import optuna
 from filelock import FileLock
 from optuna.exceptions import ExperimentalWarning, StorageInternalError
 from optuna.storages import RDBStorage
+from sqlalchemy import event
 
 from aero_search.errors import RequestError, nearest
 from aero_search.front.objective import Metric
 from aero_search.passwords import masked
+from aero_search.tracking.address import sqlite_address
 from aero_search.workers.storage_address import check_driver
 from aero_search.workers.worker_registry import FileRegistry, WorkerRegistry
 
@@ -36,8 +42,8 @@ _CREATION = 7242016
 
 
 def storage_url(output_dir: Path) -> str:
-    """The address of the SQLite database that every command under `output_dir` shares."""
-    return f"sqlite:///{(output_dir / DATABASE).resolve()}"
+    """The address of the SQLite database that every command under `output_dir` shares, as Optuna reads it."""
+    return _without_placeholders(sqlite_address(output_dir / DATABASE))
 
 
 def open_storage(output_dir: Path, address: str | None = None, wait: bool = False) -> RDBStorage:
@@ -57,12 +63,35 @@ def open_storage(output_dir: Path, address: str | None = None, wait: bool = Fals
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     if address is not None:
         return _open_postgresql(address, wait)
+    if (output_dir / DATABASE).is_file() and not os.access(output_dir, os.W_OK):
+        return _open_copy(output_dir)
     output_dir.mkdir(parents=True, exist_ok=True)
     # SQLite lets two commands find a fresh file empty, and both create the tables.
     with FileLock(output_dir / f"{DATABASE}.lock", timeout=_LOCK_SECONDS):
         with sqlite3.connect(output_dir / DATABASE, timeout=_LOCK_SECONDS) as connection:
             connection.execute("PRAGMA journal_mode=WAL")
         return RDBStorage(storage_url(output_dir), engine_kwargs={"connect_args": {"timeout": _LOCK_SECONDS}})
+
+
+def _open_copy(output_dir: Path) -> RDBStorage:
+    """What a folder that cannot be written to holds, from a copy: SQLite needs files beside a database it reads.
+
+    Nothing can be written to the copy either.
+    """
+    folder = Path(tempfile.mkdtemp(prefix="aero-search-"))
+    for file in output_dir.glob(f"{DATABASE}*"):
+        if file.name in (DATABASE, f"{DATABASE}-wal"):
+            shutil.copyfile(file, folder / file.name)
+    storage = RDBStorage(storage_url(folder))
+    weakref.finalize(storage, shutil.rmtree, folder, ignore_errors=True)
+    event.listen(storage.engine, "connect", lambda connection, _: connection.execute("PRAGMA query_only=ON"))
+    storage.engine.dispose()
+    return storage
+
+
+def _without_placeholders(url: str) -> str:
+    """Braces are placeholders to Optuna, unless they are doubled."""
+    return url.replace("{", "{{").replace("}", "}}")
 
 
 def open_registry(storage: RDBStorage, name: str, folder: Path, heartbeat: float) -> WorkerRegistry:
@@ -127,7 +156,7 @@ def _open_postgresql(address: str, wait: bool) -> RDBStorage:
     from aero_search.workers.database_registry import create_table
     from aero_search.workers.retrying_storage import PatientStorage, patient, reason
 
-    # Braces would be Optuna's placeholders; the driver is named because SQLAlchemy's default has changed.
+    # The driver is named because SQLAlchemy's default has changed; braces are not Optuna's placeholders here.
     url = "postgresql+psycopg" + address.removeprefix("postgresql").replace("{", "%7B").replace("}", "%7D")
     settings = {"connect_args": _POSTGRESQL, "pool_pre_ping": True}
 

@@ -207,6 +207,17 @@ def test_undecodable_files_are_passed_over(make_folder, make_spec, make_text) ->
     assert sorted(both) == sorted(files.values())
 
 
+def test_names_that_are_not_utf8_are_names_too(make_folder, make_spec, make_text) -> None:
+    folder = make_folder({f"{i:02d}.txt": make_text(i) for i in range(10)})
+    try:
+        (folder / "10.txt").write_text(make_text(10))
+        (folder / "10.txt").rename(folder / os.fsdecode(b"caf\xe9.txt"))
+    except OSError:
+        pytest.skip("this file system takes UTF-8 names alone")
+    corpus = prepare(make_spec(folder), V, quiet=True)
+    assert make_text(10) in texts(corpus, corpus.train_path) + texts(corpus, corpus.validation_path)
+
+
 def test_paths_that_are_no_folder(tmp_path: Path, make_spec) -> None:
     (tmp_path / "file.txt").write_text("x")
     with pytest.raises(RequestError, match="does not exist"):

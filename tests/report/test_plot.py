@@ -11,13 +11,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from matplotlib.text import Text
 from studies import BASE, STUDY
 
 from aero_search.architecture import Layer, ModelShape
+from aero_search.report.axis import axis_around
 from aero_search.report.chart import panels
 from aero_search.report.figure import make_figure
 from aero_search.report.labels import Box, place
 from aero_search.report.plot import figure_of, plot_front
+from aero_search.report.static import baseline_lines, draw, significant_tick
+
+Rows = Any
 
 
 def test_every_format_is_written_and_nothing_else(make_front: Any, tmp_path: Path) -> None:
@@ -79,7 +84,7 @@ def test_a_panel_holds_every_candidate_once_inside_its_frame(make_front: Any) ->
             assert 0 < panel.x.share(mark.x) < 1
             assert 0 < panel.y.share(mark.y) < 1
             assert panel.band is not None
-            assert (mark.y > panel.band) == (mark.kind in ("plateau", "diverged"))
+            assert (mark.y > panel.band) == (mark.kind in ("plateau", "diverged") or mark.beyond == "above")
         assert sum(mark.knee for mark in panel.marks) == 1
         assert all(panel.x.low <= tick <= panel.x.high for tick in panel.x.ticks)
         assert 3 <= len(panel.x.ticks) <= 8
@@ -224,3 +229,116 @@ def test_one_seed_has_no_error_bar(make_front: Any) -> None:
 def drawn_text(svg: Path) -> str:
     """What an SVG of matplotlib says: it draws letters as shapes and keeps the text as comments."""
     return " ".join(re.findall(r"<!-- (.*?) -->", svg.read_text()))
+
+
+# Two networks as in a study whose draws waste some: far above the front, and dearer than the baseline.
+WASTED: Rows = (
+    ("SM + LN + G", "finished", 483.0, 1.5, 1.4, 1.2, 1.1, 0.1),
+    ("SM", "finished", 120.0, 0.6, 0.4, 1.0, 0.5, 0.01),
+)
+
+
+def test_axes_reach_around_the_front_and_the_baseline_alone(make_front: Any) -> None:
+    with_outliers, without = panels(make_front(rows=(*STUDY, *WASTED))), panels(make_front())
+    for panel, plain in zip(with_outliers, without, strict=True):
+        assert (panel.x, panel.y, panel.step) == (plain.x, plain.y, plain.step)
+        shown = [mark.y for mark in panel.marks if mark.kind == "front"]
+        assert panel.band is not None
+        assert panel.y.share(max(shown)) - panel.y.share(min(shown)) > 0.6
+
+
+def test_an_outlier_is_at_the_border_with_its_number_and_value(make_front: Any, tmp_path: Path) -> None:
+    front = make_front(rows=(*STUDY, *WASTED))
+    panel = panels(front)[0]
+    marks = {mark.record.number: mark for mark in panel.marks}
+    assert panel.x.share(marks[17].x) == pytest.approx(0.98)
+    assert panel.y.share(marks[17].y) == panel.y.share(marks[18].y) > panel.y.share(panel.band)
+    assert (marks[17].beyond, marks[17].names) == ("above", ("#17  483, 4.37 s", "#17"))
+    assert (marks[18].beyond, marks[18].names) == ("above", ("#18  120", "#18"))
+    assert panel.x.share(marks[18].x) == pytest.approx(panel.x.share(0.6 * 2.91))
+    # A plateau is written down likewise, a diverged one has no perplexity to write.
+    assert marks[13].names == ("#13  397", "#13")
+    assert marks[15].names == ()
+    figure = draw([panel], "title", "subtitle")
+    said = {text.get_text() for text in figure.findobj(Text)}
+    assert {"#17  483, 4.37 s", "#18  120", "#13  397", "beyond the axes: number and value"} <= said
+    notebook = figure_of(front).to_json()
+    assert "#17  483, 4.37 s" in notebook
+    assert "beyond the axes: number and value" in notebook
+    assert "beyond the axes" not in drawn_text(plot_front(make_front(), tmp_path)["svg"])
+
+
+def test_ties_of_the_front_have_one_mark(make_front: Any, tmp_path: Path) -> None:
+    rows: Rows = [
+        ("SM + LN + G", "finished", 60.0, 1.0, 1.0, 1.0, 1.0, 0.0015),
+        ("SM + LN + R", "finished", 61.1, 0.9, 1.0, 0.9, 1.0, 0.0015),
+        ("SM + R", "finished", 70.0, 0.6, 1.0, 0.6, 1.0, 0.0015),
+    ]
+    front = make_front(rows=rows)
+    assert front.ties == {0, 1}
+    for panel in panels(front):
+        assert {mark.record.number for mark in panel.marks if mark.tied} == {0, 1}
+    entry = "a tie with another point of the front"
+    assert entry in drawn_text(plot_front(front, tmp_path)["svg"])
+    assert entry in figure_of(front).to_json()
+    apart = make_front(rows=[rows[0], rows[2]])
+    assert entry not in drawn_text(plot_front(apart, tmp_path)["svg"])
+    # Three seeds of each, close together: what a single seed calls a tie is then none.
+    seeds = {60.0: (59.9, 60.1), 61.1: (61.0, 61.2), 70.0: (69.9, 70.1)}
+    repeated = [
+        replace(p, replicates=((0, p.perplexity), *enumerate(seeds[p.perplexity], 1))) for p in front.points
+    ]
+    assert replace(front, points=tuple(repeated)).ties == frozenset()
+
+
+def test_a_front_point_above_the_step_is_explained(make_front: Any, tmp_path: Path) -> None:
+    three = make_front()
+    assert panels(three)[1].above_step
+    assert "a front point above it saves another cost" in drawn_text(plot_front(three, tmp_path)["svg"])
+    two = make_front(("latency_s",))
+    assert not panels(two)[0].above_step
+
+
+def test_an_interval_of_the_front_is_inside_the_axes(make_front: Any) -> None:
+    front = make_front()
+    best = front.best()
+    replicates = ((0, best.perplexity), (1, best.perplexity * 1.3))
+    points = tuple(replace(p, replicates=replicates) if p is best else p for p in front.points)
+    for panel in panels(replace(front, points=points)):
+        bars = [mark.seeds for mark in panel.marks if mark.seeds and mark.kind == "front"]
+        assert bars
+        assert panel.band is not None
+        assert all(panel.y.low < bar.low < bar.high < panel.band for bar in bars)
+
+
+@pytest.mark.parametrize("high", [9.0, 12.0, 40.0, 100.0, 483.0, 4e3, 1e6])
+@pytest.mark.parametrize("low", [0.8, 1.0, 3.7])
+def test_ticks_are_round_ordered_and_on_the_axis(low: float, high: float) -> None:
+    axis = axis_around([low, low * high])
+    assert axis.log
+    assert 3 <= len(axis.ticks) <= 9
+    assert list(axis.ticks) == sorted(set(axis.ticks))
+    assert all(axis.low <= tick <= axis.high for tick in axis.ticks)
+    assert {significant_tick(tick).strip("0.,")[:1] for tick in axis.ticks} <= {"1", "2", "5"}
+
+
+@pytest.mark.parametrize(
+    ("rows", "costs"), [(STUDY, ("latency_s", "flops")), (STUDY[:6], ("latency_s", "rounds"))]
+)
+def test_text_is_legible_and_names_cross_no_line(make_front: Any, rows: Rows, costs: Any) -> None:
+    drawn = panels(make_front(costs, rows=(*rows, *WASTED)))
+    figure = draw(drawn, "title", "subtitle")
+    across = figure.get_size_inches()[0] * 72
+    texts = [t for t in figure.findobj(Text) if t.get_text() and t.get_visible()]
+    # README shows the picture 846 pixels wide.
+    assert all(846 * text.get_fontsize() / across >= 11 for text in texts)
+    renderer = figure.canvas.get_renderer()
+    for axes, panel in zip(figure.axes, drawn, strict=True):
+        lines = [*itertools.pairwise(panel.step), *baseline_lines(panel)]
+        assert len(axes.texts) >= sum(mark.on_front for mark in panel.marks) - 1
+        for text in axes.texts:
+            extent = text.get_window_extent(renderer)
+            box = Box(extent.x0, extent.y0, extent.width, extent.height)
+            for a, b in lines:
+                a, b = (tuple(axes.transData.transform(point)) for point in (a, b))
+                assert not box.crossed(a, b), text.get_text()
