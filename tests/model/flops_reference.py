@@ -21,6 +21,7 @@ from aero_search.model import Decoder, build_model
 # fvcore counts five multiply-accumulates an element for these; they are no products of matrices.
 _ELEMENTWISE = ("layer_norm", "rms_norm")
 _SDPA = "aten::scaled_dot_product_attention"
+_PRODUCTS = (_SDPA, "matmul", "bmm")
 
 
 def fvcore_flops(model: Decoder, architecture: Architecture) -> dict[str, Any]:
@@ -47,7 +48,8 @@ def fvcore_flops(model: Decoder, architecture: Architecture) -> dict[str, Any]:
     layers = range(architecture.n_layer)
     attention = sum(by_module[f"layers.{i}.attention"].total() for i in layers)
     ffn = sum(by_module.get(f"layers.{i}.feed_forward", Counter()).total() for i in layers)
-    products = whole[_SDPA]
+    # Projections are linears; other kinds of attention than softmax multiply matrices themselves.
+    products = sum(by_module[f"layers.{i}.attention"][op] for i in layers for op in _PRODUCTS)
     return {
         "total": total,
         "attention": attention,

@@ -291,5 +291,5 @@ def test_a_repetition_survives_its_worker_s_death(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("field", ["seed", "confirm"])
 def test_counts_below_nothing_are_refused(field: str) -> None:
-    with pytest.raises(Exception, match=f"search.{field}=-1 must be 0 or above"):
+    with pytest.raises(Exception, match=f"search.{field}=-1 must be at least 0"):
         replace(spec(1), **{field: -1})
