@@ -118,7 +118,8 @@ def test_signals_end_with_a_sentence(
     def estimate(*_: object) -> None:
         if number is None:
             raise KeyboardInterrupt
-        os.kill(os.getpid(), number)
+        # To this thread: another one might take the signal of a process a moment later.
+        signal.raise_signal(number)
 
     monkeypatch.setattr(cost, "estimate", estimate)
     before = signal.getsignal(signal.SIGHUP)
