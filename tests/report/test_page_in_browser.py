@@ -209,6 +209,11 @@ def test_axes_candidates_progress_ladder_and_what_if(page: Any, source: Any) -> 
     ladder = page.execute_script("return document.getElementById('ladder').textContent")
     assert "61.40 ± 0.30" in ladder
     assert "diverged at step 3" in ladder
+    compared = page.execute_script("return document.querySelector('#what-if tbody tr').textContent")
+    assert "for comparison" in compared
+    assert compared.endswith("61.42")
+    legend = page.execute_script("return document.getElementById('key').textContent")
+    assert "lowest perplexity at each cost" in legend
     choose(page, "size", "1")
     what = page.execute_script(
         "return [document.getElementById('what-if-note').textContent, "

@@ -15,6 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pages import page_source
 
+from aero_search.front.front import TIE
 from aero_search.report.page.document import page_document
 from aero_search.report.page.render import SCRIPTS, render_page, script_json
 
@@ -108,6 +109,22 @@ def test_json_in_a_script_element_comes_back_and_cannot_end_it(text: str) -> Non
 def test_a_number_without_a_json_word_is_refused(number: float) -> None:
     with pytest.raises(ValueError, match="not JSON compliant"):
         script_json({"perplexity": number})
+
+
+def test_the_page_says_in_words_how_to_read_it(page: str) -> None:
+    told = re.sub(r"<[^>]+>", "", page.split('<details id="how">')[1].split("</details>")[0])
+    for word in (
+        "Perplexity",
+        "Softmax",
+        "LayerNorm",
+        "Proxy",
+        "Seed",
+        "Tie",
+        "Front",
+        "Baseline SM + LN + G",
+    ):
+        assert any(line.strip().startswith(word) for line in told.splitlines()), word
+    assert f"within {100 * TIE:g} %" in told
 
 
 def test_every_script_that_is_packed_is_used() -> None:

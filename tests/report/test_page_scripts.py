@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
+from collections.abc import Sequence
 from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
@@ -12,17 +13,22 @@ from typing import Any
 
 import pytest
 from pages import NETWORKS, PROTOCOLS, page_source, priced_front
+from studies import STUDY
+from studies import record as make_record
 
 from aero_search.errors import RequestError
 from aero_search.front.front import Front
 from aero_search.front.objective import Constraint, Objective
 from aero_search.front.pricing import Pricing
 from aero_search.quantity import UNITS, write_quantity
+from aero_search.report.axis import axis_around
+from aero_search.report.chart import panels
 from aero_search.report.page.document import PageSource, page_document
 from aero_search.report.page.render import SCRIPTS
+from aero_search.report.static import significant_tick
 
 # What computes; the other scripts draw, and need a browser.
-ARITHMETIC = ("state.js", "format.js", "pricing.js", "pareto.js", "choosing.js")
+ARITHMETIC = ("state.js", "format.js", "pricing.js", "pareto.js", "axis.js", "panel.js", "choosing.js")
 RUN = """
 const asked = JSON.parse(require("fs").readFileSync(0, "utf8"));
 global.document = { getElementById: () => ({ textContent: JSON.stringify(asked.data) }) };
@@ -52,7 +58,7 @@ BUDGETS: tuple[dict[str, float], ...] = (
 )
 
 
-def answers(source: PageSource, cases: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def answers(source: PageSource, cases: Sequence[Any], run: str = RUN) -> list[dict[str, Any]]:
     node = shutil.which("node")
     if node is None:
         pytest.skip("no node: apt-get install nodejs")
@@ -60,7 +66,7 @@ def answers(source: PageSource, cases: list[dict[str, Any]]) -> list[dict[str, A
     assets = files("aero_search.report.page") / "assets"
     scripts = "\n".join((assets / name).read_text(encoding="utf-8") for name in ARITHMETIC)
     asked = json.dumps({"data": page_document(source), "scripts": scripts, "cases": cases})
-    done = subprocess.run([node, "-e", RUN], input=asked, capture_output=True, text=True, check=False)
+    done = subprocess.run([node, "-e", run], input=asked, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     told: list[dict[str, Any]] = json.loads(done.stdout)
     return told
@@ -117,3 +123,119 @@ def test_the_page_counts_as_python_does(bounded: bool, tmp_path: Path) -> None:
         assert told["chosen"] == (expected(front, budget) if front.points else None)
         over = {record.number for record in front.over}
         assert not over & {*told["fits"], told["chosen"], told["near"]}
+
+
+PANEL = """
+const asked = JSON.parse(require("fs").readFileSync(0, "utf8"));
+global.document = { getElementById: () => ({ textContent: JSON.stringify(asked.data) }) };
+const answers = new Function(asked.scripts + `
+  return (cases) => cases.map(({ protocol, bandwidth, rtt, x }) => {
+    Object.assign(aero.state, { protocol, bandwidth, rtt, x, budget: {} });
+    const panel = aero.panel(aero.view());
+    const axis = ({ log, low, high, ticks }) => ({ log, low, high, ticks, text: ticks.map(aero.tick) });
+    return {
+      x: axis(panel.x), y: axis(panel.y), top: panel.banded ? panel.top : null, aboveStep: panel.aboveStep,
+      step: panel.step.map((corner) => [corner.x, corner.y]),
+      marks: Object.fromEntries(panel.marks.map((m) => [m.candidate.trial, {
+        x: m.x, y: m.y, beyond: m.beyond, outlier: m.outlier, kind: m.kind, tied: m.tied,
+      }])),
+    };
+  });
+`)()(asked.cases);
+process.stdout.write(JSON.stringify(answers));
+"""
+AXES = """
+  return (cases) => cases.map((ends) => {
+    const { low, high, ticks } = aero.axisAround(ends, true);
+    return { low, high, ticks, text: ticks.map(aero.tick) };
+  });
+`)()(asked.cases);
+process.stdout.write(JSON.stringify(answers));
+"""
+# Far above the front and dearer than the baseline, far above it, and within what seeds vary.
+WASTED = (
+    ("SM + LN + G", "finished", 483.0, 1.5, 1.4, 1.2, 1.1, 0.1),
+    ("SM", "finished", 120.0, 0.6, 0.4, 1.0, 0.5, 0.01),
+)
+
+
+@pytest.mark.parametrize("repeated", [False, True], ids=["one seed", "two seeds"])
+@pytest.mark.parametrize(
+    "rows", [(*STUDY, *WASTED), STUDY[:3], STUDY[13:15]], ids=["outliers", "few", "plateau"]
+)
+def test_the_page_draws_the_panels_that_python_draws(rows: Any, repeated: bool, tmp_path: Path) -> None:
+    source = page_source(tmp_path, rows=rows) if rows[0][1] == "finished" else plateau_source(tmp_path, rows)
+    if repeated:
+        records = [
+            replace(r, replicates=((0, r.perplexity), (1, 1.02 * r.perplexity)))
+            if r.perplexity is not None and r.state == "finished" and i % 2 == 0
+            else r
+            for i, r in enumerate(source.records)
+        ]
+        front = priced_front(records, source.pricing, source.front.objective)
+        source = replace(source, records=records, front=front)
+    network = source.pricing.network
+    asked = {
+        "protocol": source.pricing.protocol.name,
+        "bandwidth": network.bandwidth_mbps,
+        "rtt": network.rtt_ms,
+    }
+    # The page prices the baseline by every cost, a front by those of its objective or where one is trained.
+    drawn = {panel.metric: panel for panel in panels(source.front) if panel.baseline[0] is not None}
+    assert set(drawn) >= {"latency_s", "flops"}
+    cases = [{**asked, "x": metric} for metric in drawn]
+    for panel, told in zip(drawn.values(), answers(source, cases, PANEL), strict=True):
+        for axis, said in ((panel.x, told["x"]), (panel.y, told["y"])):
+            assert said["log"] == axis.log
+            assert [said["low"], said["high"]] == pytest.approx([axis.low, axis.high], rel=1e-9)
+            assert said["ticks"] == pytest.approx(list(axis.ticks))
+            assert said["text"] == [significant_tick(tick) for tick in axis.ticks]
+        assert told["top"] == (None if panel.band is None else pytest.approx(panel.band))
+        assert told["aboveStep"] == panel.above_step
+        assert told["step"] == [pytest.approx(corner) for corner in panel.step]
+        assert len(told["marks"]) == len(panel.marks)
+        for mark in panel.marks:
+            said = told["marks"][str(mark.record.number)]
+            assert [said["x"], said["y"]] == pytest.approx([mark.x, mark.y], rel=1e-9)
+            assert (said["kind"], said["outlier"], said["tied"]) == (mark.kind, mark.outlier, mark.tied)
+            assert said["beyond"] == mark.arrow
+
+
+WORDS = """
+  return (cases) => cases.map(([health, share]) => aero.attention(health, share));
+`)()(asked.cases);
+process.stdout.write(JSON.stringify(answers));
+"""
+
+
+def test_even_attention_is_a_share_and_no_verdict(tmp_path: Path) -> None:
+    cases = [
+        ("sound", 0.1),
+        ("entropic overload", 0.69),
+        ("entropic_overload", None),
+        ("entropy_collapse", 0.0),
+    ]
+    run = PANEL[: PANEL.index("  return (cases)")] + WORDS
+    assert answers(page_source(tmp_path), [*cases, (None, None)], run) == [
+        "sound", "69% of heads near even attention", "many heads near even attention", "entropy collapse", "",
+    ]  # fmt: skip
+
+
+def plateau_source(folder: Path, rows: Any) -> PageSource:
+    """A study of which nothing has learned: it has no best balance to name."""
+    source = page_source(folder / "learned")
+    records = [make_record(number, row) for number, row in enumerate(rows)]
+    priced = [replace(r, costs=source.pricing(r.architecture)) for r in records]
+    front = priced_front(priced, source.pricing)
+    return replace(source, records=priced, front=front, front_document=front.document(), moments=())
+
+
+def test_ticks_are_those_of_python(tmp_path: Path) -> None:
+    """Linear and log axes, also where the page once had `4 3 2 100 9 8`."""
+    ends = [[low, low * high] for low in (0.04, 1.0, 36.6) for high in (1.0, 1.7, 9.0, 40.0, 483.0, 1e6)]
+    run = PANEL[: PANEL.index("  return (cases)")] + AXES
+    for (low, high), told in zip(ends, answers(page_source(tmp_path), ends, run), strict=True):
+        axis = axis_around([low, high], band=True)
+        assert [told["low"], told["high"]] == pytest.approx([axis.low, axis.high])
+        assert told["ticks"] == pytest.approx(list(axis.ticks))
+        assert told["text"] == [significant_tick(tick) for tick in axis.ticks]

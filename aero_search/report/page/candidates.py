@@ -82,5 +82,6 @@ def _trained(record: Record, result: Result) -> dict[str, Any]:
         "entropy": [list(layer) for layer in result.entropy],
         "even_entropy": uniform_entropy(record.architecture.seq_len),
         "health": None if health is None else health.verdict.replace("_", " "),
+        "overloaded_share": None if health is None else health.overloaded_share,
         "health_reason": "" if health is None else health.reason,
     }

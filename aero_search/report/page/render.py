@@ -22,6 +22,8 @@ SCRIPTS = (
     "pricing.js",
     "pareto.js",
     "theme.js",
+    "axis.js",
+    "panel.js",
     "labels.js",
     "front.js",
     "choosing.js",
@@ -52,6 +54,8 @@ def render_page(document: Mapping[str, Any]) -> str:
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True)
     return environment.from_string(_asset("page.html")).render(
         study=document["study"],
+        tie=f"{100 * document['tie']:g}",
+        baseline=document["baseline"]["notation"],
         style=Markup(_asset("page.css")),
         scripts=[Markup(script) for script in scripts],
         hashes=" ".join(f"'sha256-{_sha256(script)}'" for script in scripts),

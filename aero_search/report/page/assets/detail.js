@@ -21,7 +21,7 @@ aero.onChange((view) => {
     aero.make("details", {}, aero.make("summary", {}, "overrides"), aero.make("code", {}, candidate.overrides.join(" "))),
   );
   if (aero.measured(candidate)) {
-    const said = candidate.health ? `${candidate.health}${candidate.health_reason ? `: ${candidate.health_reason}` : ""}` : "";
+    const said = candidate.health ? `${aero.attention(candidate.health, candidate.overloaded_share)}${candidate.health_reason ? `: ${candidate.health_reason}` : ""}` : "";
     aero.fill("entropy", aero.heatmap(candidate), aero.make("p", { class: "muted" }, `${candidate.entropy.length} layers down, heads across; dark 0, yellow ${aero.digits(candidate.even_entropy)} nats (even attention). ${said}`));
   } else {
     aero.fill("entropy", aero.make("p", { class: "muted" }, "No entropies are known of this candidate."));

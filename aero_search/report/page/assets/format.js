@@ -64,8 +64,15 @@ aero.duration = (seconds) => {
 // Fields in brackets without their group, for narrow places; the field's own name tells which it is.
 aero.compact = (notation) => notation.replace(/([[ ])(?:attention|stabilizer|regularizer)\.(?=\w+=)/g, "$1");
 
-// What several seeds say: `61.20 (60.80 to 61.60, ± 1 standard deviation over 3 seeds)`.
+// What several seeds say: `61.20 (60.80 to 61.60, 95 % interval over 3 seeds, ...)`.
 aero.seeds = ({ seeds: { mean, low, high, what } }) => `${mean.toFixed(2)} (${low.toFixed(2)} to ${high.toFixed(2)}, ${what})`;
+
+// The state of attention in words: most heads are near even after a training as short as a proxy's, which is no fault.
+aero.attention = (health, evenShare) => {
+  if (String(health).replaceAll("_", " ") !== "entropic overload") return String(health || "").replaceAll("_", " ");
+  const share = evenShare === null || evenShare === undefined ? "many" : `${Math.round(100 * evenShare)}% of`;
+  return `${share} heads near even attention`;
+};
 
 // Plotly reads a few tags in its texts; what comes from files is to stay text.
 aero.plain = (text) => String(text).replace(/&/g, "&amp;").replace(/</g, "&lt;").replace(/>/g, "&gt;");

@@ -1,75 +1,25 @@
 "use strict";
 // The picture of the front: candidates by two metrics, the edge of what they dominate, who is outside at the border.
-const BAND = 0.11;
-
-const range = (values, band) => {
-  const low = Math.min(...values), high = Math.max(...values);
-  const log = low > 0 && high / low > 8;
-  const [start, end] = log ? [Math.log10(low), Math.log10(high)] : [low, high];
-  const room = end - start || Math.abs(end) || 1;
-  const from = start - 0.1 * room, to = end + 0.09 * room;
-  return { log, from, to: band ? to + ((to - from) * BAND) / (1 - BAND) : to };
-};
-
-const share = (axis, value) => ((axis.log ? Math.log10(value) : value) - axis.from) / (axis.to - axis.from);
-const valueAt = (axis, part) => {
-  const at = axis.from + part * (axis.to - axis.from);
-  return axis.log ? 10 ** at : at;
-};
-
-// The corners of the edge, from the top of the panel to its right side.
-const stepLine = (points, right, top) => {
-  const best = [];
-  for (const point of [...points].sort((a, b) => a.x - b.x || a.y - b.y)) {
-    if (!best.length || point.y < best[best.length - 1].y) best.push(point);
-  }
-  if (!best.length) return [];
-  const corners = [{ x: best[0].x, y: top }];
-  best.forEach((point, i) => {
-    corners.push(point, { x: i + 1 < best.length ? best[i + 1].x : right, y: point.y });
-  });
-  return corners;
-};
-
 aero.onChange((view) => {
   const { state } = aero;
-  const outside = state.y === "perplexity" ? view.candidates.filter((c) => aero.BORDER.includes(c.state)) : [];
-  const sound = view.candidates.filter((c) => !outside.includes(c) && c[state.x] !== null && c[state.y] !== null);
-  const alone = sound.length ? sound : outside.filter((c) => c[state.y] !== null);
-  const border = outside.filter((c) => !alone.includes(c));
-  const base = view.baseline ? { ...view.baseline, perplexity: view.basePerplexity } : null;
-  const xs = [...alone, ...border].map((c) => c[state.x]);
-  if (base && state.x in base) xs.push(base[state.x]);
-  const spread = state.y === "perplexity" ? alone.flatMap((c) => (c.seeds ? [c.seeds.low, c.seeds.high] : [])) : [];
-  const ys = [...alone.map((c) => c[state.y]), ...spread];
-  if (base && base[state.y]) ys.push(base[state.y]);
-  const xUnit = aero.unit(state.x, xs), yUnit = aero.unit(state.y, ys);
-  const x = range(xs.length ? xs.map((v) => v / xUnit[0]) : [1, 2], false);
-  const y = range(ys.length ? ys.map((v) => v / yUnit[0]) : [1, 2], border.length > 0);
-  const top = valueAt(y, border.length ? 1 - BAND : 1);
-  const depth = { diverged: 0.25, stopped: 0.5, plateau: 0.75 };
-  const marks = [...alone, ...border].map((c) => ({
-    candidate: c,
-    x: c[state.x] / xUnit[0],
-    y: border.includes(c) ? valueAt(y, 1 - BAND * depth[c.state]) : c[state.y] / yUnit[0],
-    kind: c.verdict === "front" ? (border.includes(c) ? c.state : "front") : c.verdict,
-    border: border.includes(c),
-  }));
-  const traces = [edge(marks, x, top), ...baseTrace(base, state, xUnit, yUnit), ...publishedTrace(state, xUnit, yUnit, x, y, top)];
-  for (const kind of Object.keys(aero.kinds)) traces.push(...kindTrace(kind, marks.filter((m) => m.kind === kind)));
+  const panel = aero.panel(view, innerWidth > 640 ? 6 : 4);
+  const { x, y, xUnit, yUnit, base, banded, top, marks } = panel;
+  const traces = [edge(panel), ...baseTrace(base, state, xUnit, yUnit), ...publishedTrace(state, xUnit, yUnit, x, y, top)];
+  for (const kind of Object.keys(aero.kinds)) traces.push(...kindTrace(kind, marks.filter((m) => m.kind === kind && !m.beyond)));
+  traces.push(...outlierTrace(marks.filter((m) => m.beyond)), ...tieTrace(marks.filter((m) => m.tied && !m.inBand && !m.beyond)));
   traces.push(...ring(marks, view.knee, "best balance", "knee"));
   const chosen = view.candidates.find((c) => c.trial === state.selected);
   if (chosen && chosen !== view.knee) traces.push(...ring(marks, chosen, "chosen", "ink"));
+  aero.fill("key", ...key(traces));
   const axisOf = (axis, metric, unit) => ({
     title: { text: aero.heading(metric, unit), standoff: 10 }, type: axis.log ? "log" : "linear",
-    range: [axis.from, axis.to], ...(axis.log ? { dtick: axis.to - axis.from < 2.7 ? "D2" : 1 } : {}),
+    range: [axis.from, axis.to], tickvals: axis.ticks, ticktext: axis.ticks.map(aero.tick),
   });
   aero.draw("front", traces, {
     xaxis: axisOf(x, state.x, xUnit), yaxis: axisOf(y, state.y, yUnit),
-    shapes: shapes(base, state, xUnit, yUnit, border.length > 0, top),
-    annotations: names(marks.filter((m) => m.candidate.verdict === "front"), marks, x, y, view, traces[0]),
-    showlegend: true, legend: { orientation: "h", x: 0, y: 1.01, yanchor: "bottom", font: { size: 11 } },
-    margin: { l: 56, r: 14, t: 44, b: 48 },
+    shapes: shapes(base, state, xUnit, yUnit, banded),
+    annotations: names(panel, view),
+    margin: { l: 56, r: 14, t: 12, b: 48 },
   }).then((plot) => {
     plot.removeAllListeners("plotly_click");
     plot.on("plotly_click", ({ points }) => {
@@ -79,20 +29,49 @@ aero.onChange((view) => {
   });
 });
 
-const edge = (marks, x, top) => {
-  const corners = stepLine(marks.filter((m) => !m.border && m.candidate.verdict !== "over a limit"), valueAt(x, 1), top);
-  return {
-    x: corners.map((c) => c.x), y: corners.map((c) => c.y), mode: "lines", hoverinfo: "skip", showlegend: false,
-    line: { color: aero.kindColour("front"), width: 2 }, opacity: 0.7,
-  };
+// The legend in the page's own text, which wraps: plotly's would take its room from the picture.
+const GLYPHS = {
+  line: "━", star: "★", circle: "●", "circle-open": "○", "triangle-up": "▲", "triangle-down": "▼", "x-thin": "✕",
+  tie: "◉", interval: "┃", "diamond-open": "◇", "triangle-up-open": "△", "triangle-down-open": "▽",
+  "triangle-left-open": "◁", "triangle-right-open": "▷",
 };
+
+const key = (traces) => {
+  const entries = traces.filter((trace) => trace.name && trace.x.length).map(({ name, meta }) => [name, meta]);
+  if (traces.some((trace) => trace.error_y)) entries.push(["95 % interval over seeds", { glyph: "interval", colour: aero.kindColour("front") }]);
+  return entries.map(([name, { glyph, colour }]) => aero.make(
+    "li", {}, aero.make("span", { "aria-hidden": "true", style: `color: ${colour}` }, GLYPHS[glyph]), ` ${name}`,
+  ));
+};
+
+const edge = ({ step, aboveStep }) => ({
+  x: step.map((c) => c.x), y: step.map((c) => c.y), mode: "lines", hoverinfo: "skip",
+  name: `lowest ${aero.metrics[aero.state.y].name} at each cost${aboveStep ? "; a front point above it saves another cost" : ""}`,
+  line: { color: aero.kindColour("front"), width: 2 }, opacity: 0.7, meta: { glyph: "line", colour: aero.kindColour("front") },
+});
+
+const ARROWS = { above: "triangle-up-open", below: "triangle-down-open", left: "triangle-left-open", right: "triangle-right-open" };
+
+const outlierTrace = (marks) => (marks.length ? [{
+  x: marks.map((m) => m.x), y: marks.map((m) => m.y), mode: "markers", name: "beyond the axes: number and value",
+  meta: { glyph: ARROWS[marks[0].beyond], colour: aero.kindColour("dominated") },
+  customdata: marks.map((m) => m.candidate.trial),
+  text: marks.map((m) => aero.hover(m.candidate)), hovertemplate: "%{text}<extra></extra>",
+  marker: { symbol: marks.map((m) => ARROWS[m.beyond]), size: 9, color: aero.kindColour("dominated"), line: { width: 1.4 } },
+}] : []);
+
+const tieTrace = (marks) => (marks.length ? [{
+  x: marks.map((m) => m.x), y: marks.map((m) => m.y), mode: "markers", name: "a tie with another point of the front", hoverinfo: "skip",
+  meta: { glyph: "tie", colour: aero.kindColour("front") },
+  marker: { size: 5, color: aero.colour("paper"), line: { width: 1, color: aero.kindColour("front") } },
+}] : []);
 
 const kindTrace = (kind, marks) => {
   if (!marks.length) return [];
   const look = aero.kinds[kind], colour = aero.kindColour(kind), thin = look.symbol === "x-thin";
-  const bars = marks.some((m) => m.candidate.seeds && !m.border && aero.state.y === "perplexity");
+  const bars = marks.some((m) => m.candidate.seeds && !m.inBand && aero.state.y === "perplexity");
   return [{
-    x: marks.map((m) => m.x), y: marks.map((m) => m.y), mode: "markers", name: kind, opacity: look.opacity,
+    x: marks.map((m) => m.x), y: marks.map((m) => m.y), mode: "markers", name: kind, opacity: look.opacity, meta: { glyph: look.symbol, colour },
     customdata: marks.map((m) => m.candidate.trial),
     text: marks.map((m) => aero.hover(m.candidate)), hovertemplate: "%{text}<extra></extra>",
     marker: {
@@ -115,7 +94,7 @@ const ring = (marks, candidate, name, colour) => {
   const mark = marks.find((m) => m.candidate === candidate);
   if (!mark) return [];
   return [{
-    x: [mark.x], y: [mark.y], mode: "markers", name, hoverinfo: "skip",
+    x: [mark.x], y: [mark.y], mode: "markers", name, hoverinfo: "skip", meta: { glyph: "circle-open", colour: aero.colour(colour) },
     marker: { symbol: "circle-open", size: 19, color: aero.colour(colour), line: { width: 2.4 } },
   }];
 };
@@ -124,27 +103,28 @@ const baseTrace = (base, state, xUnit, yUnit) => {
   if (!base || !base[state.x] || !base[state.y]) return [];
   return [{
     x: [base[state.x] / xUnit[0]], y: [base[state.y] / yUnit[0]], mode: "markers", hoverinfo: "skip",
-    name: `baseline ${aero.plain(aero.data.baseline.notation)}`, marker: { symbol: "star", size: 22, color: "#e69f00" },
+    name: `baseline ${aero.data.baseline.notation}`, meta: { glyph: "star", colour: "#e69f00" }, marker: { symbol: "star", size: 22, color: "#e69f00" },
   }];
 };
 
 // AERO's own rows: a diamond where the perplexity compares, else the cost alone at the lower edge.
 const publishedTrace = (state, xUnit, yUnit, x, y, top) => {
-  const rows = aero.data.published.filter((row) => state.x in row && share(x, row[state.x] / xUnit[0]) >= 0 && share(x, row[state.x] / xUnit[0]) <= 1);
+  const rows = aero.data.published.filter((row) => state.x in row && aero.share(x, row[state.x] / xUnit[0]) >= 0 && aero.share(x, row[state.x] / xUnit[0]) <= 1);
   if (!rows.length || state.y !== "perplexity") return [];
-  const height = (row) => (row.perplexity !== null && row.perplexity > valueAt(y, 0) && row.perplexity < top ? row.perplexity : null);
+  const colour = aero.dark.matches && !aero.printing ? "#b9a7ee" : "#5b4b8a";
+  const height = (row) => (row.perplexity !== null && row.perplexity > aero.valueAt(y, 0) && row.perplexity < top ? row.perplexity : null);
   return [{
-    x: rows.map((row) => row[state.x] / xUnit[0]), y: rows.map((row) => height(row) ?? valueAt(y, 0)),
-    mode: "markers", name: "published by AERO", cliponaxis: false, hovertemplate: "%{text}<extra></extra>",
+    x: rows.map((row) => row[state.x] / xUnit[0]), y: rows.map((row) => height(row) ?? aero.valueAt(y, 0)),
+    mode: "markers", name: "published by AERO (at the edge: cost alone)", meta: { glyph: "diamond-open", colour }, cliponaxis: false, hovertemplate: "%{text}<extra></extra>",
     text: rows.map((row) => `AERO: ${aero.plain(row.notation)}, ${row.ffn_layers} FFNs<br>${aero.readable("communication_bytes", row.communication_bytes)}, ${aero.readable("latency_s", row.latency_s)}, ${aero.plain(row.dataset)}`),
     marker: {
       symbol: rows.map((row) => (height(row) === null ? "triangle-up-open" : "diamond-open")), size: 9,
-      color: aero.dark.matches && !aero.printing ? "#b9a7ee" : "#5b4b8a", line: { width: 1.5 },
+      color: colour, line: { width: 1.5 },
     },
   }];
 };
 
-const shapes = (base, state, xUnit, yUnit, band, top) => {
+const shapes = (base, state, xUnit, yUnit, band) => {
   const line = { color: "#e69f00", width: 1.3, dash: "dot" };
   const drawn = [];
   if (band) drawn.push({ type: "rect", xref: "paper", yref: "paper", x0: 0, x1: 1, y0: 1 - BAND, y1: 1, fillcolor: aero.colour("band"), line: { width: 0 }, layer: "below" });
@@ -153,25 +133,35 @@ const shapes = (base, state, xUnit, yUnit, band, top) => {
   return drawn;
 };
 
-const names = (named, marks, x, y, view, line) => {
+// Names of the front's points, then numbers and values of what lies beyond the axes.
+const names = ({ x, y, xUnit, yUnit, base, marks, step, top }, view) => {
   const plot = aero.get("front");
-  const frame = { w: plot.clientWidth - 70, h: plot.clientHeight - 92 };
-  const pixel = (m) => ({ x: share(x, m.x) * frame.w, y: (1 - share(y, m.y)) * frame.h });
-  const corners = line.x.map((at, i) => pixel({ x: at, y: line.y[i] }));
-  const lines = corners.slice(1).map((to, i) => ({
-    x: Math.min(to.x, corners[i].x) - 1, y: Math.min(to.y, corners[i].y) - 1, w: Math.abs(to.x - corners[i].x) + 2, h: Math.abs(to.y - corners[i].y) + 2,
+  const frame = { w: plot.clientWidth - 70, h: plot.clientHeight - 60 };
+  const pixel = (m) => ({ x: aero.share(x, m.x) * frame.w, y: (1 - aero.share(y, m.y)) * frame.h });
+  const segments = step.slice(1).map((to, i) => [step[i], to]);
+  const [cost, level] = [base[aero.state.x] / xUnit[0], base[aero.state.y] / yUnit[0]];
+  if (cost) segments.push([{ x: cost, y: y.low }, { x: cost, y: top }]);
+  if (level) segments.push([{ x: x.low, y: level }, { x: x.high, y: level }]);
+  if (aero.state.y === "perplexity") {
+    for (const m of marks) if (m.candidate.seeds && !m.inBand && !m.beyond) segments.push([{ x: m.x, y: Math.max(y.low, m.candidate.seeds.low) }, { x: m.x, y: m.candidate.seeds.high }]);
+  }
+  const lines = segments.map((ends) => ends.map(pixel)).map(([from, to]) => ({
+    x: Math.min(to.x, from.x) - 1, y: Math.min(to.y, from.y) - 1, w: Math.abs(to.x - from.x) + 2, h: Math.abs(to.y - from.y) + 2,
   }));
   const boxes = marks.map(pixel).map((p) => ({ x: p.x - 7, y: p.y - 7, w: 14, h: 14 }));
+  const named = marks.filter((m) => m.outlier || m.candidate.verdict === "front");
   const points = named.map((m) => ({
     ...pixel(m), mark: m,
-    texts: [aero.compact(m.candidate.notation).replace(" [", "\n["), aero.compact(m.candidate.notation).split(" [")[0], `#${m.candidate.trial}`],
+    texts: m.outlier ? [`#${m.candidate.trial} ${m.outlier}`, `#${m.candidate.trial}`] : [aero.compact(m.candidate.notation).replace(" [", "\n["), aero.compact(m.candidate.notation).split(" [")[0], `#${m.candidate.trial}`],
   }));
-  // The point of best balance chooses its place first.
-  points.sort((a, b) => (b.mark.candidate === view.knee) - (a.mark.candidate === view.knee));
+  // The point of best balance chooses its place first, outliers last.
+  const rank = ({ mark }) => (mark.candidate === view.knee ? 0 : mark.outlier ? 2 : 1);
+  points.sort((a, b) => rank(a) - rank(b));
   return aero.placeLabels(points, frame, boxes, lines).map(({ box, text, far, point }) => ({
     x: x.log ? Math.log10(point.mark.x) : point.mark.x, y: y.log ? Math.log10(point.mark.y) : point.mark.y,
     text: (point.mark.candidate === view.knee ? `<b>${aero.plain(text)}</b>` : aero.plain(text)).replace("\n", "<br>"),
-    ax: box.x + box.w / 2 - point.x, ay: box.y + box.h / 2 - point.y, align: "left", font: { size: 11 }, borderpad: 0,
+    ax: box.x + box.w / 2 - point.x, ay: box.y + box.h / 2 - point.y,
+    font: { size: 11, color: aero.colour(point.mark.outlier ? "muted" : "ink") }, align: "left", borderpad: 0,
     showarrow: true, arrowhead: 0, arrowwidth: 0.8, standoff: 7, arrowcolor: far ? aero.colour("muted") : "rgba(0,0,0,0)",
   }));
 };

@@ -28,6 +28,9 @@ aero.heatmap = (candidate) => {
   return svg("svg", { viewBox: `0 0 ${heads * 10} ${layers.length * 10}`, role: "img", "aria-label": label }, ...cells);
 };
 
+// AERO, arXiv 2410.13060, section 3; what is said of short trainings is measured in docs/health.md.
+aero.EVEN = "A head near even attention lies in the top quarter of entropy. AERO calls it overload where 58% of the heads are there (GELU), not where 23% are (ReLU); a training as short as a proxy's leaves most there, good networks too. A collapse, a layer that looks at one token alone, is what goes with networks that do not learn.";
+
 aero.measured = (candidate) => Boolean(candidate.entropy && candidate.entropy.length && candidate.entropy.some((layer) => layer.length));
 
 aero.onChange((view) => {
@@ -36,10 +39,10 @@ aero.onChange((view) => {
   const most = 48;
   aero.fill("heatmaps", ...shown.slice(0, most).map((c) => aero.make(
     "div", { class: "tile" }, aero.heatmap(c), aero.make("div", { class: "name" }, aero.candidateLink(c)),
-    aero.make("div", { class: "muted" }, [c.verdict, c.perplexity === null ? "" : `perplexity ${c.perplexity.toFixed(1)}`, c.health || ""].filter(Boolean).join(" · ")),
+    aero.make("div", { class: "muted" }, [c.verdict, c.perplexity === null ? "" : `perplexity ${c.perplexity.toFixed(1)}`, aero.attention(c.health, c.overloaded_share)].filter(Boolean).join(" · ")),
   )));
   const left = shown.length > most ? ` The first ${most} of ${shown.length}; the table's filters choose others.` : "";
   aero.get("heatmap-note").textContent = shown.length
-    ? `Rows are layers from the shallowest, columns heads; dark is 0, yellow the entropy of even attention. The candidates of the table above.${left}`
+    ? `Rows are layers from the shallowest, columns heads; dark is 0, yellow the entropy of even attention. The candidates of the table above.${left} ${aero.EVEN}`
     : "No candidate of the table above has measured entropies.";
 });

@@ -12,8 +12,8 @@ aero.placeLabels = (points, frame, marks, lines) => {
   for (const point of points) {
     const [text, ...shorter] = point.texts;
     const found = placeOne({ ...point, texts: [text] }, frame, [...marks, ...lines], placed)
-      || placeOne({ ...point, texts: [text] }, frame, marks, placed)
-      || placeOne({ ...point, texts: shorter }, frame, marks, placed);
+      || placeOne({ ...point, texts: shorter }, frame, [...marks, ...lines], placed)
+      || placeOne(point, frame, marks, placed);
     if (found) placed.push({ ...found, point });
   }
   return placed;

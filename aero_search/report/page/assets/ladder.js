@@ -11,7 +11,7 @@ const LADDER = [
     head: aero.metrics[metric].name, text: (r) => aero.readable(metric, r[metric]),
     after: (r) => ` ${aero.times(r[`saving_${metric}`] ?? NaN)}`,
   })),
-  { head: "remarks", words: true, text: (r) => [r.verdict, r.health ? String(r.health).replaceAll("_", " ") : ""].filter(Boolean).join("; ") },
+  { head: "remarks", words: true, text: (r) => [r.verdict, aero.attention(r.health, r.overloaded_share)].filter(Boolean).join("; ") },
 ];
 
 aero.onChange(() => {

@@ -19,6 +19,12 @@ aero.tied = (a, b) => {
   return Math.abs(Math.log(a.perplexity / b.perplexity)) <= Math.log1p(aero.data.tie);
 };
 
+// Trial numbers of the front's points that have learned something and are a tie with another such point.
+aero.ties = (front) => {
+  const learned = front.filter((c) => c.state === "finished");
+  return new Set(learned.filter((a) => learned.some((b) => a !== b && aero.tied(a, b))).map((c) => c.trial));
+};
+
 // Natural logarithms: distances between them are relative changes. A cost of 0 has none, hence the constant.
 aero.logs = (candidate, baseline, metrics) => metrics.map((metric) => {
   if (metric === "perplexity") return Math.log(candidate.perplexity);

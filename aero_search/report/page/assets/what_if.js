@@ -35,7 +35,7 @@ aero.onChange((view) => {
     "what-if",
     aero.make("thead", {}, aero.make("tr", {}, ...["change", "latency", "communication", "FLOPs", "rounds", "perplexity here"].map((head, i) => aero.make("th", { scope: "col", class: i ? null : "words" }, head)))),
     aero.make("tbody", {},
-      ...(base ? [line(`${aero.data.baseline.notation}, for comparison`, base, null, "–")] : []),
+      ...(base ? [line(`${aero.data.baseline.notation}, for comparison`, base, null, size || !view.basePerplexity ? "–" : view.basePerplexity.toFixed(2))] : []),
       line("as it is", price, base, size ? "–" : perplexity(what.rows[row].trial)),
       ...cell.changes.map((change) => line(change.description, aero.price(change), price, perplexity(change.trial)))),
   );
