@@ -129,6 +129,8 @@ def _run(arguments: list[str]) -> int:
     except OSError as problem:
         raise AeroSearchError("the current folder has been removed: cd into one that exists") from problem
     command = importlib.import_module(f"aero_search.commands.{name}").COMMAND
+    if command.waits_for and sys.stderr.isatty() and not any(a.startswith(("-h", "--h")) for a in arguments):
+        print(f"{command.waits_for} ...", file=sys.stderr, flush=True)
     from aero_search.config.hydra_main import run_command
 
     return run_command(command, arguments[1:])

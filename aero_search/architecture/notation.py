@@ -172,7 +172,7 @@ def _from_terms(text: str, base: Architecture) -> Architecture:
 
 def _split(body: str) -> Iterator[str]:
     """Split at every + outside parentheses."""
-    for term in re.findall(r"(?:[^+()]|\([^()]*\))+", body):
+    for term in re.split(r"\+(?![^()]*\))", body):
         yield re.sub(r"\s+", "", term)
 
 

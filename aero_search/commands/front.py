@@ -52,6 +52,7 @@ def run(request: Request) -> None:
 COMMAND = Command(
     "front",
     run,
+    waits_for="loading Optuna and the study",
     settings=(
         "study.name",
         "network",

@@ -125,6 +125,7 @@ def _track(request: Request, past: SavedStudy, path: Path) -> None:
 COMMAND = Command(
     "report",
     run,
+    waits_for="loading Optuna and the study",
     settings=(
         "study.name",
         "to",

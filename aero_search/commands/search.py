@@ -16,6 +16,7 @@ COMMAND = Command(
     "search",
     run,
     sweep="always",
+    waits_for="loading PyTorch, Optuna and MLflow",
     settings=(
         "space",
         "study.name",

@@ -58,6 +58,7 @@ def _links(request: Request, base: str) -> list[str]:
 COMMAND = Command(
     "ui",
     run,
+    waits_for="loading MLflow and waiting for its server, up to half a minute",
     settings=(
         "port",
         "output_dir",

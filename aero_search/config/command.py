@@ -22,6 +22,7 @@ class Command:
         positional: the settings that bare first arguments give, in order, such as a path.
         spellings: regular expressions of overrides, and what is read instead.
         settings: those that people change, in the order of `--help`.
+        waits_for: what the first seconds go to, told on a terminal before they begin.
         examples: what follows the program's name, shown by `--help`.
     """
 
@@ -32,4 +33,5 @@ class Command:
     positional: tuple[str, ...] = ()
     spellings: Mapping[str, str] = field(default_factory=dict)
     settings: tuple[str, ...] = ()
+    waits_for: str = ""
     examples: tuple[str, ...] = ()

@@ -65,14 +65,14 @@ def front_summary(front: Front) -> str:
         )
     if front.diverged:
         parts.append(f"{len(front.diverged)} diverged")
-    if plateau := _plateau(front):
-        parts.append(f"{plateau} never left the unigram plateau")
     if front.over:
         parts.append(f"{len(front.over)} above a limit at these prices")
+    plateau = _plateau(front)
+    of_these = f"; {plateau} of these never left the unigram plateau" if plateau else ""
     sizes = f" {front.sizes[0].upper()}{front.sizes[1:]}." if front.sizes else ""
     costs = " and ".join(f"{readable(m, 1.1 * c)} {_in_words(m)}" for m, c in front.baseline.items())
     return (
-        f"{', '.join(parts)}. Hypervolume {front.hypervolume:.4f}: the share of the box that the front "
+        f"{', '.join(parts)}{of_these}. Hypervolume {front.hypervolume:.4f}: the share of the box that the front "
         f"dominates, from perplexity 1 (by its logarithm) and no cost up to the reference point, perplexity "
         f"{significant(front.reference.unigram_perplexity)} (token frequencies alone) and {costs} "
         f"(1.1 times {BASELINE} at the same size).{sizes}{_confirmed(front)}"

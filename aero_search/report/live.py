@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from aero_search.training.progress import Progress
 
 FRONT_ROWS = 10
+# The longest silence where no view is drawn, seconds.
+QUIET_S = 30.0
 
 
 @dataclass(frozen=True)
@@ -99,9 +101,9 @@ def render(snapshot: Snapshot, now: float, note: str = "") -> RenderableType:
 class LiveView:
     """Shows a search from a background thread until the context ends.
 
-    On a terminal the view is redrawn in place and erased at the end. Elsewhere nothing is printed but one
-    line a candidate whose training has ended since the view began. A `snapshot` that raises keeps the last
-    view on screen; it never reaches the search.
+    On a terminal the view is redrawn in place and erased at the end. Elsewhere one line a candidate whose training
+    has ended since the view began is printed, and the counts after `QUIET_S` without a line. A `snapshot` that
+    raises keeps the last view on screen; it never reaches the search.
     """
 
     def __init__(self, snapshot: Callable[[], Snapshot], console: Console, interval: float = 1.0) -> None:
@@ -117,6 +119,7 @@ class LiveView:
         self._live: Live | None = None
         self._last: Snapshot | None = None
         self._told: set[int] | None = None
+        self._spoke = time.monotonic()
 
     def __enter__(self) -> LiveView:
         if self._drawn:
@@ -165,6 +168,7 @@ class LiveView:
                 self._tell(self._last)
 
     def _tell(self, snapshot: Snapshot) -> None:
+        now = time.monotonic()
         front = snapshot.front
         records = []
         if front is not None:
@@ -177,6 +181,10 @@ class LiveView:
                 self._told.add(record.number)
                 line = f"[{snapshot.done}/{snapshot.budget}] {outcome(record)}"
                 self._console.print(Text(line), soft_wrap=True)
+                self._spoke = now
+        if now - self._spoke >= QUIET_S:
+            self._console.print(Text(f"{snapshot.study}: {_counts(snapshot)}"), soft_wrap=True)
+            self._spoke = now
 
 
 def outcome(record: Record) -> str:
@@ -204,6 +212,15 @@ def _head(snapshot: Snapshot, now: float) -> Text:
 def _budget(snapshot: Snapshot) -> RenderableType:
     grid = Table.grid(padding=(0, 1))
     started = sum(progress.step / max(1, progress.steps) for progress in snapshot.running)
+    bar = ProgressBar(
+        total=snapshot.budget, completed=min(snapshot.budget, snapshot.done + started), width=16
+    )
+    grid.add_row(bar, Text(_counts(snapshot)))
+    return grid
+
+
+def _counts(snapshot: Snapshot) -> str:
+    """How many proposals came to what."""
     counts = [f"{snapshot.done} of {snapshot.budget} trained", f"{len(snapshot.running)} running"]
     duplicates = "duplicate" if snapshot.duplicates == 1 else "duplicates"
     others = (
@@ -215,11 +232,9 @@ def _budget(snapshot: Snapshot) -> RenderableType:
         (snapshot.replicates[1], f"with other seeds ({snapshot.replicates[0]} done)"),
     )
     counts += [f"{number} {name}" for number, name in others if number]
-    bar = ProgressBar(
-        total=snapshot.budget, completed=min(snapshot.budget, snapshot.done + started), width=16
-    )
-    grid.add_row(bar, Text(" · ".join(counts)))
-    return grid
+    if len(counts) == 2 and not snapshot.done and not snapshot.running:
+        counts[1] = "workers are starting"
+    return " · ".join(counts)
 
 
 def _running(snapshot: Snapshot) -> RenderableType:

@@ -127,13 +127,20 @@ class StudyRunner:
                 self._keep_going(study, worker, launch)
             status = "FINISHED"
         except KeyboardInterrupt:
-            status = "KILLED"
+            # Without the seeds that were still to come a study is what its budget asked for.
+            status = "FINISHED" if self._all_trained(study) else "KILLED"
             raise
         finally:
             for run in study.orphaned_runs():
                 tracker.abandon(run)
             tracker.finish_study(parent_run, status)
         return self.front(study.records())
+
+    def _all_trained(self, study: Study) -> bool:
+        """Whether every candidate of the budget has ended, whatever is left of `search.confirm`."""
+        records = study.records()
+        planned = study.planned(self.plan.search, self.plan.only_queued)
+        return len(records) >= planned and all(record.state != "running" for record in records)
 
     def front(self, records: Sequence[Record]) -> Front:
         """The front of these records under the plan's objective."""

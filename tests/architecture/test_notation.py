@@ -68,3 +68,9 @@ def test_what_a_name_means(proxy: Architecture) -> None:
 def test_bad_names_are_told_in_a_sentence(proxy: Architecture, text: str, says: str) -> None:
     with pytest.raises(RequestError, match=re.escape(says)):
         parse_notation(text, proxy)
+
+
+@pytest.mark.parametrize("name", ["SM + ", "+", "SM + + LN", "EReg()", "EReg(SM(t) + )", "SM + LN)", "(SM"])
+def test_a_name_with_a_missing_term_is_refused(name: str, proxy: Architecture) -> None:
+    with pytest.raises(RequestError, match=r"is not a term|a name begins with"):
+        parse_notation(name, proxy)

@@ -76,7 +76,7 @@ def test_an_empty_front_says_why(make_front: Any) -> None:
 def test_the_summary_says_the_box(make_front: Any) -> None:
     text = front_summary(make_front())
     assert text.startswith(
-        "17 trained: 8 on the front, 7 dominated, 2 diverged, 2 never left the unigram plateau."
+        "17 trained: 8 on the front, 7 dominated, 2 diverged; 2 of these never left the unigram plateau."
     )
     assert f"Hypervolume {make_front().hypervolume:.4f}" in text
     assert "perplexity 420" in text

@@ -11,6 +11,7 @@ import pytest
 from rich.console import Console
 from studies import STUDY
 
+from aero_search.report import live
 from aero_search.report.live import LiveView, Snapshot, render, time_left
 from aero_search.training.progress import Progress
 
@@ -148,3 +149,18 @@ def test_a_snapshot_that_raises_is_no_ones_problem(snapshot: Snapshot, terminal:
         assert "not up to date: OSError: database is locked" in stream.getvalue()
     else:
         assert stream.getvalue() == ""
+
+
+def test_off_a_terminal_a_long_silence_is_broken(snapshot: Snapshot, monkeypatch: pytest.MonkeyPatch) -> None:
+    busy = replace(snapshot, done=0, running=(), front=None, stopped=0, diverged=0, duplicates=0, over=51)
+    for quiet_s, said in ((0.0, True), (1e6, False)):
+        monkeypatch.setattr(live, "QUIET_S", quiet_s)
+        stream = StringIO()
+        with LiveView(lambda: busy, Console(file=stream, width=100), interval=1e6):
+            pass
+        assert ("proxy: 0 of 24 trained · 0 running · 51 above a limit" in stream.getvalue()) is said
+
+
+def test_workers_that_load_are_said_to(snapshot: Snapshot) -> None:
+    idle = replace(snapshot, done=0, running=(), front=None, stopped=0, diverged=0, duplicates=0)
+    assert "0 of 24 trained · workers are starting" in drawn(idle)

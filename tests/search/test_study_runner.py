@@ -17,6 +17,7 @@ from aero_search.front.pareto import Reference
 from aero_search.search.study_runner import StudyRunner, WorkerDiedError
 from aero_search.search.worker import Plan, Worker
 from aero_search.tracking.spec import TrackingSpec
+from aero_search.tracking.tracker import Tracker
 from aero_search.workers.trial_queue import FileLease
 from tests.search.fakes import OBJECTIVE, SPACE, compose, spec, trained
 
@@ -121,3 +122,21 @@ def test_another_objective_under_the_same_name_is_refused(tmp_path: Path) -> Non
     other = Objective(("perplexity", "latency_s"))
     with pytest.raises(RequestError, match=r"made with objective\.metrics"):
         runner(tmp_path, {**SETTINGS, "objective.metrics": ["perplexity", "latency_s"]}, other).prepare()
+
+
+@pytest.mark.parametrize(("trainings", "status"), [(2, "KILLED"), (3, "FINISHED")])
+def test_a_study_interrupted_while_it_confirms_is_finished(
+    trainings: int, status: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = []
+    monkeypatch.setattr(Tracker, "finish_study", lambda _, run, status="FINISHED": told.append(status))
+
+    def launch(worker: Worker, count: int) -> None:
+        train_some(worker, trainings)
+        raise KeyboardInterrupt
+
+    parent = runner(tmp_path)
+    parent = replace(parent, plan=replace(parent.plan, search=replace(parent.plan.search, confirm=1)))
+    with pytest.raises(KeyboardInterrupt):
+        run(parent, launch)
+    assert told == [status]
