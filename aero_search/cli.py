@@ -109,7 +109,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         return _complain(_CLOSED, FAILED)
     except Exception as problem:
-        # What the system refuses, such as a full disk, no request can help.
+        from aero_search.disk import full_sentence, is_full
+
+        if is_full(problem):
+            return _complain(full_sentence(problem), FAILED)
+        # What the system refuses no request can help.
         wrong_request = unforeseen.is_reading() and not isinstance(problem, OSError)
         return _complain(_tell(problem, arguments), WRONG_REQUEST if wrong_request else FAILED)
 

@@ -110,6 +110,15 @@ def read_sealed(path: Path) -> dict[str, Any]:
         raise DamagedError(f"it is not JSON: {problem}") from problem
 
 
+def put_aside(path: Path) -> Path:
+    """Give a damaged file or folder another name, beside where it was; nothing is deleted."""
+    names = (
+        path.with_name(f"{path.name}.damaged{end}") for end in ("", *(f"-{i}" for i in range(1, 10_000)))
+    )
+    kept = next(name for name in names if not name.exists())
+    return path.rename(kept)
+
+
 def write_whole(path: Path, write: Callable[[Path], object]) -> Path:
     """Let `write` make a file beside `path` and put it there: whole or not at all, and nothing is left behind."""
     partial = path.with_name(f"{path.name}.partial")

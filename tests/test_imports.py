@@ -19,6 +19,7 @@ RANK = {
     "passwords": 0,
     "unforeseen": -1,
     "integrity": 0,
+    "disk": 0,
     "schema": 0,
     "quantity": 0,
     "plain_yaml": 0,

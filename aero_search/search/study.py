@@ -15,10 +15,12 @@ import optuna
 from optuna.trial import FrozenTrial, TrialState
 
 from aero_search.architecture import Architecture
-from aero_search.errors import RequestError
+from aero_search.errors import AeroSearchError, RequestError
 from aero_search.front.objective import PERPLEXITY, Objective
 from aero_search.front.pricing import Price
 from aero_search.front.record import Record, State
+from aero_search.integrity import put_aside
+from aero_search.integrity import tell as say
 from aero_search.schema import from_mapping, to_mapping
 from aero_search.search.candidate import Candidate
 from aero_search.search.known_cost.domain import Domain, make_domain
@@ -29,7 +31,7 @@ from aero_search.search.samplers import make_sampler
 from aero_search.search.spec import SearchSpec
 from aero_search.space import Space
 from aero_search.training.memory import check_fits
-from aero_search.training.result import RESULT_FILE, Result, read_result
+from aero_search.training.result import RESULT_FILE, Result, check_weights, read_result
 from aero_search.workers.trial_queue import CONFIRMS, RESUMES, RETRIES, SEED, quarantine
 from aero_search.workers.worker_registry import WorkerLease, WorkerRegistry
 
@@ -207,9 +209,18 @@ class Study(ResumeAndReplicate):
 
     def _settled(self, trial: FrozenTrial) -> bool:
         folder = self.candidate_folder(trial.user_attrs.get("candidate", "none"))
-        if "candidate" not in trial.user_attrs or not (folder / RESULT_FILE).is_file():
+        if "candidate" not in trial.user_attrs or not (folder / RESULT_FILE).exists():
             return False
-        self.tell(trial.number, read_result(folder))
+        try:
+            result = read_result(folder)
+            check_weights(folder, result)
+        except AeroSearchError as problem:
+            kept = put_aside(folder / RESULT_FILE)
+            say(
+                f"{' '.join(str(problem).split())[:300]}; kept as {kept.name}, and the candidate is trained again"
+            )
+            return False
+        self.tell(trial.number, result)
         return True
 
     def _gained(self, trial: FrozenTrial) -> float:

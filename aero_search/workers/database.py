@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import sqlite3
@@ -21,6 +22,7 @@ from aero_search.errors import RequestError, nearest
 from aero_search.front.objective import Metric
 from aero_search.passwords import masked
 from aero_search.tracking.address import sqlite_address
+from aero_search.workers.local_storage import LocalStorage, check_file, translated
 from aero_search.workers.storage_address import check_driver
 from aero_search.workers.worker_registry import FileRegistry, WorkerRegistry
 
@@ -58,7 +60,7 @@ def open_storage(output_dir: Path, address: str | None = None, wait: bool = Fals
 
     Raises:
         RequestError: psycopg is missing, or no server lets us in.
-        AeroSearchError: we waited in vain.
+        AeroSearchError: we waited in vain, or the file is damaged.
     """
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     if address is not None:
@@ -67,10 +69,15 @@ def open_storage(output_dir: Path, address: str | None = None, wait: bool = Fals
         return _open_copy(output_dir)
     output_dir.mkdir(parents=True, exist_ok=True)
     # SQLite lets two commands find a fresh file empty, and both create the tables.
+    path = output_dir / DATABASE
     with FileLock(output_dir / f"{DATABASE}.lock", timeout=_LOCK_SECONDS):
-        with sqlite3.connect(output_dir / DATABASE, timeout=_LOCK_SECONDS) as connection:
-            connection.execute("PRAGMA journal_mode=WAL")
-        return RDBStorage(storage_url(output_dir), engine_kwargs={"connect_args": {"timeout": _LOCK_SECONDS}})
+        check_file(path)
+        try:
+            with contextlib.closing(sqlite3.connect(path, timeout=_LOCK_SECONDS)) as connection:
+                connection.execute("PRAGMA journal_mode=WAL")
+        except sqlite3.Error as problem:
+            raise translated(problem, path) from problem
+        return LocalStorage(path, storage_url(output_dir), _LOCK_SECONDS)
 
 
 def _open_copy(output_dir: Path) -> RDBStorage:
@@ -78,6 +85,7 @@ def _open_copy(output_dir: Path) -> RDBStorage:
 
     Nothing can be written to the copy either.
     """
+    check_file(output_dir / DATABASE)
     folder = Path(tempfile.mkdtemp(prefix="aero-search-"))
     for file in output_dir.glob(f"{DATABASE}*"):
         if file.name in (DATABASE, f"{DATABASE}-wal"):
@@ -130,7 +138,7 @@ def load_study(
     Raises:
         RequestError: there is none of that name, with the nearest that there is.
     """
-    if address is None and not (output_dir / DATABASE).is_file():
+    if address is None and not (output_dir / DATABASE).exists():
         names: list[str] = []
     else:
         storage = open_storage(output_dir, address, wait)
@@ -143,7 +151,7 @@ def load_study(
 
 def study_names(output_dir: Path, address: str | None = None) -> list[str]:
     """The studies under `output_dir`, or at the address, oldest first."""
-    if address is None and not (output_dir / DATABASE).is_file():
+    if address is None and not (output_dir / DATABASE).exists():
         return []
     return optuna.get_all_study_names(open_storage(output_dir, address))
 

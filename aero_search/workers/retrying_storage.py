@@ -110,15 +110,20 @@ class PatientStorage(RDBStorage):
         return patient(attempt)()
 
 
+def storage_methods() -> list[str]:
+    """Everything that reads or writes through Optuna's storage."""
+    public = [name for name, member in vars(BaseStorage).items() if callable(member) and name[0] != "_"]
+    return [*public, *_PRIVATE]
+
+
 def _repeatable() -> list[str]:
     """The methods that do no harm when they are done twice: reads, and writes of a value by name.
 
     A new trial whose confirmation was lost on the way is one more: one that nobody holds, which the queue
     re-queues, or one that is queued twice, which the queue sees.
     """
-    public = [name for name, member in vars(BaseStorage).items() if callable(member) and name[0] != "_"]
     apart = ("set_trial_state_values", "check_trial_is_updatable", "remove_session")
-    return [name for name in (*public, *_PRIVATE) if name not in apart]
+    return [name for name in storage_methods() if name not in apart]
 
 
 _inside = threading.local()

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import multiprocessing
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -12,6 +14,7 @@ from aero_search.front.front import build_front
 from aero_search.front.pareto import Reference
 from aero_search.search.study import Claim, Study
 from aero_search.space import Categorical, Space
+from aero_search.training.result import RESULT_FILE
 from aero_search.workers.trial_queue import FileLease
 from tests.search.fakes import SPACE, compose, open_study, spec, trained
 
@@ -149,6 +152,47 @@ def test_a_result_written_before_the_death_is_kept(tmp_path: Path) -> None:
     (record,) = study.records()
     assert record.state == "finished"
     assert record.candidate == lost.candidate.identity
+
+
+def cut_short(folder: Path) -> None:
+    content = (folder / RESULT_FILE).read_bytes()
+    (folder / RESULT_FILE).write_bytes(content[: len(content) // 2])
+
+
+def emptied(folder: Path) -> None:
+    (folder / RESULT_FILE).write_bytes(b"")
+
+
+def other_number(folder: Path) -> None:
+    said = json.loads((folder / RESULT_FILE).read_text())
+    (folder / RESULT_FILE).write_text(json.dumps(said | {"perplexity": 1.5}))
+
+
+def made_a_folder(folder: Path) -> None:
+    (folder / RESULT_FILE).unlink()
+    (folder / RESULT_FILE).mkdir()
+
+
+@pytest.mark.parametrize("damage", [cut_short, emptied, other_number, made_a_folder])
+def test_a_damaged_result_is_kept_aside_and_its_candidate_trained_again(
+    damage: Callable[[Path], None], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    study = open_study(tmp_path)
+    with FileLease(study.folder / "workers") as lock:
+        lost = claim_one(study, lock)
+        lost.folder.mkdir(parents=True)
+        trained(lost.candidate).write(lost.folder)
+    damage(lost.folder)
+    open_study(tmp_path).requeue_stale()
+    (line,) = capsys.readouterr().err.splitlines()
+    assert str(lost.folder / RESULT_FILE) in line
+    assert "trained again" in line
+    assert (lost.folder / f"{RESULT_FILE}.damaged").exists()
+    with FileLease(study.folder / "workers") as lock:
+        again = claim_one(study, lock)
+        assert again.candidate.identity == lost.candidate.identity
+        study.tell(again.trial.number, trained(again.candidate))
+    assert [record.perplexity for record in study.records()] == [trained(lost.candidate).perplexity]
 
 
 def test_a_live_worker_s_candidate_is_left_alone(tmp_path: Path) -> None:
