@@ -85,11 +85,11 @@ def _open_copy(output_dir: Path) -> RDBStorage:
 
     Nothing can be written to the copy either.
     """
-    check_file(output_dir / DATABASE)
     folder = Path(tempfile.mkdtemp(prefix="aero-search-"))
     for file in output_dir.glob(f"{DATABASE}*"):
         if file.name in (DATABASE, f"{DATABASE}-wal"):
             shutil.copyfile(file, folder / file.name)
+    check_file(folder / DATABASE, output_dir / DATABASE)
     storage = RDBStorage(storage_url(folder))
     weakref.finalize(storage, shutil.rmtree, folder, ignore_errors=True)
     event.listen(storage.engine, "connect", lambda connection, _: connection.execute("PRAGMA query_only=ON"))

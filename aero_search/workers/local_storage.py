@@ -50,13 +50,17 @@ def translated(problem: BaseException, path: Path) -> AeroSearchError:
     return damaged(path, why)
 
 
-def check_file(path: Path) -> None:
+def check_file(path: Path, original: Path | None = None) -> None:
     """Refuse a database that SQLite finds damaged, or another program's; one that is not there yet is none.
+
+    Args:
+        original: what `path` is a copy of, for the sentence.
 
     Raises:
         DamagedStoreError: says what is wrong.
         AeroSearchError: it cannot be read now.
     """
+    shown = original or path
     if not path.exists():
         return
     try:
@@ -71,13 +75,13 @@ def check_file(path: Path) -> None:
         finally:
             connection.close()
     except (DamagedError, UnicodeDecodeError) as problem:
-        raise damaged(path, str(problem)) from problem
+        raise damaged(shown, str(problem)) from problem
     except sqlite3.Error as problem:
-        raise translated(problem, path) from problem
+        raise translated(problem, shown) from problem
     if said != "ok":
-        raise damaged(path, " ".join(str(said).split())[:200])
+        raise damaged(shown, " ".join(str(said).split())[:200])
     if tables and not tables >= _TABLES:
-        raise damaged(path, "it holds the tables of another program")
+        raise damaged(shown, "it holds the tables of another program")
 
 
 class LocalStorage(RDBStorage):
