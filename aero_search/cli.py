@@ -16,6 +16,7 @@ from aero_search import __version__, unforeseen
 from aero_search.errors import AeroSearchError, RequestError, nearest
 from aero_search.invocation import typed
 from aero_search.passwords import masked
+from aero_search.printing import print_line, visible
 
 # One line each; a test freezes the names. A command's module is `aero_search.commands.<name>`.
 COMMANDS = {
@@ -84,7 +85,7 @@ def main(argv: Sequence[str] | None = None) -> int:
                 if unforeseen.debugging():
                     import traceback
 
-                    traceback.print_exc()
+                    print_line(masked(traceback.format_exc()), stderr=True)
                 raise
     except RequestError as problem:
         return _complain(problem, WRONG_REQUEST)
@@ -145,12 +146,12 @@ def _tell(problem: Exception, arguments: Sequence[str]) -> str:
     if unforeseen.is_reading():
         # A refused request leaves nothing behind, so no file.
         return f"{unforeseen.described(problem)}; {unforeseen.DEBUG}=1 shows where it was raised"
-    return unforeseen.tell(problem, arguments, masked)
+    return unforeseen.tell(problem, arguments, lambda text: visible(masked(text)))
 
 
 def _complain(problem: Exception | str, code: int) -> int:
     with contextlib.suppress(OSError, ValueError):
-        print(f"aero-search: {masked(str(problem))}", file=sys.stderr, flush=True)
+        print_line(f"aero-search: {masked(str(problem))}", stderr=True)
     _drop_unwritten()
     return code
 

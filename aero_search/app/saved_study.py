@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -19,6 +18,7 @@ from aero_search.front.pareto import Reference
 from aero_search.front.pricing import Pricing
 from aero_search.front.record import Record
 from aero_search.invocation import typed
+from aero_search.printing import print_line
 from aero_search.schema import SchemaError, from_mapping
 from aero_search.search.catalogue import listed_names
 from aero_search.search.study import Study
@@ -213,7 +213,7 @@ def _newest(request: Request) -> str:
     if not names:
         raise RequestError(f"there is no study under output_dir={request.output_dir}: run {typed('search')}")
     if len(names) > 1:
-        print(f"study {names[-1]}, the newest of {len(names)}: {', '.join(names)}", file=sys.stderr)
+        print_line(f"study {names[-1]}, the newest of {len(names)}: {', '.join(names)}", stderr=True)
     return names[-1]
 
 

@@ -34,6 +34,7 @@ from aero_search.config.sweep_grammar import fixed_parameter, grid, swept_parame
 from aero_search.console import make_console
 from aero_search.errors import RequestError, nearest
 from aero_search.passwords import masked
+from aero_search.printing import escape_logs
 from aero_search.search.candidate import Candidate, make_candidate
 from aero_search.search.study_runner import StudyRunner
 from aero_search.search.worker import Worker
@@ -100,6 +101,7 @@ class WorkerTask:
     def __call__(self, cfg: DictConfig) -> Exception | None:
         """Returns what went wrong instead of raising it: Hydra would announce it with a job that means nothing."""
         assert self.worker is not None, "launched before the sweep has begun"
+        escape_logs()
         try:
             # The launcher's number of the job tells workers apart.
             replace(self.worker, index=int(HydraConfig.get().job.num)).run()

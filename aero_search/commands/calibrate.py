@@ -18,6 +18,7 @@ from aero_search.cost.protocol_file import protocol_mapping
 from aero_search.cost.yaml_text import yaml_text
 from aero_search.errors import RequestError
 from aero_search.invocation import typed
+from aero_search.printing import print_line
 
 
 @dataclass(frozen=True)
@@ -88,7 +89,7 @@ def _from_spu(request: Request, options: CalibrateOptions) -> None:
     expected = {item.key: expected_seconds(item, template) / item.replicates for item in planned}
     console = make_console(stderr=True)
     total = sum(expected[item.key] * (item.replicates - len(store.of(item.key))) for item in missing)
-    print(
+    print_line(
         f"{len(planned)} micro-benchmarks, {len(planned) - len(missing)} of them read before; "
         f"about {max(total / 60, 1):.0f} min on the machine {template.name} was read on"
     )
@@ -123,9 +124,9 @@ def _write(files: Mapping[str, str], options: CalibrateOptions, use: str) -> Non
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
-    print(f"written: {', '.join(str(folder / name) for name in files)}")
+    print_line(f"written: {', '.join(str(folder / name) for name in files)}")
     where = f"--config-dir {shlex.quote(str(folder))} " if options.to else ""
-    print(f"use it: {typed(f'cost {where}{use}')}")
+    print_line(f"use it: {typed(f'cost {where}{use}')}")
 
 
 COMMAND = Command(

@@ -21,6 +21,7 @@ from aero_search.cost import (
     single_changes,
 )
 from aero_search.errors import RequestError
+from aero_search.printing import print_line
 
 
 @dataclass(frozen=True)
@@ -88,7 +89,7 @@ def _plot(requests: Sequence[Request], name: str, decode: bool) -> None:
     from aero_search.report.cost import plot_costs
 
     path = plot_costs(_named_costs(requests, decode), Path(name))
-    print(f"picture: {path}", file=sys.stderr)
+    print_line(f"picture: {path}", stderr=True)
 
 
 def _named_costs(requests: Sequence[Request], decode: bool) -> list[tuple[str, Cost]]:

@@ -16,6 +16,7 @@ from aero_search.config.paths import output_option, writable
 from aero_search.config.request import Request
 from aero_search.errors import RequestError
 from aero_search.passwords import masked
+from aero_search.printing import print_line
 
 if TYPE_CHECKING:
     from aero_search.architecture import Architecture, ModelShape
@@ -54,7 +55,7 @@ def run(request: Request) -> None:
     html = render_page(document)
     whole(path, lambda partial: partial.write_text(html, encoding="utf-8"))
     _track(request, past, path)
-    print(
+    print_line(
         f"written to {path} ({path.stat().st_size / 1e6:.1f} MB): open it in a browser, no network is needed"
     )
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from aero_search.config.command import Command
 from aero_search.config.request import Request
 from aero_search.errors import AeroSearchError
+from aero_search.printing import print_line
 
 
 @dataclass(frozen=True)
@@ -27,8 +28,8 @@ def run(request: Request) -> None:
         signal.signal(number, signal.default_int_handler)
     server = dashboard(request.tracking, request.output_dir, options.port)
     for line in _links(request, url(options.port)):
-        print(line)
-    print(f"MLflow: {url(options.port)}  (Ctrl-C stops it)", flush=True)
+        print_line(line)
+    print_line(f"MLflow: {url(options.port)}  (Ctrl-C stops it)")
     try:
         code = server.wait()
     except KeyboardInterrupt:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -20,6 +19,7 @@ from aero_search.config.paths import conf_dir
 from aero_search.config.target import load_shape
 from aero_search.cost import Network, Protocol
 from aero_search.errors import AeroSearchError
+from aero_search.printing import print_line
 from aero_search.schema import from_mapping
 
 T = TypeVar("T")
@@ -53,7 +53,7 @@ def _options(group: str, read: Callable[[str], T]) -> dict[str, T]:
             found[name] = read(name)
         except _UNREADABLE as problem:
             if not (conf_dir() / group / f"{name}.yaml").is_file():
-                print(f"left out: {group}={name}, {sentence(problem, None)}", file=sys.stderr)
+                print_line(f"left out: {group}={name}, {sentence(problem, None)}", stderr=True)
     return found
 
 

@@ -28,6 +28,7 @@ from aero_search.errors import AeroSearchError, RequestError
 from aero_search.export.layout import ARCHITECTURE_FILE, CONFIG_FILE, LARGEST, MANIFEST_FILE
 from aero_search.export.manifest import check_manifest
 from aero_search.invocation import quoted
+from aero_search.printing import escape_logs
 from aero_search.untrusted_files import read_yaml
 
 # Hydra's own logs and folders are off: results have one place, under output_dir.
@@ -48,6 +49,7 @@ def run_command(command: Command, arguments: Sequence[str]) -> int:
         RequestError: the request was wrong.
         AeroSearchError: the work failed.
     """
+    escape_logs()
     argv = [_shorthand(argument, command.spellings) for argument in arguments]
     for at, setting in enumerate(command.positional[: len(argv)]):
         if argv[at].startswith("-") or "=" in Path(argv[at]).name:

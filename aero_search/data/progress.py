@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 from types import TracebackType
 from typing import TYPE_CHECKING
+
+from aero_search.printing import print_line
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -26,7 +27,7 @@ class Reporter:
 
     def __enter__(self) -> Reporter:
         if self._headline:
-            print(self._headline, file=sys.stderr, flush=True)
+            print_line(self._headline, stderr=True)
         if self._bars:
             self._bars.start()
         return self

@@ -7,6 +7,7 @@ from pathlib import Path
 from types import TracebackType
 
 from aero_search.invocation import typed
+from aero_search.printing import print_line
 from aero_search.training.result import CurvePoint, Result
 
 
@@ -15,7 +16,7 @@ class Console:
 
     def print(self, text: str, **layout: object) -> None:
         """One line on stdout."""
-        print(text, flush=True)
+        print_line(text)
 
 
 def make_console() -> Console:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ from typing import TypeVar
 
 from aero_search.invocation import output_option, typed
 from aero_search.passwords import masked
+from aero_search.printing import print_line
 from aero_search.tracking import store
 from aero_search.tracking.delivery import Delivery, UnknownRunError, final, sentence
 from aero_search.tracking.journal import Journal, journal_of
@@ -134,7 +134,7 @@ class Sender:
             f"does not take what is logged ({self._problem}): the work goes on without it, and everything is kept; "
             f"once the store answers, send it with: {typed(f'sync{output_option(self._output_dir)}')}"
         )
-        print(f"aero-search: the tracking store {uri} {what or failing}", file=sys.stderr)
+        print_line(f"aero-search: the tracking store {uri} {what or failing}", stderr=True)
 
 
 @dataclass
