@@ -12,8 +12,8 @@ import sys
 
 __all__ = ["escape_logs", "print_line", "visible"]
 
-# C0 but tab and newline, DEL, C1, the bidirectional controls of Unicode (UAX 9), line and paragraph separators.
-_STEERING = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
+# C0 but tab and newline, DEL, C1, the bidirectional controls of Unicode (UAX 9).
+_STEERING = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 
 
 def visible(text: str) -> str:

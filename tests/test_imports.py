@@ -27,6 +27,7 @@ RANK = {
     "untrusted_files": 1,
     "console": 1,
     "printing": 0,
+    "markdown": 1,
     "plugins": 0,
     "shipped": 0,
     "invocation": 0,

@@ -14,6 +14,7 @@ from aero_search.config.request import Request
 from aero_search.console import make_console
 from aero_search.errors import RequestError
 from aero_search.front.record import Record
+from aero_search.markdown import code
 from aero_search.report.ablation import LadderTable, ladder_markdown, print_ladder
 from aero_search.report.ablation_files import first_health, first_results, write_ladder
 from aero_search.report.front import front_rows
@@ -141,7 +142,7 @@ class LadderSweep:
             front_document=front.document(),
             front_rows=front_rows(front),
             pictures=files,
-            description=f"{ladder_markdown(table)}\nRepeat or resume: `{runner.command}`",
+            description=f"{ladder_markdown(table)}\nRepeat or resume: {code(runner.command)}",
         )
 
     def _follow_up(self, records: Sequence[Record]) -> Sequence[Assignment]:

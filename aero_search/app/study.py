@@ -19,6 +19,7 @@ from aero_search.front.front import Front
 from aero_search.front.pareto import Reference
 from aero_search.front.record import Record
 from aero_search.invocation import typed
+from aero_search.markdown import code, plain
 from aero_search.report.front import front_rows, print_front
 from aero_search.report.live import LiveView, Snapshot
 from aero_search.report.plot import plot_front
@@ -294,9 +295,9 @@ def _description(runner: StudyRunner, front: Front, done: int) -> str:
         plan.space,
         front,
         [
-            *([f"{front.sizes[0].upper()}{front.sizes[1:]}."] if front.sizes else []),
-            f"{done} candidates trained; prices of protocol `{plan.protocol.name}` on network "
-            f"`{plan.network.name}`.",
+            *([plain(f"{front.sizes[0].upper()}{front.sizes[1:]}.")] if front.sizes else []),
+            f"{done} candidates trained; prices of protocol {code(plan.protocol.name)} on network "
+            f"{code(plan.network.name)}.",
         ],
         {
             "repeat or resume": runner.command,

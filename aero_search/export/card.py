@@ -8,6 +8,7 @@ from typing import Any
 from aero_search.architecture import BASELINE, notation
 from aero_search.export.choice import Choice
 from aero_search.export.layout import OPTIONAL, REQUIRED, TARGET_FILE, TOKENIZER_FILE
+from aero_search.markdown import code, code_block, plain
 from aero_search.training.result import Result
 
 ESTIMATED, MEASURED, COUNTED = "estimated", "measured", "counted"
@@ -36,23 +37,24 @@ def card(choice: Choice, result: Result, files: Sequence[str]) -> str:
         if name in files or name == "README.md"
     ]
     tokenizer = "" if TOKENIZER_FILE in files else "\nThe corpus came packed, without a tokenizer.\n"
-    return f"""# {record.notation}
+    return f"""# {plain(record.notation)}
 
-Trial {record.number} of study `{choice.study}`, picked by `{choice.picked_by}`: a decoder-only language model whose
-architecture was searched for private inference.
+Trial {record.number} of study {code(choice.study)}, picked by {code(choice.picked_by)}: a decoder-only
+language model whose architecture was searched for private inference.
 
 ## Figures
 
 {_figures(choice, result)}
 
 Measured: run and read off. Counted: follows exactly from the architecture. Estimated: predicted by the protocol's
-model, not run. The perplexity holds for the corpus with fingerprint `{result.fingerprint}` and no other.
+model, not run. The perplexity holds for the corpus with fingerprint {code(result.fingerprint)} and no other.
 {_sizes(choice)}
 Against {BASELINE} at the same size: {_savings(choice)}.
 
 ## Where the prices come from
 
-Protocol `{protocol.name}`: {protocol.title}; {protocol.trust}. Network `{network.name}`: {network.source}.
+Protocol {code(protocol.name)}: {plain(protocol.title)}; {plain(protocol.trust)}. Network {code(network.name)}:
+{plain(network.source)}.
 
 {_sources(choice)}
 
@@ -70,7 +72,7 @@ Train it again (same corpus, same seed, same perplexity), from this folder alone
 
 Change something while doing so, for example the seed: add `recipe.seed=1`. The search that found it:
 
-    {choice.search_command}
+{code_block(choice.search_command)}
 
 From Python:
 
@@ -117,7 +119,7 @@ def _figures(choice: Choice, result: Result) -> str:
         (f"round trips{of}", f"{costs['rounds']:,.0f}", ESTIMATED, priced),
     ]
     lines = ["| figure | value | kind | source |", "|---|---|---|---|"]
-    return "\n".join(lines + [f"| {' | '.join(row)} |" for row in rows])
+    return "\n".join(lines + [f"| {' | '.join(map(plain, row))} |" for row in rows])
 
 
 def _sizes(choice: Choice) -> str:
@@ -127,8 +129,8 @@ def _sizes(choice: Choice) -> str:
     sizes = choice.front.sizes
     name = notation(choice.pricing.priced(choice.record.architecture))
     return (
-        f"\n{sizes[0].upper()}{sizes[1:]}. At that size the architecture is `{name}` (`{TARGET_FILE}`); what it "
-        "reaches there is not known before it is trained there.\n"
+        f"\n{plain(sizes[0].upper() + sizes[1:])}. At that size the architecture is {code(name)} "
+        f"(`{TARGET_FILE}`); what it reaches there is not known before it is trained there.\n"
     )
 
 
@@ -149,7 +151,9 @@ def _sources(choice: Choice) -> str:
         for kind in ("bytes", "rounds", "seconds"):
             constant = getattr(primitive, kind)
             by_source.setdefault(f"{constant.source} ({constant.date})", []).append(f"{name} {kind}")
-    return "\n".join(f"* {source}: {', '.join(what)}" for source, what in sorted(by_source.items()))
+    return "\n".join(
+        f"* {plain(source)}: {plain(', '.join(what))}" for source, what in sorted(by_source.items())
+    )
 
 
 def _training(result: Result) -> str:
@@ -157,5 +161,5 @@ def _training(result: Result) -> str:
     said = ", ".join(f"{name} {version}" for name, version in versions.items())
     return (
         f"{result.steps:,} steps, {result.tokens:,} tokens, peak learning rate {result.lr:g}, "
-        f"{result.seconds:,.0f} s, verdict {result.verdict}. Versions: {said}."
+        f"{result.seconds:,.0f} s, verdict {result.verdict}. Versions: {plain(said)}."
     )

@@ -24,6 +24,7 @@ from aero_search.export.layout import ARCHITECTURE_FILE, CARD_FILE
 from aero_search.export.models import cached_difference, difference, example_tokens, trained_and_folded
 from aero_search.export.native import native, native_tensors
 from aero_search.export.tokens import write_tokenizer
+from aero_search.markdown import code, plain
 from aero_search.model import FoldedDecoder
 from aero_search.model.elementwise import MODULES
 from aero_search.model.folding import FoldedNorm
@@ -207,7 +208,7 @@ def _eps(norm: nn.Module | None) -> float:
 
 def _card(choice: Choice, written: Written, perplexity: float | None) -> str:
     flag = ", trust_remote_code=True" if written.custom_code else ""
-    code = (
+    custom = (
         f"The class is the file `{CODE_FILE}` beside the weights, which trust_remote_code imports with "
         f"`{ACTIVATIONS_FILE}`: read them first."
         if written.custom_code
@@ -218,11 +219,11 @@ def _card(choice: Choice, written: Written, perplexity: float | None) -> str:
 library_name: transformers
 pipeline_tag: text-generation
 ---
-# {choice.record.notation}
+# {plain(choice.record.notation)}
 
-Trial {choice.record.number} of study `{choice.study}`, folded for inference. Perplexity on its held-out split
+Trial {choice.record.number} of study {code(choice.study)}, folded for inference. Perplexity on its held-out split
 {reached} (measured). Logits differ from the trained model's by {written.difference:.1e} at most, measured when this
-was written. {code}
+was written. {custom}
 
     from transformers import AutoModelForCausalLM, AutoTokenizer
     model = AutoModelForCausalLM.from_pretrained("."{flag})

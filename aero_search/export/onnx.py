@@ -25,6 +25,7 @@ from aero_search.export.extras import require
 from aero_search.export.layout import ARCHITECTURE_FILE, CARD_FILE
 from aero_search.export.models import difference, example_tokens, trained_and_folded
 from aero_search.export.tokens import write_tokenizer
+from aero_search.markdown import code, plain
 from aero_search.model import FoldedDecoder
 from aero_search.schema import to_mapping
 from aero_search.search.files import write_yaml
@@ -126,9 +127,9 @@ def _quiet() -> Iterator[None]:
 
 def _card(choice: Choice, apart: float) -> str:
     longest = choice.record.architecture.seq_len
-    return f"""# {choice.record.notation}
+    return f"""# {plain(choice.record.notation)}
 
-Trial {choice.record.number} of study `{choice.study}`, folded for inference, as an ONNX graph (opset {OPSET}):
+Trial {choice.record.number} of study {code(choice.study)}, folded for inference, as an ONNX graph (opset {OPSET}):
 `{INPUT}` (batch, length) int64 to `{OUTPUT}` (batch, length, vocabulary) float32, length up to {longest}. Logits of
 onnxruntime differ from ours by {apart:.1e} at most, measured when this was written.
 

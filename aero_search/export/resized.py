@@ -15,6 +15,7 @@ from aero_search.export.choice import Choice, write_folder
 from aero_search.export.documents import write_provenance
 from aero_search.export.layout import ARCHITECTURE_FILE, CARD_FILE, CONFIG_FILE
 from aero_search.invocation import typed
+from aero_search.markdown import code, plain
 from aero_search.schema import to_mapping
 from aero_search.search.files import write_yaml
 from aero_search.training.result import read_result
@@ -53,12 +54,12 @@ def write_resized(choice: Choice, shape: ModelShape, config: MakeConfig, folder:
 
 def _card(choice: Choice, a: Architecture, shape: ModelShape) -> str:
     cost = estimate(a, choice.pricing.protocol, choice.pricing.network)
-    priced = f"{choice.pricing.protocol.name} on {choice.pricing.network.name}"
+    priced = plain(f"{choice.pricing.protocol.name} on {choice.pricing.network.name}")
     proxy, name = choice.record.architecture, choice.record.notation
-    return f"""# {notation(a)} at the size of {shape.text}
+    return f"""# {plain(notation(a))} at the size of {plain(shape.text)}
 
-The choices of trial {choice.record.number} of study `{choice.study}` (`{name}`, {proxy.n_layer} layers, d_model
-{proxy.d_model}) carried over: layer j takes those of the layer at the same relative depth. There are no
+The choices of trial {choice.record.number} of study {code(choice.study)} ({code(name)}, {proxy.n_layer} layers,
+d_model {proxy.d_model}) carried over: layer j takes those of the layer at the same relative depth. There are no
 weights, and what it reaches is not known before it is trained.
 
 | figure | value | kind |

@@ -14,6 +14,8 @@ from aero_search.architecture.operations import operation_card
 from aero_search.console import Console
 from aero_search.cost import inventory
 from aero_search.front.record import Record
+from aero_search.markdown import plain
+from aero_search.printing import visible
 from aero_search.report.table import Column, Sheet
 from aero_search.report.units import scale, times
 from aero_search.schema import to_mapping
@@ -198,9 +200,10 @@ def ladder_markdown(table: LadderTable) -> str:
     columns = _columns(table)
     heads, marks = [c.head for c in columns], [":--" if c.words else "--:" for c in columns]
     lines = zip(*(column.cells for column in columns), strict=True)
-    body = "\n".join(f"| {' | '.join(line)} |" for line in (heads, marks, *lines))
-    sentences = "\n".join(f"- {sentence}" for sentence in table.sentences())
-    return f"**{table.ladder.name}**: {table.ladder.description}\n\n{body}\n\n{sentences}\n"
+    rows = (map(plain, line) for line in lines)
+    body = "\n".join(f"| {' | '.join(line)} |" for line in (heads, marks, *rows))
+    sentences = "\n".join(f"- {plain(sentence)}" for sentence in table.sentences())
+    return f"**{plain(table.ladder.name)}**: {plain(table.ladder.description)}\n\n{body}\n\n{sentences}\n"
 
 
 def ladder_latex(table: LadderTable) -> str:
@@ -211,7 +214,8 @@ def ladder_latex(table: LadderTable) -> str:
     head = " & ".join(_latex(column.head) for column in columns)
     sides = "".join("l" if column.words else "r" for column in columns)
     return (
-        f"% {table.ladder.name}: {table.ladder.description}\n\\begin{{tabular}}{{{sides}}}\n\\toprule\n"
+        f"% {_latex(table.ladder.name)}: {_latex(table.ladder.description)}\n"
+        f"\\begin{{tabular}}{{{sides}}}\n\\toprule\n"
         f"{head} \\\\\n\\midrule\n{body}\n\\bottomrule\n\\end{{tabular}}\n"
     )
 
@@ -290,16 +294,19 @@ def _health(row: Mapping[str, Any]) -> str:
     return f"{state}, {100 * row['balanced_share']:.0f}% balanced"
 
 
+_LATEX = str.maketrans(
+    {
+        **{mark: rf"\{mark}" for mark in "_%&#${}"},
+        "\\": r"\textbackslash{}",
+        "~": r"\textasciitilde{}",
+        "^": r"\textasciicircum{}",
+        "±": r"$\pm$",
+    }
+)
+
+
 def _latex(text: str) -> str:
-    for plain, escaped in (
-        ("\\", r"\textbackslash "),
-        ("_", r"\_"),
-        ("%", r"\%"),
-        ("&", r"\&"),
-        ("#", r"\#"),
-    ):
-        text = text.replace(plain, escaped)
-    return text.replace("±", r"$\pm$")
+    return " ".join(visible(text).split()).translate(_LATEX)
 
 
 def _records(line: Line) -> list[Record]:

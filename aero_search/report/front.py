@@ -9,6 +9,7 @@ from rich.text import Text
 
 from aero_search.architecture import BASELINE
 from aero_search.console import Console
+from aero_search.markdown import plain
 from aero_search.report.table import Column, Sheet
 from aero_search.report.units import Scale, compact, readable, scale, significant, times
 
@@ -115,7 +116,7 @@ def front_markdown(front: Front) -> str:
         rows.append(_row(front, scales).markdown())
     marks = [":--" if head == "architecture" else "--:" for head in heads]
     table = "\n".join(f"| {' | '.join(line)} |" for line in (heads, marks, *rows))
-    return f"{table}\n\n{KNEE} best balance. {front_summary(front)}\n"
+    return f"{table}\n\n{KNEE} best balance. {plain(front_summary(front))}\n"
 
 
 def front_rows(front: Front) -> list[dict[str, object]]:
@@ -158,7 +159,7 @@ class _Row:
     lr: str
 
     def markdown(self) -> list[str]:
-        cells = [self.trial, self.architecture.replace("|", "\\|"), self.perplexity, *self.membership]
+        cells = [self.trial, plain(self.architecture), self.perplexity, *self.membership]
         cells += [] if self.change is None else [self.change]
         return [*cells, *(cell for pair in self.costs for cell in pair), self.lr]
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from aero_search.front.front import Front
 from aero_search.front.record import Record
+from aero_search.markdown import code, plain
 from aero_search.report.front import front_markdown
 from aero_search.report.palette import DIVERGED, DOMINATED, FRONT, PLATEAU
 from aero_search.space import Categorical, Integer, Real, Space
@@ -28,7 +29,7 @@ def study_markdown(space: Space, front: Front, told: Sequence[str], commands: Ma
         commands: to be typed, by what they do.
     """
     # Not as blocks: a long line of code would widen the page, and nothing else would be broken into lines.
-    typed = "\n".join(f"* {what}: `{command}`" for what, command in commands.items())
+    typed = "\n".join(f"* {what}: {code(command)}" for what, command in commands.items())
     rows = front_markdown(front).splitlines()
     end = next((number for number, row in enumerate(rows) if not row.startswith("|")), len(rows))
     table, below = rows[:end], "\n".join(rows[end:]).strip()
@@ -44,8 +45,10 @@ def study_markdown(space: Space, front: Front, told: Sequence[str], commands: Ma
 
 def space_markdown(space: Space) -> str:
     """What varied, one line a parameter."""
-    lines = [f"Varied (space `{space.name}`): {' '.join(space.description.split())}", ""]
-    return "\n".join([*lines, *(f"* `{p.name}`: {_values(p)}{_when(p)}" for p in space.parameters)])
+    lines = [f"Varied (space {code(space.name)}): {plain(space.description)}", ""]
+    return "\n".join(
+        [*lines, *(f"* {code(p.name)}: {plain(_values(p) + _when(p))}" for p in space.parameters)]
+    )
 
 
 def verdicts(front: Front, records: Sequence[Record]) -> dict[int, str]:

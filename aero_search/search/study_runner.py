@@ -15,6 +15,7 @@ from aero_search.errors import AeroSearchError
 from aero_search.front.front import Front, build_front
 from aero_search.front.pareto import Reference
 from aero_search.front.record import Record
+from aero_search.markdown import code, code_block
 from aero_search.schema import to_mapping
 from aero_search.search.candidate import Candidate
 from aero_search.search.replicates import to_confirm
@@ -179,7 +180,7 @@ class StudyRunner:
             return known
         run = tracker.start_study(
             self.plan.name,
-            description_markdown=f"Study `{self.plan.name}`, started with\n\n    {self.command}",
+            description_markdown=f"Study {code(self.plan.name)}, started with\n\n{code_block(self.command)}",
             # The space is in the description, and the protocol's hundreds of constants in a file.
             params={k: v for k, v in self.settings.items() if _is_param(k)},
             tags={"study": self.plan.name},

@@ -14,6 +14,7 @@ from aero_search.architecture import parse_notation
 from aero_search.cost import inventory
 from aero_search.report.ablation import (
     LadderTable,
+    _latex,
     ladder_csv,
     ladder_latex,
     ladder_markdown,
@@ -125,3 +126,11 @@ def test_nonlinear_operations_are_the_inventory_s() -> None:
         op.elements for op in inventory(architecture) if op.kind in ("softmax", "layernorm", "gelu")
     )
     assert elements == 16 * 128 * 128 + 9 * 128 * 64 + 4 * 128 * 256
+
+
+def test_names_in_latex_are_text() -> None:
+    hostile = "a\\b_c%d&e#f$g{h}i~j^k\n\\input{/etc/passwd} ± \u202e"
+    assert _latex(hostile) == (
+        r"a\textbackslash{}b\_c\%d\&e\#f\$g\{h\}i\textasciitilde{}j\textasciicircum{}k "
+        r"\textbackslash{}input\{/etc/passwd\} $\pm$ \textbackslash{}u202e"
+    )

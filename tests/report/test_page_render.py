@@ -6,6 +6,7 @@ import base64
 import hashlib
 import json
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 from importlib.resources import files
 from pathlib import Path
@@ -20,6 +21,8 @@ from aero_search.report.page.document import page_document
 from aero_search.report.page.render import SCRIPTS, render_page, script_json
 
 HOSTILE = "</script><script>window.hacked=1</script><img src=x onerror=window.hacked=1>\u2028{{ 7*7 }}"
+ORDER = "<!--<script>a\u202eb\u2066c\u200f\x1b[31m"
+ORDER_SEEN = r"<!--<script>a\u202eb\u2066c\u200f\x1b[31m"
 
 
 class Elements(HTMLParser):
@@ -96,6 +99,31 @@ def test_a_hostile_name_stays_a_name(page: str, hostile: str) -> None:
     assert data["study"] == HOSTILE
     assert data["candidates"][0]["notation"] == HOSTILE
     assert "49" not in two.title
+
+
+def test_no_text_of_a_study_orders_a_page_or_ends_its_script(tmp_path: Path) -> None:
+    """Whatever holds it: the study, a notation, a reason, an override, a setting, a protocol, a network."""
+    made = page_source(tmp_path, name=ORDER, renamed=ORDER)
+    first, *rest = made.records
+    records = [replace(first, reason=ORDER, overrides=(ORDER,)), *rest]
+    settings = {ORDER: ORDER, "list": [ORDER]}
+    protocols = {**made.protocols, ORDER: replace(made.protocols["aero_paper"], name=ORDER, title=ORDER)}
+    networks = {**made.networks, ORDER: replace(made.networks["lan"], name=ORDER, source=ORDER)}
+    html = render_page(
+        page_document(
+            replace(made, records=records, settings=settings, protocols=protocols, networks=networks)
+        )
+    )
+    elements = parsed(html)
+    data = json.loads(elements.scripts[0])
+    assert not set("\u202e\u2066\u200f\x1b") & set(elements.title + elements.scripts[0])
+    assert len(elements.scripts) == 2 + len(SCRIPTS)
+    assert elements.title == f"{ORDER_SEEN} · AERO Search"
+    entry = data["candidates"][0]
+    said = [data["study"], entry["notation"], entry["reason"], *entry["overrides"]]
+    said += [*data["provenance"]["settings"]["list"], data["provenance"]["settings"][ORDER_SEEN]]
+    said += [data["protocols"][-1]["title"], data["networks"][-1]["source"]]
+    assert set(said) == {ORDER_SEEN}
 
 
 @given(st.text())

@@ -14,6 +14,8 @@ from collections.abc import Mapping
 from importlib.resources import files
 from typing import Any
 
+from aero_search.printing import visible
+
 # In the order in which they run; one subject each.
 SCRIPTS = (
     "state.js",
@@ -50,6 +52,7 @@ def render_page(document: Mapping[str, Any]) -> str:
     from markupsafe import Markup
     from plotly.offline import get_plotlyjs
 
+    document = _visible(document)
     scripts = [_inline(text) for text in (get_plotlyjs(), *map(_asset, SCRIPTS))]
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True)
     return environment.from_string(_asset("page.html")).render(
@@ -73,6 +76,19 @@ def script_json(data: object) -> str:
     for character in "<>&\u2028\u2029":
         text = text.replace(character, f"\\u{ord(character):04x}")
     return text
+
+
+def _visible(data: Any) -> Any:
+    """The same document; an override in a name, which would show a page's text in another order, as its escape."""
+    match data:
+        case str():
+            return visible(data)
+        case Mapping():
+            return {visible(str(key)): _visible(value) for key, value in data.items()}
+        case list() | tuple():
+            return [_visible(value) for value in data]
+        case _:
+            return data
 
 
 def _asset(name: str) -> str:
