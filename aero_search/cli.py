@@ -72,6 +72,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         raised: what no code foresaw is told in one sentence, and AERO_SEARCH_DEBUG=1 shows where it was raised.
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
+    if argv is None:
+        _import_nothing_from_here()
     signals: list[signal.Signals] = []
     unforeseen.start_reading()
     _print_what_can_be()
@@ -117,6 +119,25 @@ def main(argv: Sequence[str] | None = None) -> int:
         # What the system refuses no request can help.
         wrong_request = unforeseen.is_reading() and not isinstance(problem, OSError)
         return _complain(_tell(problem, arguments), WRONG_REQUEST if wrong_request else FAILED)
+
+
+def _import_nothing_from_here() -> None:
+    """Leave the current folder, which may be a stranger's bundle, out of what this process and its children import.
+
+    `python -m` and `python -c` put it first, and Hydra imports every `hydra_plugins` that it finds. A checkout that
+    is run without being installed stays: there this package itself comes from the current folder.
+    """
+    try:
+        here = os.path.realpath(os.getcwd())  # noqa: PTH109  # as below
+    except OSError:
+        return
+    ours = os.path.dirname(os.path.dirname(os.path.realpath(__file__)))  # noqa: PTH120  # as below
+    if here == ours:
+        return
+    if not sys.flags.safe_path and sys.path and os.path.realpath(sys.path[0]) == here:
+        del sys.path[0]
+    # Python's own switch, for workers behind any launcher and for servers.
+    os.environ.setdefault("PYTHONSAFEPATH", "1")
 
 
 def _run(arguments: list[str]) -> int:
