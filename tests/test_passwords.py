@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 
 import pytest
+import yaml
 
 from aero_search import passwords
+from aero_search.cli import main
 from aero_search.errors import RequestError
 from aero_search.passwords import keep, masked, without_password
 
@@ -98,3 +100,30 @@ def test_two_settings_cannot_put_two_passwords_into_one_variable(monkeypatch: py
     monkeypatch.setenv("PGPASSWORD", "changed outside")
     keep("PGPASSWORD", "thr33", "tracking.uri")
     assert os.environ["PGPASSWORD"] == "thr33"
+
+
+@pytest.mark.parametrize(
+    "flag", ["--cfg=job", "--cfg=all", "--cfg=hydra", "--info=all", "--info=config", "--help=all"]
+)
+def test_what_hydra_prints_of_a_configuration_has_no_password(
+    flag: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    addresses = [
+        "search.storage='postgresql://me:hunter2@db/studies?x=1&password=hunter2'",
+        "tracking.uri='https://me:hunter2@host/mlflow'",
+    ]
+    assert main(["search", *addresses, flag]) == 0
+    out, err = capfd.readouterr()
+    assert "hunter2" not in out + err
+    assert "me:***@db" in out or flag in ("--cfg=hydra", "--info=all", "--help=all")
+    assert "hydra" in out.lower() or flag in ("--cfg=job", "--info=config")
+
+
+def test_a_printed_configuration_is_whole_and_visible(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    assert main(["cost", "--cfg", "job", f"output_dir='{tmp_path}/a\u202eb'"]) == 0
+    text = capsys.readouterr().out
+    assert yaml.safe_load(text)["model"]
+    assert "a\\u202eb" in text
+    assert "\u202e" not in text

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import os
 import re
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext, redirect_stdout
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,8 @@ from aero_search.errors import AeroSearchError, RequestError
 from aero_search.export.layout import ARCHITECTURE_FILE, CONFIG_FILE, LARGEST, MANIFEST_FILE
 from aero_search.export.manifest import check_manifest
 from aero_search.invocation import quoted
-from aero_search.printing import escape_logs
+from aero_search.passwords import masked
+from aero_search.printing import escape_logs, print_line
 from aero_search.untrusted_files import read_yaml
 
 # Hydra's own logs and folders are off: results have one place, under output_dir.
@@ -166,7 +168,8 @@ def _hydra_main(command: Command, flags: Flags, overrides: Sequence[str]) -> lis
     with quiet_hydra(overrides) as quiet:
         sys.argv = [f"aero-search {command.config}", *flags.arguments(), *overrides, *quiet]
         try:
-            entry(task)()
+            with _inspected() if flags.inspecting else nullcontext():
+                entry(task)()
         finally:
             sys.argv = saved
     if output_dirs:
@@ -174,6 +177,18 @@ def _hydra_main(command: Command, flags: Flags, overrides: Sequence[str]) -> lis
     if problems:
         raise problems[0]
     return results
+
+
+@contextmanager
+def _inspected() -> Iterator[None]:
+    """Print what Hydra tells about the configuration without its passwords, and as visible text."""
+    said = io.StringIO()
+    try:
+        with redirect_stdout(said):
+            yield
+    finally:
+        if text := said.getvalue().removesuffix("\n"):
+            print_line(masked(text))
 
 
 def _shorthand(argument: str, spellings: Mapping[str, str]) -> str:
