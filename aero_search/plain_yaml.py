@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Hashable
+from copy import deepcopy
+from functools import lru_cache
 from typing import Any
 
 import yaml
@@ -16,6 +18,8 @@ from aero_search.errors import AeroSearchError, UnsafeFileError
 
 # The deepest file of the project, a protocol, is nested 6 deep.
 DEPTH = 32
+# Longer texts are parsed each time; the longest shipped file has 18,000 characters.
+_LONGEST_KEPT = 100_000
 
 _FLOAT = "tag:yaml.org,2002:float"
 _DATE = "tag:yaml.org,2002:timestamp"
@@ -24,7 +28,38 @@ _EXPONENT = re.compile(r"[-+]?[0-9][0-9_]*(?:\.[0-9_]*)?[eE][-+]?[0-9]+|[-+]?\.[
 
 
 class _PlainLoader(yaml.SafeLoader):
-    """PyYAML's safe loader with the scalars of this module, and no key twice."""
+    """PyYAML's safe loader with the scalars of this module, no key twice, and every event looked at as it comes."""
+
+    def __init__(self, text: str, name: str) -> None:
+        super().__init__(text)
+        self._file, self._depth = name, 0
+
+    def get_event(self) -> yaml.Event | None:
+        event = super().get_event()
+        line = f"(line {event.start_mark.line + 1})" if event and event.start_mark else ""
+        self._depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(
+            event, yaml.CollectionEndEvent
+        )
+        tag, anchor = getattr(event, "tag", None), getattr(event, "anchor", None)
+        if tag is not None:
+            raise UnsafeFileError(f"{self._file} has the YAML tag {tag} {line}: only plain data is read")
+        if anchor is not None:
+            raise UnsafeFileError(
+                f"{self._file} has the YAML anchor or alias {anchor} {line}: only plain data is read"
+            )
+        if self._depth > DEPTH:
+            raise UnsafeFileError(f"{self._file} is nested more than {DEPTH} deep {line}")
+        return event
+
+    def get_single_node(self) -> yaml.Node | None:
+        self.get_event()
+        node = None if self.check_event(yaml.StreamEndEvent) else self.compose_document()
+        documents = 1
+        while not self.check_event(yaml.StreamEndEvent):
+            documents += isinstance(self.get_event(), yaml.DocumentStartEvent)
+        if documents > 1:
+            raise UnsafeFileError(f"{self._file} has {documents} YAML documents: it must have one")
+        return node
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
         seen: set[object] = set()
@@ -55,9 +90,13 @@ def parse_yaml(text: str, name: str) -> object:
         UnsafeFileError: tags, anchors or aliases, several documents, or too deep nesting.
         AeroSearchError: it is not YAML, or a key stands twice.
     """
+    # The caller may change what it gets.
+    return deepcopy((_parse if len(text) > _LONGEST_KEPT else _parse_once)(text, name))
+
+
+def _parse(text: str, name: str) -> object:
     try:
-        _check_events(text, name)
-        loader = _PlainLoader(text)
+        loader = _PlainLoader(text, name)
         try:
             return loader.get_single_data()
         finally:
@@ -66,24 +105,8 @@ def parse_yaml(text: str, name: str) -> object:
         raise AeroSearchError(f"{name} is not YAML{_place(problem)}: {_reason(problem)}") from None
 
 
-def _check_events(text: str, name: str) -> None:
-    """Look at a document as it is parsed, before anything is made of it."""
-    documents = depth = 0
-    for event in yaml.parse(text, Loader=yaml.SafeLoader):
-        line = f"(line {event.start_mark.line + 1})" if event.start_mark else ""
-        documents += isinstance(event, yaml.DocumentStartEvent)
-        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
-        tag, anchor = getattr(event, "tag", None), getattr(event, "anchor", None)
-        if tag is not None:
-            raise UnsafeFileError(f"{name} has the YAML tag {tag} {line}: only plain data is read")
-        if anchor is not None:
-            raise UnsafeFileError(
-                f"{name} has the YAML anchor or alias {anchor} {line}: only plain data is read"
-            )
-        if depth > DEPTH:
-            raise UnsafeFileError(f"{name} is nested more than {DEPTH} deep {line}")
-    if documents > 1:
-        raise UnsafeFileError(f"{name} has {documents} YAML documents: it must have one")
+# A search composes its candidates from the same few files thousands of times.
+_parse_once = lru_cache(maxsize=256)(_parse)
 
 
 def _at(node: yaml.Node, problem: str) -> yaml.MarkedYAMLError:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import yaml
 from omegaconf import OmegaConf
 
+from aero_search import plain_yaml
 from aero_search.config.paths import conf_dir, search_spaces_dir
 from aero_search.errors import AeroSearchError, UnsafeFileError
 from aero_search.plain_yaml import parse_yaml
@@ -91,3 +94,23 @@ def test_characters_and_numbers_that_no_file_has(text: str) -> None:
 def test_an_empty_file_is_nothing() -> None:
     assert parse_yaml("# nothing\n", "f") is None
     assert yaml.safe_load("# nothing\n") is None
+
+
+def test_the_same_text_is_parsed_once_and_each_reader_has_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    parsed: list[str] = []
+    composed = plain_yaml._PlainLoader.get_single_data
+    monkeypatch.setattr(
+        plain_yaml._PlainLoader, "get_single_data", lambda self: parsed.append("") or composed(self)
+    )
+    text = "once: {a: [1, 2]}\n"
+    first: Any = parse_yaml(text, "once.yaml")
+    first["once"]["a"].append(3)
+    assert parse_yaml(text, "once.yaml") == {"once": {"a": [1, 2]}}
+    assert len(parsed) == 1
+    # Another text or another name is another file; a refusal is told each time, under its own name.
+    parse_yaml(text + "b: 1\n", "once.yaml")
+    parse_yaml(text, "other.yaml")
+    assert len(parsed) == 3
+    for name in ("a.yaml", "b.yaml", "a.yaml"):
+        with pytest.raises(AeroSearchError, match=f"^{name} is not YAML"):
+            parse_yaml("a: [", name)

@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
-
-import yaml
 
 from aero_search.app.saved_study import open_saved_study
 from aero_search.architecture import Architecture, notation
@@ -18,6 +14,7 @@ from aero_search.errors import RequestError
 from aero_search.schema import from_mapping
 from aero_search.search.files import ARCHITECTURE_FILE, CONFIG_FILE
 from aero_search.training.result import WEIGHTS_FILE
+from aero_search.user_files import read_settings
 
 
 @dataclass(frozen=True)
@@ -76,18 +73,10 @@ def _from_folder(request: Request, folder: Path, named: str) -> MeasureTarget:
         raise RequestError(
             f"{named} has no {missing[0]}: name a folder that aero-search export or train has written"
         )
-    architecture = from_mapping(Architecture, _read(folder / ARCHITECTURE_FILE), ARCHITECTURE_FILE)
+    architecture = from_mapping(Architecture, read_settings(folder / ARCHITECTURE_FILE), ARCHITECTURE_FILE)
     corpus = request.data
     if not request.chosen("data") and (folder / CONFIG_FILE).is_file():
-        corpus = from_mapping(CorpusSpec, _read(folder / CONFIG_FILE).get("data"), f"{CONFIG_FILE}: data")
+        corpus = from_mapping(
+            CorpusSpec, read_settings(folder / CONFIG_FILE).get("data"), f"{CONFIG_FILE}: data"
+        )
     return MeasureTarget(notation(architecture), architecture, folder / WEIGHTS_FILE, corpus)
-
-
-def _read(path: Path) -> Mapping[str, Any]:
-    try:
-        data = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, yaml.YAMLError) as problem:
-        raise RequestError(f"{path} cannot be read: {' '.join(str(problem).split())}") from problem
-    if not isinstance(data, dict):
-        raise RequestError(f"{path} must be a mapping of fields")
-    return data

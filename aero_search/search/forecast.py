@@ -8,14 +8,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import yaml
-
 from aero_search.architecture import Architecture
 from aero_search.cost import flops
-from aero_search.schema import SchemaError, from_mapping
+from aero_search.errors import AeroSearchError
+from aero_search.schema import from_mapping
 from aero_search.search.files import ARCHITECTURE_FILE
 from aero_search.training.recipe import Recipe
 from aero_search.training.result import RESULT_FILE
+from aero_search.user_files import read_settings
 
 # A forward pass and a backward pass of twice its FLOPs (Kaplan et al. 2020, arXiv 2001.08361, section 2.1).
 FORWARDS_A_STEP = 3
@@ -69,10 +69,10 @@ def _paces(output_dir: Path) -> Iterator[tuple[tuple[int, ...], float]]:
     for path in files[:_MOST_RESULTS]:
         try:
             result = json.loads(path.read_text())
-            said = yaml.safe_load((path.parent / ARCHITECTURE_FILE).read_text())
+            said = read_settings(path.parent / ARCHITECTURE_FILE)
             a = from_mapping(Architecture, said, "architecture")
             tokens, seconds = float(result["tokens"]), float(result["seconds"])
-        except (OSError, ValueError, KeyError, TypeError, yaml.YAMLError, SchemaError):
+        except (OSError, ValueError, KeyError, TypeError, AeroSearchError):
             continue  # a folder that is not whole tells nothing
         if tokens > 0 and seconds > 0:
             yield _size(a), FORWARDS_A_STEP * flops(a).total * tokens / a.seq_len / seconds
