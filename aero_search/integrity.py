@@ -9,10 +9,11 @@ import hashlib
 import json
 import os
 import stat
-import sys
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
+
+from aero_search.printing import print_line
 
 # The key of a JSON object under which the checksum of everything else in it stands.
 CHECKSUM = "checksum"
@@ -29,7 +30,7 @@ class DamagedError(ValueError):
 
 def tell(sentence: str) -> None:
     """Say on stderr, in one line, what is done about a damaged file."""
-    print(f"aero-search: {sentence}", file=sys.stderr, flush=True)
+    print_line(f"aero-search: {sentence}", stderr=True)
 
 
 def digest(parts: Iterable[bytes | memoryview]) -> str:
