@@ -189,11 +189,12 @@ def test_hydra_s_own_flags_work(capsys: pytest.CaptureFixture[str]) -> None:
 
 @pytest.mark.slow
 def test_a_launcher_of_the_user_s_own_configuration_is_told_of(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its jobs run in other processes, whose results nobody sees."""
     pytest.importorskip("hydra_plugins.hydra_joblib_launcher")
     (tmp_path / "mine").mkdir()
+    monkeypatch.setenv("AERO_SEARCH_CONFIG", str(tmp_path / "mine"))
     defaults = "defaults:\n  - cost\n  - override hydra/launcher: joblib\n  - _self_\n"
     (tmp_path / "mine" / "far.yaml").write_text(defaults)
     line = "cost --config-dir mine --config-name far --multirun norm=none,layernorm"
