@@ -35,7 +35,8 @@ class _PlainLoader(yaml.SafeLoader):
         self._file, self._depth = name, 0
 
     def get_event(self) -> yaml.Event | None:
-        event = super().get_event()
+        # PyYAML's stubs leave it without types.
+        event: yaml.Event | None = super().get_event()  # type: ignore[no-untyped-call]
         line = f"(line {event.start_mark.line + 1})" if event and event.start_mark else ""
         self._depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(
             event, yaml.CollectionEndEvent
