@@ -134,7 +134,7 @@ def test_a_search_ends_with_whole_names(
         folder=Path("outputs/studies/[x]"),
         name="x",
     )
-    runner: Any = SimpleNamespace(plan=plan)
+    runner: Any = SimpleNamespace(plan=plan, corpora={})
     finish_study(runner, study, front)
     out = capsys.readouterr().out
     assert reason in out
