@@ -99,6 +99,8 @@ def export_request(request: Request, say: Callable[[str], None] | None = None) -
         target=None if past.pricing.target is None else past.pricing.target.name,
     )
     told.say(past.front.sizes)
+    if record.state == "plateau":
+        told.say(f"it has learned token frequencies alone: {record.reason}; train longer (recipe.steps)")
     if resized:
         _resized(request, choice, folder if options.to else None, name, told)
     else:

@@ -93,18 +93,13 @@ class Front:
         return self.baseline[metric] / record.costs[metric]
 
     def knee(self) -> Record:
-        """The point with the best balance of all metrics.
+        """The point with the best balance of all metrics; among all points where none has learned anything.
 
         Raises:
-            RequestError: the front is empty, or nothing on it has learned anything.
+            RequestError: the front is empty.
         """
         self._require_points()
-        if self.balance is None:
-            raise RequestError(
-                "pick=knee finds nothing: every point of the front stayed on the unigram plateau; train longer "
-                "(recipe.steps), or name one with pick=trial:N"
-            )
-        return self.balance
+        return self.balance or self.points[self._knee(self.points)]
 
     @cached_property
     def balance(self) -> Record | None:
@@ -122,7 +117,10 @@ class Front:
                 worth.append(point)
         if not worth:
             return None
-        return worth[knee(self.reference.logs([self.row(record) for record in worth]))]
+        return worth[self._knee(worth)]
+
+    def _knee(self, records: Sequence[Record]) -> int:
+        return knee(self.reference.logs([self.row(record) for record in records]))
 
     def tied(self, one: Record, other: Record) -> bool:
         """Whether two perplexities differ by no more than seeds do: within both intervals, else within 2 %."""

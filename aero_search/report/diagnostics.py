@@ -113,7 +113,7 @@ def _extras() -> Iterator[Check]:
         yield Check(
             f"extra {extra}",
             found,
-            purpose if found else f"absent ({purpose})",
+            purpose if found else f"aero-search[{extra}] is absent ({purpose})",
             install_mpc() if extra == "mpc" else install(extra),
         )
 
