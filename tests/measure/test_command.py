@@ -154,7 +154,7 @@ def test_a_folder_that_is_no_bundle_is_told_so(played, capsys, tmp_path) -> None
     (folder / "architecture.yaml").write_text("n_head: [\n")
     (folder / "weights.safetensors").write_bytes(b"")
     assert main(["measure", "bundle=bundle"]) == 2
-    assert "architecture.yaml cannot be read" in capsys.readouterr().err
+    assert "architecture.yaml is not YAML (line 2)" in capsys.readouterr().err
     (folder / "architecture.yaml").write_text(yaml.safe_dump({"n_head": 2, "heads": 3}))
     assert main(["measure", "bundle=bundle"]) == 2
     assert "heads is not a known field" in capsys.readouterr().err
