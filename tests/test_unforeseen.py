@@ -122,10 +122,14 @@ def test_signals_end_with_a_sentence(
         signal.raise_signal(number)
 
     monkeypatch.setattr(cost, "estimate", estimate)
-    before = signal.getsignal(signal.SIGHUP)
-    assert main(["cost"]) == code
-    assert capsys.readouterr().err == f"aero-search: {says}; the same command resumes\n"
-    assert signal.getsignal(signal.SIGHUP) == before
+    # Under nohup it is ignored, and stays so.
+    outside = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    try:
+        assert main(["cost"]) == code
+        assert capsys.readouterr().err == f"aero-search: {says}; the same command resumes\n"
+        assert signal.getsignal(signal.SIGHUP) == signal.SIG_DFL
+    finally:
+        signal.signal(signal.SIGHUP, outside)
 
 
 def run(command: str, **environment: str) -> subprocess.CompletedProcess[str]:
