@@ -102,9 +102,11 @@ def run_missing(path: Path, whole: Sequence[Job], workers: int, only: int | None
     ):
         bar = progress.add_task("", total=len(whole), completed=len(whole) - len(missing), left="")
         began = time.monotonic()
-        running: set[Future[Row]] = {pool.submit(train_row, job) for job in missing[:only]}
-        todo, count = len(running), 0
+        running: set[Future[Row]] = set()
+        todo, count = len(missing[:only]), 0
         try:
+            # A worker may die while others' jobs are still handed out.
+            running |= {pool.submit(train_row, job) for job in missing[:only]}
             while running:
                 ended, running = wait(running, return_when=FIRST_COMPLETED)
                 for row in (future.result() for future in ended):
