@@ -122,7 +122,7 @@ def test_rungs_turned_off_train_the_stopped_to_their_end(
         (["search/rungs=ahsa"], "did you mean 'asha'"),
         (["search/rungs=dominance", "search.rungs.chance=0.7"], "search.rungs.chance=0.7 must lie above 0"),
         (["search/rungs=asha", "search.rungs.eta=1"], "search.rungs.eta=1 must be above 1"),
-        (["search.confirm=-1"], "search.confirm=-1 must be 0 or above"),
+        (["search.confirm=-1"], "search.confirm=-1 must be at least 0"),
         (["search.confirm=two"], "search.confirm"),
     ],
 )
