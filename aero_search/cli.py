@@ -128,10 +128,10 @@ def _import_nothing_from_here() -> None:
     is run without being installed stays: there this package itself comes from the current folder.
     """
     try:
-        here = os.path.realpath(os.getcwd())  # noqa: PTH109  # as below
+        here = os.path.realpath(os.getcwd())  # noqa: PTH109  # pathlib's import is not free
     except OSError:
         return
-    ours = os.path.dirname(os.path.dirname(os.path.realpath(__file__)))  # noqa: PTH120  # as below
+    ours = os.path.dirname(os.path.dirname(os.path.realpath(__file__)))  # noqa: PTH120  # as above
     if here == ours:
         return
     if not sys.flags.safe_path and sys.path and os.path.realpath(sys.path[0]) == here:
