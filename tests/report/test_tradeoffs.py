@@ -76,10 +76,10 @@ def test_a_step_is_never_dominated_and_keeps_its_promise(make_front: Any) -> Non
 
 
 def test_budgets_in_the_metrics_own_units() -> None:
-    limits = Budget(2.0, 1.5, None, 65.0).limits()
+    limits = Budget(latency_s="2 s", communication_bytes="1.5 GB", perplexity=65.0).limits()
     assert limits == {"latency_s": 2.0, "communication_bytes": 1.5e9, "perplexity": 65.0}
     assert budget_words(limits) == "latency at most 2.00 s, bytes at most 1.50 GB, perplexity at most 65"
-    assert Budget(None, None, None, None).limits() == {}
+    assert Budget().limits() == {}
 
 
 def test_ties_are_said_and_a_sure_step_goes_first(make_front: Any) -> None:
