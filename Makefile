@@ -4,7 +4,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --constraint constraints.txt
 
-.PHONY: search test mpc test-mpc test-ranges lint
+.PHONY: search test mpc test-mpc test-ranges lint docs dist
 
 search: .venv/installed
 	$(BIN)/aero-search search $(ARGS)
@@ -33,6 +33,17 @@ lint: .venv/installed-dev
 	$(BIN)/codespell
 	$(BIN)/vulture
 
+# The documentation as a site in outputs/site; a broken link or anchor fails it.
+docs: .venv/installed-docs
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
+	@echo "open outputs/site/index.html"
+
+# Wheel and sdist in dist/, and what an index would say of them.
+dist: .venv/installed-release
+	rm -rf dist
+	$(BIN)/python -m build --outdir dist .
+	$(BIN)/twine check --strict dist/*
+
 .venv/installed: pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(PIP) --editable .
@@ -40,6 +51,10 @@ lint: .venv/installed-dev
 
 .venv/installed-dev: .venv/installed
 	$(PIP) --editable '.[dev]'
+	touch $@
+
+.venv/installed-docs .venv/installed-release: .venv/installed
+	$(PIP) --editable '.[$(patsubst installed-%,%,$(@F))]'
 	touch $@
 
 .venv-mpc/installed: pyproject.toml constraints.txt constraints-mpc.txt

@@ -77,7 +77,7 @@ def find_setting(command: str, name: str) -> Setting:
         KeyError: no file of conf/ has it.
     """
     for file in (command, "config"):
-        entries = dict(_entries(conf_dir() / f"{file}.yaml"))
+        entries = dict(read_entries(conf_dir() / f"{file}.yaml"))
         if name in entries:
             return Setting(name, *entries[name])
     if (conf_dir() / name).is_dir():
@@ -86,7 +86,7 @@ def find_setting(command: str, name: str) -> Setting:
     first = conf_dir() / group / f"{_default(command, group)}.yaml"
     # A field that the default option lacks belongs to another one.
     for path in (first, *sorted((conf_dir() / group).glob("*.yaml"))):
-        entries = dict(_entries(path))
+        entries = dict(read_entries(path))
         if field in entries:
             default, meaning = entries[field]
             return Setting(name, default, meaning if path == first else f"{meaning} ({group}={path.stem})")
@@ -113,7 +113,7 @@ def _menu(group: str) -> str:
     return f"one of {', '.join(names[:_CHOICES])}{more}"
 
 
-def _entries(path: Path) -> Iterator[tuple[str, tuple[str, str]]]:
+def read_entries(path: Path) -> Iterator[tuple[str, tuple[str, str]]]:
     """Every entry of a YAML file of conf/ under its dotted name: its default, and what its comment says.
 
     The comment stands behind the value, or in the lines above it.
