@@ -33,7 +33,7 @@ from aero_search.search.study_runner import StudyRunner
 from aero_search.search.worker import Plan
 from aero_search.space import Assignment, Categorical, Space
 from aero_search.tracking.tracker import Tracker
-from aero_search.training.health import corpus_unigram_loss, perplexity
+from aero_search.training.health import Unigram
 from aero_search.training.progress import read_progress
 
 # What a target has of its own, and what therefore must not vary beside one.
@@ -111,7 +111,7 @@ def make_runner(
 
 
 def _unigram_perplexity(corpus: Corpus) -> float:
-    return perplexity(corpus_unigram_loss(corpus))
+    return Unigram.of(corpus).perplexity
 
 
 def _check_groups_stay(space: Space) -> None:

@@ -16,11 +16,13 @@ from aero_search.training.result import Result
 
 
 def metrics(choice: Choice, result: Result) -> dict[str, Any]:
-    """What was measured and what is predicted: perplexity, losses and entropies in nats, cost by part."""
+    """What was measured and what is predicted: perplexity, accuracy, losses and entropies in nats, cost by part."""
     record, front = choice.record, choice.front
     return {
         "notation": record.notation,
         "perplexity": result.perplexity,
+        "accuracy": result.accuracy,
+        "bits_per_byte": result.bits_per_byte,
         "validation_loss_nats": result.validation_loss,
         "parameters": result.parameters,
         "entropy_nats_by_layer_and_head": to_mapping(result.entropy),

@@ -202,7 +202,7 @@ def cached_check(apart: float) -> Check:
 
 def _perplexity(bundle: Bundle, find_corpus: FindCorpus) -> Check:
     from aero_search.training.health import perplexity
-    from aero_search.training.validation import held_out_loss
+    from aero_search.training.validation import held_out
 
     told = float(bundle.metrics["perplexity"])
     fingerprint = str(bundle.provenance["corpus_fingerprint"])
@@ -212,7 +212,7 @@ def _perplexity(bundle: Bundle, find_corpus: FindCorpus) -> Check:
     if corpus.vocab_size > bundle.architecture.vocab_size:
         return _same("vocabulary of the corpus", bundle.architecture.vocab_size, corpus.vocab_size)
     recipe = from_mapping(Recipe, bundle.config["recipe"], "recipe")
-    loss = held_out_loss(bundle.module(), bundle.architecture, recipe, corpus)
+    loss = held_out(bundle.module(), bundle.architecture, recipe, corpus).loss
     tolerance = LOSS_TOLERANCE.get(recipe.precision, HALF_PRECISION_TOLERANCE)
     return _close("validation perplexity", told, perplexity(loss), tolerance)
 

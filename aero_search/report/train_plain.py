@@ -56,6 +56,10 @@ def result_rows(result: Result, costs: Mapping[str, float], priced_at: str = "")
         priced_at: the model that the costs belong to; empty where it is the trained one.
     """
     yield "perplexity (held out)", "none" if result.perplexity is None else f"{result.perplexity:.2f}"
+    if result.accuracy is not None:
+        yield "accuracy (next token)", f"{result.accuracy:.1%}"
+    if result.bits_per_byte is not None:
+        yield "bits per byte", f"{result.bits_per_byte:.3f}"
     yield "verdict", f"{result.verdict}{': ' + result.reason if result.reason else ''}"
     if (health := result.health) is not None:
         quarters = " / ".join(f"{share:.0%}" for share in health.quarters)

@@ -221,6 +221,8 @@ def _short(value: float) -> float:
 def _validation(point: CurvePoint, entropy: Sequence[Sequence[float]]) -> tuple[Point, ...]:
     """Everything that is drawn of one validation."""
     values = {"validation_loss": point.validation_loss, "perplexity": point.perplexity, **_entropies(entropy)}
+    told = {"accuracy": point.accuracy, "bits_per_byte": point.bits_per_byte}
+    values |= {name: value for name, value in told.items() if value is not None}
     if point.health is not None:
         values |= {
             "health/overloaded_share": point.health.overloaded_share,

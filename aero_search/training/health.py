@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
@@ -25,15 +26,54 @@ def unigram_loss(train: npt.NDArray[np.uint16], validation: npt.NDArray[np.uint1
     return float(-(seen * log_p).sum() / seen.sum())
 
 
-def corpus_unigram_loss(corpus: Corpus) -> float:
-    """`unigram_loss` of a corpus's held-out split."""
-    train, validation = open_tokens(corpus.train_path), open_tokens(corpus.validation_path)
-    return unigram_loss(train, validation, corpus.vocab_size)
+def unigram_accuracy(
+    train: npt.NDArray[np.uint16], validation: npt.NDArray[np.uint16], vocab_size: int
+) -> float:
+    """The share of `validation` that is the most frequent token of `train`."""
+    return float(np.mean(validation == np.bincount(train, minlength=vocab_size).argmax()))
+
+
+@dataclass(frozen=True)
+class Unigram:
+    """What token frequencies alone reach on a corpus's held-out split.
+
+    Attributes:
+        loss: nats a token.
+        accuracy: share of the next tokens, 0 to 1.
+        bytes_per_token: UTF-8 bytes of the held-out text a token; None where the corpus does not say.
+    """
+
+    loss: float
+    accuracy: float
+    bytes_per_token: float | None = None
+
+    @classmethod
+    def of(cls, corpus: Corpus) -> Unigram:
+        """Count a corpus's tokens."""
+        train, validation = open_tokens(corpus.train_path), open_tokens(corpus.validation_path)
+        return cls(
+            unigram_loss(train, validation, corpus.vocab_size),
+            unigram_accuracy(train, validation, corpus.vocab_size),
+            corpus.validation_bytes_per_token,
+        )
+
+    @property
+    def perplexity(self) -> float:
+        return perplexity(self.loss)
 
 
 def perplexity(loss: float) -> float:
     """exp of a loss in nats a token, capped where a float would overflow; no number stays none."""
     return math.exp(min(loss, 700.0)) if math.isfinite(loss) else math.nan
+
+
+def bits_per_byte(loss: float, bytes_per_token: float | None) -> float | None:
+    """A loss in nats a token as bits a byte of the text, which compares tokenizers.
+
+    Args:
+        bytes_per_token: UTF-8 bytes of the held-out text a token; None where the corpus does not say.
+    """
+    return loss / (math.log(2) * bytes_per_token) if bytes_per_token else None
 
 
 def judge_validation(

@@ -5,7 +5,6 @@ Shapes: B sequences, T = seq_len tokens, batches are (B, T + 1) so that inputs a
 
 from __future__ import annotations
 
-import math
 from typing import Any, cast
 
 import lightning as L
@@ -17,14 +16,14 @@ from aero_search.architecture import Architecture
 from aero_search.model import Decoder, build_model
 from aero_search.training.optimizer import build_optimizer, lr_factor
 from aero_search.training.recipe import Recipe
-from aero_search.training.validation import cross_entropy_sum
+from aero_search.training.validation import HeldOut, score
 
 
 class CandidateModule(L.LightningModule):
     """One candidate in training.
 
     Attributes:
-        validation_loss: nats a token of the last validation; NaN before the first.
+        held_out: what the last validation found; NaN before the first.
         entropy: mean attention entropy by layer and head of the last validation, nats.
     """
 
@@ -36,10 +35,8 @@ class CandidateModule(L.LightningModule):
         if recipe.ema:
             average = get_ema_multi_avg_fn(recipe.ema)  # type: ignore[no-untyped-call] # torch leaves it so
             self.average = AveragedModel(self.decoder, multi_avg_fn=average).requires_grad_(False)
-        self.validation_loss = math.nan
+        self.held_out = HeldOut()
         self.entropy: list[list[float]] = []
-        self._nats = 0.0
-        self._tokens = 0
         # Windows whose entropy was measured, and its mean over them, (n_layer, n_head).
         self._measured = 0
         self._entropy_lh = torch.zeros(())
@@ -98,7 +95,7 @@ class CandidateModule(L.LightningModule):
         self._train_loss, self._train_steps = checkpoint["train loss since the last validation"]
 
     def on_validation_epoch_start(self) -> None:
-        self._nats, self._tokens, self._measured = 0.0, 0, 0
+        self.held_out, self._measured = HeldOut(), 0
         shape = self.decoder.architecture.n_layer, self.decoder.architecture.n_head
         self._entropy_lh = torch.zeros(shape, device=self.device)
 
@@ -108,15 +105,12 @@ class CandidateModule(L.LightningModule):
         if batch_idx == 0:
             entropy_lh = self.trained.head_entropy(batch_bt[:, :-1])
             self._entropy_lh, self._measured = entropy_lh.float(), len(batch_bt)
-        nats, tokens = cross_entropy_sum(self.trained, batch_bt)
-        self._nats += nats
-        self._tokens += tokens
+        self.held_out += score(self.trained, batch_bt)
 
     def on_validation_epoch_end(self) -> None:
         if self.trainer.world_size > 1:
             self._sum_over_ranks()
         self.entropy = self._entropy_lh.cpu().tolist()
-        self.validation_loss = self._nats / self._tokens if self._tokens else math.nan
 
     def _mean_over_ranks(self, values: Tensor) -> Tensor:
         if self.trainer.world_size == 1:
@@ -124,14 +118,16 @@ class CandidateModule(L.LightningModule):
         return cast(Tensor, self.trainer.strategy.reduce(values, reduce_op="mean"))
 
     def _sum_over_ranks(self) -> None:
-        """Nats and tokens of all ranks, and the mean entropy of all their windows."""
+        """What all ranks found, and the mean entropy of all their windows."""
+        mine = self.held_out
         counts = torch.tensor(
-            [self._nats, self._tokens, self._measured], device=self.device, dtype=torch.float64
+            [mine.nats, mine.hits, mine.targets, self._measured], device=self.device, dtype=torch.float64
         )
         entropy_lh = self._entropy_lh * self._measured
         counts = cast(Tensor, self.trainer.strategy.reduce(counts, reduce_op="sum"))
         entropy_lh = cast(Tensor, self.trainer.strategy.reduce(entropy_lh, reduce_op="sum"))
-        self._nats, self._tokens, self._measured = float(counts[0]), int(counts[1]), int(counts[2])
+        self.held_out = HeldOut(float(counts[0]), int(counts[1]), int(counts[2]))
+        self._measured = int(counts[3])
         self._entropy_lh = entropy_lh / max(self._measured, 1)
 
     def configure_optimizers(self) -> Any:

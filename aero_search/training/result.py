@@ -25,6 +25,8 @@ class CurvePoint:
         entropy: mean attention entropy in nats by layer and head; empty where a head had no number, and in
             results of earlier versions.
         health: of the attention; None where entropy is empty.
+        accuracy: share of the held-out tokens that are the most likely one, 0 to 1.
+        bits_per_byte: of the held-out text; None where the corpus does not say how many bytes it has.
     """
 
     step: int
@@ -34,6 +36,9 @@ class CurvePoint:
     seconds: float
     entropy: tuple[tuple[float, ...], ...] = ()
     health: EntropyHealth | None = None
+    # None in results of versions that did not measure them.
+    accuracy: float | None = None
+    bits_per_byte: float | None = None
 
 
 @dataclass(frozen=True)
@@ -54,6 +59,8 @@ class Result:
         tokens: seen in training.
         unigram_perplexity: of the held-out split under the training split's token frequencies.
         health: of the attention at the last validation that was finite; None without one.
+        accuracy, bits_per_byte: as perplexity; None too in results of earlier versions.
+        unigram_accuracy: of the held-out split when always the training split's most frequent token is told.
         weights_digest: of weights.safetensors; empty where there are none, and in results of earlier versions.
     """
 
@@ -77,6 +84,9 @@ class Result:
     versions: Mapping[str, str] = field(default_factory=dict)
     health: EntropyHealth | None = None
     weights_digest: str = ""
+    accuracy: float | None = None
+    bits_per_byte: float | None = None
+    unigram_accuracy: float | None = None
 
     def write(self, folder: Path) -> Path:
         """Write `result.json` with its checksum, whole or not at all."""

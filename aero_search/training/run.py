@@ -30,7 +30,7 @@ from aero_search.training.entropy_health import (
     uniform_entropy,
 )
 from aero_search.training.environment import versions
-from aero_search.training.health import corpus_unigram_loss, divergence, judge_validation, perplexity
+from aero_search.training.health import Unigram, bits_per_byte, divergence, judge_validation, perplexity
 from aero_search.training.module import CandidateModule
 from aero_search.training.progress import Halt, Listener
 from aero_search.training.ranks import Job, Place, Ranks, environment_plugins, trainer_devices
@@ -44,7 +44,7 @@ class Watch(L.Callback):
     def __init__(
         self,
         module: CandidateModule,
-        unigram: float,
+        unigram: Unigram,
         listeners: Sequence[Listener],
         halt: Halt | None = None,
     ) -> None:
@@ -95,8 +95,9 @@ class Watch(L.Callback):
                 listener.step(trainer.global_step, self.module.last_loss)
 
     def on_validation_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        loss, step, steps = self.module.validation_loss, trainer.global_step, self.module.recipe.steps
-        found = judge_validation(step, steps, perplexity(loss), perplexity(self.unigram))
+        held_out, step, steps = self.module.held_out, trainer.global_step, self.module.recipe.steps
+        loss = held_out.loss
+        found = judge_validation(step, steps, perplexity(loss), self.unigram.perplexity)
         if found is not None and found[0] == "diverged":
             self._diverged(trainer, step)
             return
@@ -113,6 +114,8 @@ class Watch(L.Callback):
             seconds=self.seconds,
             entropy=entropy,
             health=health,
+            accuracy=held_out.accuracy,
+            bits_per_byte=bits_per_byte(loss, self.unigram.bytes_per_token),
         )
         self.entropy = entropy or self.entropy
         self.curve.append(point)
@@ -200,10 +203,13 @@ def train(
         seed=recipe.seed,
         data_seed=recipe.data_seed,
         fingerprint=corpus.fingerprint,
-        unigram_perplexity=perplexity(watch.unigram),
+        unigram_perplexity=watch.unigram.perplexity,
         versions=versions() | {"device": compute.describe()},
         health=watch.health,
         weights_digest=weights,
+        accuracy=last.accuracy if last else None,
+        bits_per_byte=last.bits_per_byte if last else None,
+        unigram_accuracy=watch.unigram.accuracy,
     )
     result.write(folder)
     if result.verdict != "stopped":
@@ -265,7 +271,7 @@ def _fit(
         ranks=job.compute.devices,
     )
     module = CandidateModule(job.architecture, recipe)
-    watch = Watch(module, corpus_unigram_loss(job.corpus), listeners, halt)
+    watch = Watch(module, Unigram.of(job.corpus), listeners, halt)
     trainer = _trainer(job, place, watch)
     try:
         trainer.fit(module, datamodule=data, ckpt_path=checkpoint)

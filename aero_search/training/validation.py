@@ -1,9 +1,12 @@
-"""The held-out loss of a decoder, as training measures it and as anyone can measure it again.
+"""What a decoder reaches on held-out text, as training measures it and as anyone can measure it again.
 
 Shapes: B sequences, T = seq_len tokens, batches are (B, T + 1).
 """
 
 from __future__ import annotations
+
+import math
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
@@ -14,17 +17,46 @@ from aero_search.data.datamodule import TokenDataModule
 from aero_search.training.recipe import Recipe
 
 
-def cross_entropy_sum(decoder: nn.Module, batch_bt: Tensor) -> tuple[float, int]:
-    """Nats summed over the targets of one batch, and how many targets there are."""
+@dataclass(frozen=True)
+class HeldOut:
+    """What a decoder reaches on held-out windows, added up target by target.
+
+    Attributes:
+        nats: cross-entropy summed over the targets.
+        hits: targets that are the most likely token.
+        targets: how many there are.
+    """
+
+    nats: float = 0.0
+    hits: int = 0
+    targets: int = 0
+
+    def __add__(self, other: HeldOut) -> HeldOut:
+        return HeldOut(self.nats + other.nats, self.hits + other.hits, self.targets + other.targets)
+
+    @property
+    def loss(self) -> float:
+        """Mean cross-entropy, nats a target; NaN without one."""
+        return self.nats / self.targets if self.targets else math.nan
+
+    @property
+    def accuracy(self) -> float:
+        """The share of the targets that are hit, 0 to 1; NaN without one."""
+        return self.hits / self.targets if self.targets else math.nan
+
+
+def score(decoder: nn.Module, batch_bt: Tensor) -> HeldOut:
+    """What a decoder, tokens (B, T) to logits (B, T, V), reaches on one batch."""
     inputs_bt, targets_bt = batch_bt[:, :-1], batch_bt[:, 1:]
-    logits_btv = decoder(inputs_bt).float()
-    nats = torch.nn.functional.cross_entropy(logits_btv.flatten(0, 1), targets_bt.flatten(), reduction="sum")
-    return float(nats), targets_bt.numel()
+    logits_nv, targets_n = decoder(inputs_bt).float().flatten(0, 1), targets_bt.flatten()
+    nats = torch.nn.functional.cross_entropy(logits_nv, targets_n, reduction="sum")
+    hits = (logits_nv.argmax(dim=-1) == targets_n).sum()
+    return HeldOut(float(nats), int(hits), targets_n.numel())
 
 
 @torch.no_grad()
-def held_out_loss(decoder: nn.Module, architecture: Architecture, recipe: Recipe, corpus: Corpus) -> float:
-    """Mean cross-entropy in nats a token over the recipe's held-out windows.
+def held_out(decoder: nn.Module, architecture: Architecture, recipe: Recipe, corpus: Corpus) -> HeldOut:
+    """What a decoder reaches on the recipe's held-out windows.
 
     Args:
         decoder: in evaluation mode; tokens (B, T) to logits (B, T, V).
@@ -40,8 +72,4 @@ def held_out_loss(decoder: nn.Module, architecture: Architecture, recipe: Recipe
         seed=0,
         validation_sequences=recipe.validation_sequences,
     )
-    nats, tokens = 0.0, 0
-    for batch_bt in data.val_dataloader():
-        batch_nats, batch_tokens = cross_entropy_sum(decoder, batch_bt)
-        nats, tokens = nats + batch_nats, tokens + batch_tokens
-    return nats / tokens
+    return sum((score(decoder, batch_bt) for batch_bt in data.val_dataloader()), HeldOut())

@@ -70,14 +70,14 @@ def build(
 
 
 def _build(folder: Path, workers: int, only: int | None, networks: Networks, corpus: Corpus) -> int:
-    from aero_search.training.health import corpus_unigram_loss, perplexity
+    from aero_search.training.health import Unigram
 
     path = folder / ROWS_FILE
     remember(
         folder / META_FILE,
         common={
             "corpus fingerprint": corpus.fingerprint,
-            "unigram_perplexity": perplexity(corpus_unigram_loss(corpus)),
+            "unigram_perplexity": Unigram.of(corpus).perplexity,
             "model": networks.request.composed["model"],
             "recipe": to_mapping(networks.request.recipe),
             "space": {p.name: to_mapping(p) for p in networks.space.parameters},

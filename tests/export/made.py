@@ -24,7 +24,7 @@ from aero_search.search.candidate import make_candidate
 from aero_search.search.files import write_candidate
 from aero_search.training.health import perplexity
 from aero_search.training.result import WEIGHTS_FILE, Result
-from aero_search.training.validation import held_out_loss
+from aero_search.training.validation import held_out
 
 # Name: the overrides that make it. Every family, norm, kind of feed-forward, attention and stabilizer is in one.
 VARIANTS = {
@@ -69,7 +69,7 @@ def make(folder: Path, overrides: list[str], number: int = 3) -> Made:
     model = build_model(a, seed=recipe.seed)
     _train(model, corpus, recipe.batch_size, a.seq_len)
     save_weights(model, folder / WEIGHTS_FILE)
-    loss = held_out_loss(model, a, recipe, corpus)
+    loss = held_out(model, a, recipe, corpus).loss
     Result(
         key=key(a),
         notation=candidate.notation,

@@ -14,20 +14,25 @@ import torch
 
 from aero_search.architecture import Architecture, Attention, Layer, Regularizer, Stabilizer
 from aero_search.data import Corpus, CorpusSpec, prepare
+from aero_search.integrity import write_sealed
 from aero_search.model import Decoder, build_model, load_weights
+from aero_search.schema import to_mapping
 from aero_search.search.rungs import LearningCurve, RungsSpec, decide
 from aero_search.training.health import (
     PLATEAU_SHARE,
-    corpus_unigram_loss,
+    Unigram,
+    bits_per_byte,
     divergence,
     judge_validation,
     on_plateau,
     perplexity,
+    unigram_accuracy,
     unigram_loss,
 )
 from aero_search.training.optimizer import lr_factor
-from aero_search.training.result import CurvePoint, read_result
+from aero_search.training.result import RESULT_FILE, WEIGHTS_FILE, CurvePoint, read_result
 from aero_search.training.run import Watch, train
+from aero_search.training.validation import HeldOut, held_out, score
 from tests.search.fakes import RECIPE
 
 ARCHITECTURE = Architecture(n_head=2, d_model=16, seq_len=16, vocab_size=300, layers=(Layer(),) * 2)
@@ -75,6 +80,13 @@ def test_what_a_finished_run_leaves(corpus: Corpus, tmp_path: Path) -> None:
     assert result.tokens == 60 * 8 * 16
     assert result.fingerprint == corpus.fingerprint
     assert result.entropy == result.curve[-1].entropy
+    model = build_model(ARCHITECTURE, seed=0)
+    load_weights(model, tmp_path / WEIGHTS_FILE)
+    found = held_out(model.eval(), ARCHITECTURE, SHORT, corpus)
+    assert result.accuracy == result.curve[-1].accuracy == found.accuracy
+    assert found.accuracy > (result.unigram_accuracy or 1) > 0
+    bits = found.loss / math.log(2) / (corpus.validation_bytes_per_token or math.nan)
+    assert result.bits_per_byte == pytest.approx(bits)
     assert [len(point.entropy) for point in result.curve] == [2, 2]
     assert result.curve[0].entropy != result.curve[1].entropy
     # A fresh network attends almost evenly, and sixty steps do not change that.
@@ -212,8 +224,47 @@ def test_unigram_loss_in_closed_form(corpus: Corpus) -> None:
     train_tokens = np.asarray([0, 0, 0, 1], dtype=np.uint16)
     half = unigram_loss(train_tokens, np.asarray([0, 1], dtype=np.uint16), vocab_size=2)
     assert half == pytest.approx(-(np.log(4 / 6) + np.log(2 / 6)) / 2)
-    assert 3.0 < corpus_unigram_loss(corpus) < np.log(300)
+    assert 3.0 < Unigram.of(corpus).loss < np.log(300)
     assert on_plateau(50.0, 50.0)
+
+
+def test_unigram_accuracy_in_closed_form() -> None:
+    import numpy as np
+
+    train_tokens, told = np.asarray([1, 0, 1], dtype=np.uint16), np.asarray([1, 0, 1, 1, 2], dtype=np.uint16)
+    assert unigram_accuracy(train_tokens, told, vocab_size=3) == pytest.approx(3 / 5)
+
+
+def test_bits_per_byte_in_closed_form() -> None:
+    assert bits_per_byte(3 * math.log(2), 4.0) == pytest.approx(0.75)
+    assert bits_per_byte(1.0, None) is None
+
+
+def test_what_a_batch_scores_in_closed_form() -> None:
+    """A network that is always as sure of token 0, of four, as log-odds 2 make it."""
+    tokens_bt = torch.tensor([[3, 0, 0, 1], [2, 0, 3, 0]])
+
+    class Sure(torch.nn.Module):
+        def forward(self, tokens_bt: torch.Tensor) -> torch.Tensor:
+            return torch.tensor([2.0, 0.0, 0.0, 0.0]).expand(*tokens_bt.shape, 4)
+
+    found = score(Sure(), tokens_bt)
+    whole = math.log(math.exp(2) + 3)
+    assert (found.hits, found.targets) == (4, 6)
+    assert found.nats == pytest.approx(4 * (whole - 2) + 2 * whole)
+    assert (found + found).accuracy == found.accuracy == pytest.approx(4 / 6)
+    assert (found + found).loss == pytest.approx(found.loss)
+
+
+def test_a_result_of_an_earlier_version_says_nothing_of_accuracy(corpus: Corpus, tmp_path: Path) -> None:
+    told = to_mapping(train(ARCHITECTURE, replace(SHORT, steps=1), corpus, tmp_path))
+    for name in ("accuracy", "bits_per_byte", "unigram_accuracy"):
+        del told[name]
+    for point in told["curve"]:
+        del point["accuracy"], point["bits_per_byte"]
+    write_sealed(tmp_path / RESULT_FILE, told)
+    old = read_result(tmp_path)
+    assert (old.accuracy, old.bits_per_byte, old.curve[-1].accuracy) == (None, None, None)
 
 
 def test_verdicts_name_layer_and_step() -> None:
@@ -242,11 +293,11 @@ def test_a_training_and_the_rungs_of_its_search_give_one_verdict(step: int, loss
         decoder=SimpleNamespace(architecture=ARCHITECTURE),
         recipe=recipe,
         entropy=[],
-        validation_loss=loss,
+        held_out=HeldOut(nats=loss, targets=1),
         take_train_loss=lambda: None,
     )
     trainer: Any = SimpleNamespace(global_step=step, should_stop=False, world_size=1)
-    watch = Watch(module, 5.0, ())
+    watch = Watch(module, Unigram(5.0, 0.1), ())
     watch.on_validation_end(trainer, module)
     curve = tuple((point.step, point.perplexity) for point in watch.curve)
     decision = decide(RungsSpec("none"), LearningCurve(0, (1.0,), 20, curve), [], perplexity(5.0))
