@@ -6,7 +6,7 @@ import hashlib
 import json
 from dataclasses import replace
 
-from aero_search.architecture.operations import ATTENTIONS, IDENTITY, SOFTMAX
+from aero_search.architecture.operations import IDENTITY, NONE, SOFTMAX
 from aero_search.architecture.spec import Architecture, Attention, Layer, Regularizer, Stabilizer
 from aero_search.schema import to_mapping
 
@@ -17,19 +17,21 @@ def canonical(a: Architecture) -> Architecture:
     """Collapse the settings that have no effect on the network or its training.
 
     The result is equal for two architectures exactly when their networks are the same; `canonical` of it
-    is itself.
+    is itself. Empty layers change nothing wherever they are: they go behind the others, and stay, because
+    shares of the depth are counted with them (`retarget`).
     """
-    layers = tuple(layer if layer.is_full else replace(layer, activation=IDENTITY) for layer in a.layers)
+    layers = tuple(sorted((_layer(a, layer) for layer in a.layers), key=lambda layer: layer.is_empty))
     has_full = any(layer.is_full for layer in layers)
+    attends = any(layer.attends for layer in layers)
     return replace(
         a,
         layers=layers,
-        n_kv_head=None if a.n_kv_head == a.n_head else a.n_kv_head,
+        n_kv_head=None if a.n_kv_head == a.n_head or not attends else a.n_kv_head,
         ffn_ratio=float(a.ffn_ratio) if has_full else 4.0,
         gated=a.gated and has_full,
-        attention=_attention(a.attention, layers),
+        attention=_attention(a, layers),
         stabilizer=_stabilizer(a.stabilizer, layers, a.attention),
-        regularizer=a.regularizer if a.regularizer.weight else Regularizer(),
+        regularizer=a.regularizer if a.regularizer.weight and attends else Regularizer(),
     )
 
 
@@ -37,16 +39,32 @@ def key(a: Architecture) -> str:
     """A short hexadecimal name of the canonical form: equal keys, equal networks."""
     said = to_mapping(canonical(a))
     for layer in said["layers"]:
-        # Keys are older than this field: at its default it is left out, so that they stay what they were.
+        # Keys are older than this field and softmax_heads: at their defaults they are left out, so that keys stay.
         if layer["attention"] == SOFTMAX:
             del layer["attention"]
+    if not said["attention"]["softmax_heads"]:
+        del said["attention"]["softmax_heads"]
     text = json.dumps(said, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()[:KEY_LENGTH]
 
 
-def _attention(attention: Attention, layers: tuple[Layer, ...]) -> Attention:
-    if all(ATTENTIONS[layer.attention].scale_free for layer in layers):
+def _layer(a: Architecture, layer: Layer) -> Layer:
+    if layer.is_empty:
+        return replace(layer, norm=NONE, activation=IDENTITY)
+    if not layer.is_full:
+        layer = replace(layer, activation=IDENTITY)
+    whole = a.attention.softmax_heads >= a.n_head
+    return replace(layer, attention=SOFTMAX) if whole and layer.attends else layer
+
+
+def _attention(a: Architecture, layers: tuple[Layer, ...]) -> Attention:
+    attention = a.attention
+    if not any(layer.attends for layer in layers):
+        return Attention()
+    if not any(a.feels_scale(layer) for layer in layers):
         attention = replace(attention, temperature="none")
+    if all(layer.attention == SOFTMAX or not layer.attends for layer in layers):
+        attention = replace(attention, softmax_heads=0)
     if attention.temperature == "none":
         return replace(attention, temperature_init=Attention().temperature_init)
     return attention
@@ -59,6 +77,8 @@ def _stabilizer(stabilizer: Stabilizer, layers: tuple[Layer, ...], attention: At
     if stabilizer.kind == "scaled":
         return Stabilizer("scaled") if has_ffn else Stabilizer()
     targets = stabilizer.targets
+    if not any(layer.attends for layer in layers):
+        return replace(stabilizer, targets="ffn") if "ffn" in targets else Stabilizer()
     if attention.value_projection == "identity" and targets in ("qkv+ffn", "qkvo+ffn"):
         targets = "qk+ffn"
     if not has_ffn:

@@ -116,7 +116,8 @@ class AttentionCard(Card):
     Attributes:
         probabilities: softmax's rows: entropy has a fused path, the entropy regularizer and shaped attention
             apply.
-        scale_free: a factor of the scores leaves the weights as they are, so that a temperature has no effect.
+        scale_free: a factor of the scores leaves the weights as they are (but for what keeps their sum off 0), so
+            that a temperature has no effect.
     """
 
     probabilities: bool = False

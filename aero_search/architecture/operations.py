@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from aero_search.architecture.cards import ActivationCard, AttentionCard, FeedForwardCard, NormCard, Place
+from aero_search.architecture.cards import ActivationCard, AttentionCard, FeedForwardCard, NormCard
 from aero_search.architecture.registry import Registry
 from aero_search.schema import OneOf
 
@@ -16,6 +16,8 @@ NONE, IDENTITY, FULL, FUSED = "none", "identity", "full", "fused"
 the two kinds of feed-forward."""
 SOFTMAX, LAYERNORM, RMSNORM, GELU, RELU = "softmax", "layernorm", "rmsnorm", "gelu", "relu"
 """What the published families and the first step down from them are made of."""
+LINEAR = "linear"
+"""Attention by the scores themselves."""
 
 _GAIN = ("weight", "eps")
 
@@ -140,11 +142,7 @@ ACTIVATIONS = Registry(
     ActivationCard(name=IDENTITY),
 )
 
-_SOFTMAX_ALONE: dict[Place, str] = {
-    "jax": "no lowering of it has been run under SPU",
-    "transformers": "the exported code runs softmax attention alone",
-    "onnx": "the exported graph has been checked with softmax attention alone",
-}
+_COUNTED = "relu_count"
 
 ATTENTIONS = Registry(
     "attention kind",
@@ -153,7 +151,7 @@ ATTENTIONS = Registry(
         name=SOFTMAX,
         term="SM",
         operation="softmax",
-        cheaper=("relu_sum", "relu_count"),
+        cheaper=("relu_sum", _COUNTED, NONE),
         lowerings=("softmax_broadcast", "softmax_divide", "softmax_bumblebee"),
         probabilities=True,
     ),
@@ -161,18 +159,45 @@ ATTENTIONS = Registry(
         name="relu_sum",
         term="2ReLU",
         operation="relu_sum",
-        cheaper=("relu_count",),
-        unsupported=_SOFTMAX_ALONE,
+        cheaper=(_COUNTED, NONE),
+        lowerings=("relu_sum",),
         scale_free=True,
     ),
-    AttentionCard(name="relu_count", term="ReLUn", operation="relu_count", unsupported=_SOFTMAX_ALONE),
+    AttentionCard(name=_COUNTED, term="ReLUn", operation=_COUNTED, cheaper=(NONE,), lowerings=(_COUNTED,)),
     AttentionCard(
         name="square_sum",
         term="2Quad",
         operation="square_sum",
-        cheaper=("relu_count",),
-        unsupported=_SOFTMAX_ALONE,
+        cheaper=(_COUNTED, NONE),
+        lowerings=("square_sum",),
     ),
+    AttentionCard(
+        name="power",
+        term="Pow2",
+        operation="power",
+        cheaper=(_COUNTED, NONE),
+        lowerings=("power",),
+        scale_free=True,
+    ),
+    AttentionCard(
+        name="power4",
+        term="Pow4",
+        operation="power4",
+        cheaper=("power", _COUNTED, NONE),
+        lowerings=("power4",),
+        scale_free=True,
+    ),
+    AttentionCard(
+        name="sigmoid",
+        term="Sigm",
+        operation="sigmoid",
+        cheaper=("relu_sum", _COUNTED, NONE),
+        lowerings=("sigmoid",),
+    ),
+    AttentionCard(
+        name=LINEAR, term="Lin", operation="linear_scores", cheaper=(NONE,), lowerings=("linear_scores",)
+    ),
+    AttentionCard(name=NONE, term="NoAttn", scale_free=True),
 )
 
 FEED_FORWARDS = Registry(

@@ -44,13 +44,23 @@ class Layer:
         activation: the nonlinearity of a full feed-forward; `identity` makes it linear.
         ffn: `full` (two or, when gated, three linears), `fused` (one d_model x d_model linear, AERO step 3)
             or `none` (attention only).
-        attention: how scores become weights; `softmax` or a cheaper kind (see docs/model.md).
+        attention: how scores become weights; `softmax` or a cheaper kind (see docs/model.md). `none` leaves the
+            feed-forward alone, and without one either the layer is empty.
     """
 
     norm: Norm = LAYERNORM
     activation: Activation = GELU
     ffn: FeedForward = FULL
     attention: AttentionKind = SOFTMAX
+
+    @property
+    def attends(self) -> bool:
+        return self.attention != NONE
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether it hands on what it gets."""
+        return not self.attends and not self.has_ffn
 
     @property
     def has_ffn(self) -> bool:
@@ -81,12 +91,14 @@ class Attention:
             uniform causal matrix C (He & Hofmann, section 4).
         temperature: `learned` divides the logits by a learnable t per head and query position (AERO step 4).
         temperature_init: the starting value of t, above 0.
+        softmax_heads: the first so many heads keep softmax in layers of another kind; 0: none of them.
     """
 
     value_projection: Literal["full", "identity"] = "full"
     shaped: bool = False
     temperature: Literal["none", "learned"] = "none"
     temperature_init: float = 0.1
+    softmax_heads: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,9 +197,23 @@ class Architecture:
         """What it chooses that something has to run: norms, activations, attention kinds, with their cards."""
         chosen: list[tuple[Registry[Any], str]] = [(NORMS, self.final_norm)]
         for layer in dict.fromkeys(self.layers):
-            chosen += [(NORMS, layer.norm), (ATTENTIONS, layer.attention)]
+            chosen += [(NORMS, layer.norm), *((ATTENTIONS, kind) for kind, _ in self.heads(layer))]
             chosen += [(ACTIVATIONS, layer.activation)] if layer.is_full else []
         return tuple(chosen)
+
+    def heads(self, layer: Layer) -> tuple[tuple[AttentionKind, int], ...]:
+        """The attention kinds of a layer and how many heads each has, first heads first; none without attention."""
+        if not layer.attends:
+            return ()
+        kept = self.attention.softmax_heads
+        if layer.attention == SOFTMAX or not kept:
+            return ((layer.attention, self.n_head),)
+        parts = ((SOFTMAX, kept), (layer.attention, self.n_head - kept))
+        return tuple((kind, count) for kind, count in parts if count > 0)
+
+    def feels_scale(self, layer: Layer) -> bool:
+        """Whether a factor of the scores, such as a temperature, changes what a layer attends to."""
+        return any(not ATTENTIONS[kind].scale_free for kind, _ in self.heads(layer))
 
     @property
     def wiring(self) -> Wiring:

@@ -55,6 +55,7 @@ def retarget(a: Architecture, shape: ModelShape) -> Architecture:
             f"objective.target={shape.name} is of the family {shape.family}, but model.family={a.family} is "
             f"trained: take a proxy of the same family, such as model.family={shape.family}"
         )
+    a = canonical(a)
     layers = tuple(a.layers[i] for i in depths(a.n_layer, shape.n_layer))
     return canonical(
         validate(

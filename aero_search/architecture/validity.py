@@ -55,6 +55,8 @@ def violations(a: Architecture) -> Iterator[str]:
         yield from _heads(a)
     if a.ffn_ratio <= 0 or (a.d_model >= 1 and a.d_ff < 1):
         yield f"model.ffn_ratio={a.ffn_ratio:g} must be above 0 and leave a feed-forward at least 1 wide"
+    if all(layer.is_empty for layer in a.layers):
+        yield "attention.kind=none and ffn.kind=none in every layer leave no network: keep one of them somewhere"
     yield from _attention(a)
     yield from _kinds(a)
     yield from _regularizer(a)
@@ -102,6 +104,7 @@ def _attention(a: Architecture) -> Iterator[str]:
             f"attention.temperature_init={a.attention.temperature_init:g} must be above 0: "
             "logits are divided by it"
         )
+    yield from beyond("attention.softmax_heads", a.attention.softmax_heads, 0, max(a.n_head, 0))
     if a.attention.value_projection == "identity" and a.n_kv_head not in (None, a.n_head):
         yield (
             f"attention.value_projection=identity needs one value head a query head: "
@@ -116,7 +119,7 @@ def _attention(a: Architecture) -> Iterator[str]:
 
 def _kinds(a: Architecture) -> Iterator[str]:
     """What an attention kind or a norm excludes."""
-    for kind in sorted({layer.attention for layer in a.layers}):
+    for kind in sorted({layer.attention for layer in a.layers if layer.attends}):
         if ATTENTIONS[kind].probabilities:
             continue
         if a.attention.shaped:

@@ -69,7 +69,14 @@ class Pricer:
 
     def _row(self, a: Architecture) -> _Row:
         sizes = (a.family, a.n_head, a.n_kv_head, a.d_model, a.seq_len, a.vocab_size, a.ffn_ratio, a.gated)
-        shared = (sizes, a.attention.value_projection, a.attention.shaped, a.attention.temperature)
+        attention = a.attention
+        shared = (
+            sizes,
+            attention.value_projection,
+            attention.shaped,
+            attention.temperature,
+            attention.softmax_heads,
+        )
         known = self._layers.setdefault(shared, {})
         ends = (shared, a.final_norm)
         if ends not in self._outside:

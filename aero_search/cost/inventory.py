@@ -125,6 +125,8 @@ def output_operations(a: Architecture, decode: bool = False) -> Iterator[Operati
 
 
 def _attention(a: Architecture, layer: Layer, index: int, m: int) -> Iterator[Operation]:
+    if not layer.attends:
+        return
     T, d, h, d_head = a.seq_len, a.d_model, a.n_head, a.d_head
     has_values = a.attention.value_projection == "full"
     yield from _norm("attention_norm", layer.norm, (m, d), index)
@@ -135,12 +137,12 @@ def _attention(a: Architecture, layer: Layer, index: int, m: int) -> Iterator[Op
         # By a cosine and by a sine, both public.
         width = a.rotary_channels * (h + a.kv_heads)
         yield Operation("positions", "rotary", "public_scale", (m, width), 2, index)
-    card = ATTENTIONS[layer.attention]
-    if a.attention.temperature == "learned" and not card.scale_free:
+    if a.attention.temperature == "learned" and a.feels_scale(layer):
         yield Operation("scaling", "temperature", "private_scale", (m, h * d_head), 1, index)
     yield Operation("attention_products", "scores", "matmul", (m, d_head, T), h, index)
-    if card.operation is not None:
-        yield Operation("softmax", "softmax", card.operation, (m, T), h, index)
+    for kind, count in a.heads(layer):
+        if (weighing := ATTENTIONS[kind].operation) is not None:
+            yield Operation("softmax", "softmax", weighing, (m, T), count, index)
     yield Operation("attention_products", "values", "matmul", (m, T, d_head), h, index)
     if a.attention.shaped:
         # The uniform causal matrix is public: a running mean of the values, truncated.

@@ -33,10 +33,10 @@ from aero_search.search.files import write_yaml
 from aero_search.training.result import read_result
 
 TOLERANCE = 1e-5
-CODE_FILE, ACTIVATIONS_FILE = "modeling_aero.py", "activations_aero.py"
-# The one line by which the code finds its activations here, and beside the weights.
-_HERE = "from aero_search.model.elementwise import MODULES"
-_THERE = f"from .{ACTIVATIONS_FILE.removesuffix('.py')} import MODULES"
+CODE_FILE, ACTIVATIONS_FILE, ATTENTION_FILE = "modeling_aero.py", "activations_aero.py", "attention_aero.py"
+# Beside the weights lie copies of these modules; the code imports them by the name on the left here, and there by
+# the file's.
+_COPIES = {"elementwise": ACTIVATIONS_FILE, "attention_weights": ATTENTION_FILE}
 AUTO_MAP = {
     "AutoConfig": "modeling_aero.AeroConfig",
     "AutoModelForCausalLM": "modeling_aero.AeroForCausalLM",
@@ -113,10 +113,14 @@ def _fill(choice: Choice, corpus: Corpus | None, folder: Path) -> Written:
 def code_files() -> dict[str, str]:
     """The custom code that lies beside the weights: the text of each file, by name."""
     code = resources.files("aero_search.export").joinpath(CODE_FILE).read_text()
-    if _HERE not in code:
-        raise ValueError(f"{CODE_FILE} does not say {_HERE}")
-    activations = resources.files("aero_search.model").joinpath("elementwise.py").read_text()
-    return {CODE_FILE: code.replace(_HERE, _THERE), ACTIVATIONS_FILE: activations}
+    files = {}
+    for module, file in _COPIES.items():
+        here, there = f"from aero_search.model.{module} import", f"from .{file.removesuffix('.py')} import"
+        if here not in code:
+            raise ValueError(f"{CODE_FILE} does not say {here}")
+        code = code.replace(here, there)
+        files[file] = resources.files("aero_search.model").joinpath(f"{module}.py").read_text()
+    return {CODE_FILE: code, **files}
 
 
 def check_operations(a: Architecture) -> None:
@@ -125,12 +129,13 @@ def check_operations(a: Architecture) -> None:
     Raises:
         RequestError: there is one, with its card's reason.
     """
-    from aero_search.export.modeling_aero import ATTENTION_KINDS, NORMS
+    from aero_search.export.modeling_aero import NORMS
+    from aero_search.model.attention_weights import WEIGHERS
 
     carried: dict[str, Collection[str]] = {
         cards.NORMS.what: NORMS,
         cards.ACTIVATIONS.what: MODULES,
-        cards.ATTENTIONS.what: ATTENTION_KINDS,
+        cards.ATTENTIONS.what: WEIGHERS,
     }
     for registry, name in a.operations:
         require_implementation(registry, name, "transformers")
@@ -162,9 +167,12 @@ def transformers_model(folded: FoldedDecoder) -> Any:
 
 def _has_constants(folded: FoldedDecoder) -> bool:
     """Whether folding left numbers that no published class has a place for."""
-    layers = folded.decoder_layers()
-    scaled = any(layer.attention.query_scale_ht is not None for layer in layers)
-    return scaled or any(isinstance(module, FoldedNorm) for module in folded.modules())
+    return _has_query_scales(folded) or any(isinstance(module, FoldedNorm) for module in folded.modules())
+
+
+def _has_query_scales(folded: FoldedDecoder) -> bool:
+    attentions = [layer.attention for layer in folded.decoder_layers()]
+    return any(attention is not None and attention.query_scale_ht is not None for attention in attentions)
 
 
 def _fields(folded: FoldedDecoder, a: Architecture) -> dict[str, Any]:
@@ -174,6 +182,8 @@ def _fields(folded: FoldedDecoder, a: Architecture) -> dict[str, Any]:
             "norm": layer.norm,
             "activation": layer.activation,
             "ffn": layer.ffn,
+            "attention": [list(part) for part in a.heads(layer)],
+            "query_scale": module.attention is not None and module.attention.query_scale_ht is not None,
             "attention_eps": _eps(module.attention_norm),
             "ffn_eps": _eps(module.feed_forward_norm),
         }
@@ -194,7 +204,6 @@ def _fields(folded: FoldedDecoder, a: Architecture) -> dict[str, Any]:
         "tied": a.tied_embeddings,
         "value_projection": a.attention.value_projection == "full",
         "shaped": a.attention.shaped,
-        "query_scale": folded.decoder_layers()[0].attention.query_scale_ht is not None,
         "final_norm": a.final_norm,
         "final_eps": _eps(folded.final_norm),
     }
@@ -210,7 +219,7 @@ def _card(choice: Choice, written: Written, perplexity: float | None) -> str:
     flag = ", trust_remote_code=True" if written.custom_code else ""
     custom = (
         f"The class is the file `{CODE_FILE}` beside the weights, which trust_remote_code imports with "
-        f"`{ACTIVATIONS_FILE}`: read them first."
+        f"`{ACTIVATIONS_FILE}` and `{ATTENTION_FILE}`: read them first."
         if written.custom_code
         else f"The class is transformers' own `{written.loaded_as}`."
     )

@@ -1,8 +1,8 @@
 """A decoder-only language model searched for private inference, folded: plain linears, attention, residuals.
 
-This file and its activations lie beside the weights they belong to and need torch and transformers alone. Every
-choice that the search made is in config.json. Shapes: b batch, t query position, s key position, c channel of the
-stream, h head, d channel of a head, v vocabulary entry.
+This file, its activations and its attention kinds lie beside the weights they belong to and need torch and
+transformers alone. Every choice that the search made is in config.json. Shapes: b batch, t query position, s key
+position, c channel of the stream, h head, d channel of a head, v vocabulary entry.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from transformers import Cache, DynamicCache, GenerationMixin, PretrainedConfig, PreTrainedModel
 from transformers.modeling_outputs import CausalLMOutputWithPast
 
+from aero_search.model.attention_weights import WEIGHERS, beside
 from aero_search.model.elementwise import MODULES
 
 # transformers 5.24 calls `cache` what was `past_key_values` before, in what it passes and in what it reads.
@@ -29,13 +30,14 @@ class AeroConfig(PretrainedConfig):
 
     Attributes:
         layers: mappings with `norm` (layernorm, rmsnorm, none), `ffn` (full, fused, none), `activation` of a full
-            feed-forward, and the epsilons `attention_eps` and `ffn_eps` of the norms.
+            feed-forward, the epsilons `attention_eps` and `ffn_eps` of the norms, `attention` (pairs of a kind and
+            how many heads have it, first heads first; none: no attention), and `query_scale`: queries have a
+            constant factor for each head and position.
         rotary_dim: rotated channels of each head; 0 has learned positions instead.
         parallel_residual: attention and feed-forward both read the layer's input.
         tied: the LM head is the token embedding.
         value_projection: whether attention has value and output projections.
         shaped: attention is alpha * V + beta * A V - gamma * C V with the uniform causal matrix C.
-        query_scale: queries have a constant factor for each head and position.
     """
 
     model_type = "aero"
@@ -56,7 +58,6 @@ class AeroConfig(PretrainedConfig):
         tied: bool = True,
         value_projection: bool = True,
         shaped: bool = False,
-        query_scale: bool = False,
         final_norm: str = "layernorm",
         final_eps: float = 1e-5,
         **kwargs: Any,
@@ -69,14 +70,11 @@ class AeroConfig(PretrainedConfig):
         self.rotary_dim, self.parallel_residual = rotary_dim, parallel_residual
         self.bias, self.gated = bias, gated
         self.tied, self.value_projection = tied, value_projection
-        self.shaped, self.query_scale = shaped, query_scale
+        self.shaped = shaped
         self.final_norm, self.final_eps = final_norm, final_eps
         # The head below reads the embedding itself; transformers has nothing to tie.
         kwargs["tie_word_embeddings"] = False
         super().__init__(**kwargs)
-
-
-ATTENTION_KINDS = ("softmax",)
 
 
 def _layernorm(eps: float, config: AeroConfig) -> nn.Module:
@@ -137,7 +135,12 @@ class Attention(nn.Module):
 
     def __init__(self, config: AeroConfig, index: int) -> None:
         super().__init__()
-        self.config, self.index = config, index
+        layer = config.layers[index]
+        # Layers without attention have no place in the cache.
+        self.config, self.index = config, sum(bool(below["attention"]) for below in config.layers[:index])
+        kinds = layer["attention"]
+        fused = [kind for kind, _ in kinds] == ["softmax"]
+        self.weigh = None if fused else beside([(WEIGHERS[kind], count) for kind, count in kinds])
         self.d_head = config.hidden_size // config.num_attention_heads
         width, kv_width = config.hidden_size, config.num_key_value_heads * self.d_head
         self.query = nn.Linear(width, width, bias=config.bias)
@@ -146,7 +149,8 @@ class Attention(nn.Module):
         self.value = nn.Linear(width, kv_width, bias=config.bias) if projected else nn.Identity()
         self.output = nn.Linear(width, width, bias=config.bias) if projected else nn.Identity()
         self.shaping = Shaping(config.num_attention_heads) if config.shaped else None
-        if config.query_scale:
+        self.scaled = bool(layer["query_scale"])
+        if self.scaled:
             scale_ht = torch.ones(config.num_attention_heads, config.max_position_embeddings)
             self.register_buffer("query_scale_ht", scale_ht)
 
@@ -160,13 +164,21 @@ class Attention(nn.Module):
         if self.config.rotary_dim:
             q_bhtd = rotate(q_bhtd, positions_bt, self.config.rotary_dim)
             k_bhsd = rotate(k_bhsd, positions_bt, self.config.rotary_dim)
-        if self.config.query_scale:
+        if self.scaled:
             q_bhtd = q_bhtd * self.query_scale_ht[:, positions_bt].transpose(0, 1)[..., None]
         if cache is not None:
             k_bhsd, v_bhsd = cache.update(k_bhsd, v_bhsd, self.index)
         k_bhsd, v_bhsd = (x.repeat_interleave(heads // kv_heads, dim=1) for x in (k_bhsd, v_bhsd))
         scale = 1 / math.sqrt(self.d_head)
-        out_bhtd = F.scaled_dot_product_attention(q_bhtd, k_bhsd, v_bhsd, attn_mask=visible_b1ts, scale=scale)
+        if self.weigh is None:
+            out_bhtd = F.scaled_dot_product_attention(
+                q_bhtd, k_bhsd, v_bhsd, attn_mask=visible_b1ts, scale=scale
+            )
+        else:
+            z_bhts = (q_bhtd @ k_bhsd.transpose(-1, -2)) * scale
+            # Sums over keys lose digits in half precision.
+            z_bhts = z_bhts.to(torch.promote_types(z_bhts.dtype, torch.float32))
+            out_bhtd = self.weigh(z_bhts, visible_b1ts).to(v_bhsd.dtype) @ v_bhsd
         if self.shaping is not None:
             out_bhtd = self.shaping(out_bhtd, v_bhsd, visible_b1ts)
         return self.output(out_bhtd.transpose(1, 2).flatten(2))
@@ -202,8 +214,9 @@ class Layer(nn.Module):
         layer = config.layers[index]
         self.parallel = config.parallel_residual
         self.skip = config.value_projection or not config.shaped
-        self.attention_norm = build_norm(layer["norm"], layer["attention_eps"], config)
-        self.attention = Attention(config, index)
+        attends = bool(layer["attention"])
+        self.attention_norm = build_norm(layer["norm"], layer["attention_eps"], config) if attends else None
+        self.attention = Attention(config, index) if attends else None
         fed = layer["ffn"] != "none"
         self.feed_forward_norm = build_norm(layer["norm"], layer["ffn_eps"], config) if fed else None
         self.feed_forward = FeedForward(config, layer) if fed else None
@@ -211,9 +224,11 @@ class Layer(nn.Module):
     def forward(
         self, x_btc: Tensor, positions_bt: Tensor, visible_b1ts: Tensor, cache: Cache | None
     ) -> Tensor:
-        attended_btc = self.attention(self.attention_norm(x_btc), positions_bt, visible_b1ts, cache)
-        if self.skip:
-            attended_btc = x_btc + attended_btc
+        attended_btc = x_btc
+        if self.attention is not None and self.attention_norm is not None:
+            attended_btc = self.attention(self.attention_norm(x_btc), positions_bt, visible_b1ts, cache)
+            if self.skip:
+                attended_btc = x_btc + attended_btc
         if self.feed_forward is None or self.feed_forward_norm is None:
             return attended_btc
         read_btc = x_btc if self.parallel else attended_btc
@@ -274,6 +289,9 @@ class AeroForCausalLM(PreTrainedModel, GenerationMixin):
         x_btc = self.token_embedding(input_ids)
         if self.position_embedding is not None:
             x_btc = x_btc + self.position_embedding(position_ids)
+        if cache is not None and not any(layer["attention"] for layer in self.config.layers):
+            # Nobody else tells the cache how many tokens there were.
+            cache.update(x_btc[:, None, :, :1], x_btc[:, None, :, :1], 0)
         for layer in self.layers:
             x_btc = layer(x_btc, position_ids, visible_b1ts, cache)
         weight = self.token_embedding.weight if self.head is None else self.head.weight

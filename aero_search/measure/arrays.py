@@ -32,7 +32,7 @@ _SMALLEST_BETA = 0.1
 
 def server_pass(folded: FoldedDecoder) -> Pass:
     """The pass that a folded model needs, with the default lowerings and private weights."""
-    attentions = [layer.attention for layer in folded.decoder_layers()]
+    attentions = [layer.attention for layer in folded.decoder_layers() if layer.attention is not None]
     factors = 2 if all(map(_folds_beta, attentions)) else 3
     return Pass(
         architecture=folded.architecture,
@@ -57,8 +57,15 @@ def server_arrays(folded: FoldedDecoder) -> dict[str, Array]:
 
 
 def _layer(choice: Layer, layer: DecoderLayer, folds_beta: bool) -> Iterator[tuple[str, Array]]:
-    yield from _values("attention_norm.", NORMS[choice.norm], layer.attention_norm)
-    attention = layer.attention
+    if layer.attention is not None and layer.attention_norm is not None:
+        yield from _values("attention_norm.", NORMS[choice.norm], layer.attention_norm)
+        yield from _attention(layer.attention, folds_beta)
+    if layer.feed_forward is not None and layer.feed_forward_norm is not None:
+        yield from _values("ffn_norm.", NORMS[choice.norm], layer.feed_forward_norm)
+        yield from _feed_forward(choice, layer.feed_forward)
+
+
+def _attention(attention: Attention, folds_beta: bool) -> Iterator[tuple[str, Array]]:
     scale = 1 / math.sqrt(attention.d_head)
     linears = [(attention.query, scale), (attention.key, 1.0)]
     if attention.value is not None:
@@ -76,9 +83,6 @@ def _layer(choice: Layer, layer: DecoderLayer, folds_beta: bool) -> Iterator[tup
         yield "output.weight", _array(weight_cd.T)
         if attention.output.bias is not None:
             yield "output.bias", _array(attention.output.bias)
-    if layer.feed_forward is not None and layer.feed_forward_norm is not None:
-        yield from _values("ffn_norm.", NORMS[choice.norm], layer.feed_forward_norm)
-        yield from _feed_forward(choice, layer.feed_forward)
 
 
 def _shaping(shaping: Shaping, folds_beta: bool) -> Array:

@@ -12,20 +12,21 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from aero_search.measure.benchmarks import ATTENTION_LOWERINGS
 from aero_search.measure.lowerings import lowering
 from aero_search.measure.mailbox import Array, Role
 from aero_search.measure.party import Party, Secret
 from aero_search.measure.setup import set_up
 
 
-def _softmax(name: str) -> Callable[..., Any]:
-    run = lowering("softmax", name)
+def _attention(kind: str, name: str) -> Callable[..., Any]:
+    run = lowering(kind, name)
 
-    def softmax(scores: Any) -> Any:
+    def weigh(scores: Any) -> Any:
         causal = np.tril(np.ones(scores.shape[-2:], bool))
         return run(scores, np.broadcast_to(causal, scores.shape))
 
-    return softmax
+    return weigh
 
 
 def _norm(name: str) -> Callable[..., Any]:
@@ -58,7 +59,9 @@ def _functions() -> dict[str, Callable[..., Any]]:
         "secret_matmul": _product,
     }
     for name in ("softmax_broadcast", "softmax_bumblebee", "softmax_divide"):
-        functions[name] = _softmax(name)
+        functions[name] = _attention("softmax", name)
+    for name in ATTENTION_LOWERINGS:
+        functions[name] = _attention(name, name)
     for name in ("layernorm", "rmsnorm"):
         functions[name] = functions[f"{name}_secret"] = _norm(name)
     for name in ("gelu_tanh", "gelu_segments", "gelu_puma"):

@@ -114,6 +114,17 @@ _WEIGHTS = tuple(
 )
 _PRODUCTS = tuple(Size(s, n) for s, n in (((32, 32, 32), 4), ((64, 32, 64), 4), ((64, 64, 64), 8)))
 
+# Of attention kinds beside softmax: each is read under causal masks.
+ATTENTION_LOWERINGS = (
+    "relu_sum",
+    "relu_count",
+    "square_sum",
+    "power",
+    "power4",
+    "sigmoid",
+    "linear_scores",
+)
+
 
 def _uses(*terms: tuple[str, int]) -> tuple[Term, ...]:
     return tuple(Term(primitive, "element", times) for primitive, times in terms)
@@ -144,6 +155,8 @@ def _all() -> Iterator[Benchmark]:
         sizes = smaller if name == "softmax_divide" else _HEADS
         timed = sizes[0] if name != "softmax_divide" else None
         yield Benchmark(name, "one", sizes, timed_rounds=timed, fits_rounds=timed is not None)
+    for name in ATTENTION_LOWERINGS:
+        yield Benchmark(name, "one", _HEADS)
     for name in ("gelu_tanh", "gelu_segments", "gelu_puma"):
         yield Benchmark(name, "one", _DEAR, timed_rounds=_DEAR[0])
     for name in ("silu", "quadratic", "squared_relu", "leaky_relu"):

@@ -50,13 +50,14 @@ def stage_function(forward: Pass, stage: Stage) -> StageFunction:
         "one_hot": _one_hot,
         "qkv": _qkv,
         "rotary": _rotary,
-        "scores": _scores,
-        "values": _values,
     }
+    if stage.op == "scores":
+        return partial(_scores, a, tuple(count for _, count in stage.heads))
     if stage.op in sized:
         return partial(sized[stage.op], a)
     plain: dict[str, StageFunction] = {
         "lookup": _lookup,
+        "values": _values,
         "linear": _linear,
         "split": _split,
         "scale": jnp.multiply,
@@ -135,8 +136,14 @@ def _rotary(a: Architecture, q_htd: Array, k_htd: Array) -> tuple[Array, Array]:
     return turn(q_htd), turn(k_htd)
 
 
-def _scores(a: Architecture, q_htd: Array, k_htd: Array) -> Array:
-    return q_htd @ _repeated(a, k_htd).transpose(0, 2, 1)
+def _scores(
+    a: Architecture, counts: tuple[int, ...], q_htd: Array, k_htd: Array
+) -> Array | tuple[Array, ...]:
+    """Scores (H, T, T), in pieces of so many heads where their kinds differ."""
+    scores_htt = q_htd @ _repeated(a, k_htd).transpose(0, 2, 1)
+    if len(counts) == 1:
+        return scores_htt
+    return tuple(jnp.split(scores_htt, np.cumsum(counts)[:-1].tolist(), axis=0))
 
 
 def _weigh(run: Callable[..., Array], scores_htt: Array) -> Array:
@@ -145,8 +152,9 @@ def _weigh(run: Callable[..., Array], scores_htt: Array) -> Array:
     return run(scores_htt, mask)
 
 
-def _values(a: Architecture, weights_htt: Array, v_htd: Array) -> Array:
-    return weights_htt @ v_htd
+def _values(v_htd: Array, *weights_htt: Array) -> Array:
+    whole_htt = weights_htt[0] if len(weights_htt) == 1 else jnp.concatenate(weights_htt, axis=0)
+    return whole_htt @ v_htd
 
 
 def _running_mean(v_htd: Array) -> Array:

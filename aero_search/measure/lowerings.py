@@ -56,6 +56,58 @@ def softmax_bumblebee(scores: Array, mask: Any) -> Array:
     return weights * (1.0 / jnp.sum(weights, axis=-1, keepdims=True))
 
 
+# As in model.attention_weights.
+_EPSILON, _SQUARE_SHIFT = 1e-3, 5.0
+
+
+def _over_sum(weights: Array) -> Array:
+    return weights * (1.0 / (jnp.sum(weights, axis=-1, keepdims=True) + _EPSILON))
+
+
+def _over_count(mask: Any) -> Any:
+    """1 over how many keys a query sees at those keys, 0 elsewhere: a public factor that masks and divides."""
+    shown = np.asarray(mask, np.float32)
+    return shown / np.maximum(shown.sum(axis=-1, keepdims=True), 1.0)
+
+
+def relu_sum(scores: Array, mask: Any) -> Array:
+    """max(z, 0) over its sum, one reciprocal a row."""
+    return _over_sum(jnp.where(mask, relu(scores), 0.0))
+
+
+def relu_count(scores: Array, mask: Any) -> Array:
+    """max(z, 0) over the public number of keys."""
+    return relu(scores) * _over_count(mask)
+
+
+def square_sum(scores: Array, mask: Any) -> Array:
+    """(z + 5)^2 over its sum."""
+    return power(scores + _SQUARE_SHIFT, mask)
+
+
+def power(scores: Array, mask: Any) -> Array:
+    """z^2 over its sum."""
+    return _over_sum(jnp.where(mask, scores * scores, 0.0))
+
+
+def power4(scores: Array, mask: Any) -> Array:
+    """z^4 over its sum."""
+    square = scores * scores
+    return _over_sum(jnp.where(mask, square * square, 0.0))
+
+
+def sigmoid(scores: Array, mask: Any) -> Array:
+    """(1 + tanh((z - log n) / 2)) / 2 with the public number n of keys."""
+    shown = np.asarray(mask, np.float32)
+    shift = np.log(np.maximum(shown.sum(axis=-1, keepdims=True), 1.0))
+    return (1.0 + jnp.tanh(0.5 * (scores - shift))) * (0.5 * shown)
+
+
+def linear_scores(scores: Array, mask: Any) -> Array:
+    """z over the public number of keys."""
+    return scores * _over_count(mask)
+
+
 def gelu_tanh(x: Array) -> Array:
     """x (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3))) / 2 (Hendrycks & Gimpel): within 0.001 of the exact one."""
     inner = sqrt(2 / pi) * (x + 0.044715 * (x * x * x))
@@ -170,6 +222,13 @@ _FUNCTIONS: dict[str, Callable[..., Array]] = {
         softmax_broadcast,
         softmax_divide,
         softmax_bumblebee,
+        relu_sum,
+        relu_count,
+        square_sum,
+        power,
+        power4,
+        sigmoid,
+        linear_scores,
         gelu_tanh,
         gelu_segments,
         gelu_puma,

@@ -92,6 +92,7 @@ class Stage:
         reads: values it takes, in order.
         writes: values it makes, in order.
         kind: for nonlinearities, the operation kind that `Pass.lowerings` speaks of.
+        heads: of scores, which kind weighs how many of the heads, first heads first.
     """
 
     name: str
@@ -101,6 +102,7 @@ class Stage:
     reads: tuple[str, ...]
     writes: tuple[str, ...]
     kind: str | None = None
+    heads: tuple[tuple[str, int], ...] = ()
 
 
 def stages(forward: Pass) -> tuple[Stage, ...]:
@@ -138,7 +140,7 @@ def _stages(forward: Pass) -> Iterator[Stage]:
     stream = "stream.0"
     yield Stage("lookup", "embedding", None, "lookup", (tokens, "token_embedding", *positions), (stream,))
     for index, layer in enumerate(a.layers):
-        attended = f"attended.{index}"
+        attended = f"attended.{index}" if layer.attends else stream
         yield from _attention(forward, layer, index, stream, attended)
         after = f"stream.{index + 1}"
         yield from _feed_forward(a, layer, index, stream, attended, after)
@@ -151,6 +153,8 @@ def _stages(forward: Pass) -> Iterator[Stage]:
 
 def _attention(forward: Pass, layer: Layer, index: int, stream: str, attended: str) -> Iterator[Stage]:
     a = forward.architecture
+    if not layer.attends:
+        return
     at = f"layers.{index}."
     projected = a.attention.value_projection == "full"
     # Shaped attention over identity values carries the skip inside itself (see model.decoder).
@@ -167,19 +171,24 @@ def _attention(forward: Pass, layer: Layer, index: int, stream: str, attended: s
         rotated = (f"{at}q.rotated", f"{at}k.rotated")
         yield Stage(f"{at}rotary", "positions", index, "rotary", (q, k), rotated)
         q, k = rotated
-    card = ATTENTIONS[layer.attention]
-    if forward.tempered and not card.scale_free:
+    if forward.tempered and a.feels_scale(layer):
         tempered = f"{at}q.tempered"
         scaled = (q, f"{at}query_scale")
         yield Stage(f"{at}temperature", "scaling", index, "scale", scaled, (tempered,))
         q = tempered
-    scores, weights, mixed = (f"{at}{name}" for name in ("scores", "weights", "mixed"))
-    yield Stage(f"{at}scores", "attention_products", index, "scores", (q, k), (scores,))
-    if card.operation is None:
-        weights = scores
-    else:
-        yield Stage(f"{at}softmax", "softmax", index, "weigh", (scores,), (weights,), card.operation)
-    yield Stage(f"{at}values", "attention_products", index, "values", (weights, v), (mixed,))
+    heads = a.heads(layer)
+    # Of one kind or two; a second one has names of its own.
+    endings = ("", f".{heads[-1][0]}")[: len(heads)]
+    scores, weights = (tuple(f"{at}{name}{e}" for e in endings) for name in ("scores", "weights"))
+    mixed = f"{at}mixed"
+    yield Stage(f"{at}scores", "attention_products", index, "scores", (q, k), scores, heads=heads)
+    read = []
+    for (kind, _), ending, score, weight in zip(heads, endings, scores, weights, strict=True):
+        operation = ATTENTIONS[kind].operation
+        read.append(score if operation is None else weight)
+        if operation is not None:
+            yield Stage(f"{at}softmax{ending}", "softmax", index, "weigh", (score,), (weight,), operation)
+    yield Stage(f"{at}values", "attention_products", index, "values", (v, *read), (mixed,))
     if a.attention.shaped:
         mean = f"{at}running_mean"
         yield Stage(f"{at}running_mean", "scaling", index, "running_mean", (v,), (mean,))

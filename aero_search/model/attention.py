@@ -11,9 +11,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from aero_search.architecture import Architecture
-from aero_search.architecture.operations import ATTENTIONS, SOFTMAX
-from aero_search.model.attention_kinds import WEIGHERS, causal, row_entropy
+from aero_search.architecture import Architecture, Layer
+from aero_search.architecture.operations import SOFTMAX
+from aero_search.model.attention_kinds import by_heads, causal, row_entropy
 from aero_search.model.entropy_attention import attention_with_entropy
 from aero_search.model.rotary import Rotary
 
@@ -64,11 +64,11 @@ class Attention(nn.Module):
 
     query_scale_ht: Tensor | None
 
-    def __init__(self, architecture: Architecture, rotary: Rotary | None, kind: str = SOFTMAX) -> None:
+    def __init__(self, architecture: Architecture, rotary: Rotary | None, layer: Layer) -> None:
         super().__init__()
         a = architecture
         # None: softmax, which runs fused.
-        self.weigh = None if kind == SOFTMAX else WEIGHERS[kind]
+        self.weigh = None if layer.attention == SOFTMAX else by_heads(a.heads(layer))
         kv_width = a.kv_heads * a.d_head
         self.n_head, self.kv_heads, self.d_head = a.n_head, a.kv_heads, a.d_head
         self.query = nn.Linear(a.d_model, a.d_model, bias=a.has_bias)
@@ -78,7 +78,7 @@ class Attention(nn.Module):
         self.output = nn.Linear(a.d_model, a.d_model, bias=a.has_bias) if projected else None
         self.rotary = rotary
         self.temperature: Temperature | None = None
-        if a.attention.temperature == "learned" and not ATTENTIONS[kind].scale_free:
+        if a.attention.temperature == "learned" and a.feels_scale(layer):
             self.temperature = Temperature(a.n_head, a.seq_len, a.attention.temperature_init)
         self.shaping = Shaping(a.n_head) if a.attention.shaped else None
         # Temperatures of a folded model: a constant factor of the queries.

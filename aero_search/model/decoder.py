@@ -58,8 +58,11 @@ class DecoderLayer(nn.Module):
         attention = architecture.attention
         self.parallel = architecture.wiring.parallel_residual
         self.skip = not (attention.shaped and attention.value_projection == "identity")
-        self.attention_norm = build_norm(layer.norm, architecture)
-        self.attention = Attention(architecture, rotary, layer.attention)
+        self.attention_norm: nn.Module | None = None
+        self.attention: Attention | None = None
+        if layer.attends:
+            self.attention_norm = build_norm(layer.norm, architecture)
+            self.attention = Attention(architecture, rotary, layer)
         self.feed_forward = build_feed_forward(layer, architecture, shared)
         self.feed_forward_norm: nn.Module | None = None
         self.scaling: Scaling | None = None
@@ -68,10 +71,12 @@ class DecoderLayer(nn.Module):
             self.scaling = Scaling() if architecture.stabilizer.kind == "scaled" else None
 
     def forward(self, x_btc: Tensor, with_entropy: bool = False) -> tuple[Tensor, Tensor | None]:
-        """One layer on (B, T, d_model); the second result is the entropy (B, H, T) if asked, else None."""
-        attended_btc, entropy_bht = self.attention(self.attention_norm(x_btc), with_entropy)
-        if self.skip:
-            attended_btc = x_btc + attended_btc
+        """One layer on (B, T, d_model); the second result is the entropy (B, H, T) if asked and there is one."""
+        attended_btc, entropy_bht = x_btc, None
+        if self.attention is not None and self.attention_norm is not None:
+            attended_btc, entropy_bht = self.attention(self.attention_norm(x_btc), with_entropy)
+            if self.skip:
+                attended_btc = x_btc + attended_btc
         if self.feed_forward is None or self.feed_forward_norm is None:
             return attended_btc, entropy_bht
         fed_btc = self.feed_forward(self.feed_forward_norm(x_btc if self.parallel else attended_btc))
@@ -104,7 +109,8 @@ class Decoder(nn.Module):
         self.head = None if a.tied_embeddings else nn.Linear(a.d_model, a.vocab_size, bias=False)
         self.thresholds_lh: nn.Parameter | None = None
         if a.regularizer.weight > 0:
-            start = torch.full((a.n_layer, a.n_head), a.regularizer.threshold_init)
+            attending = sum(layer.attends for layer in a.layers)
+            start = torch.full((attending, a.n_head), a.regularizer.threshold_init)
             self.thresholds_lh = nn.Parameter(start)
         initialize(self, a, seed, init_std)
         reparametrize(a, self.layers)
@@ -119,7 +125,7 @@ class Decoder(nn.Module):
         return logits_btv
 
     def forward_with_entropy(self, tokens_bt: Tensor) -> tuple[Tensor, tuple[Tensor, ...]]:
-        """Logits (B, T, V), and the entropy of every attention row in nats, (B, H, T) for each layer."""
+        """Logits (B, T, V), and for each layer that attends the entropy of its rows in nats, (B, H, T)."""
         return self._run(tokens_bt, with_entropy=True)
 
     def loss(self, inputs_bt: Tensor, targets_bt: Tensor, penalty_scale: float = 1.0) -> Loss:
@@ -148,7 +154,7 @@ class Decoder(nn.Module):
 
     @torch.no_grad()
     def head_entropy(self, tokens_bt: Tensor) -> Tensor:
-        """Entropy of each head in nats, (L, H): the mean over batch and query positions.
+        """Entropy of each head in nats, (L, H): the mean over batch and query positions; L layers that attend.
 
         Runs in evaluation mode, so that looking does not advance spectral normalization's iteration.
         """
@@ -156,7 +162,8 @@ class Decoder(nn.Module):
         self.eval()
         _, entropies = self._run(tokens_bt, with_entropy=True)
         self.train(training)
-        return torch.stack([entropy_bht.mean(dim=(0, 2)) for entropy_bht in entropies])
+        rows = [entropy_bht.mean(dim=(0, 2)) for entropy_bht in entropies]
+        return torch.stack(rows) if rows else torch.zeros(0, self.architecture.n_head)
 
     def _run(self, tokens_bt: Tensor, with_entropy: bool) -> tuple[Tensor, tuple[Tensor, ...]]:
         length = tokens_bt.shape[-1]

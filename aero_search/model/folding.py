@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from aero_search.architecture import Architecture, Attention, Regularizer, Stabilizer, canonical
-from aero_search.architecture.operations import ATTENTIONS, FUSED, NONE
+from aero_search.architecture.operations import FUSED, NONE
 from aero_search.errors import AeroSearchError
 from aero_search.model.decoder import Decoder, DecoderLayer
 from aero_search.model.feed_forward import FeedForward, FusedFeedForward
@@ -37,7 +37,7 @@ def folded_architecture(architecture: Architecture) -> Architecture:
         replace(
             a,
             layers=layers,
-            attention=Attention(a.attention.value_projection, a.attention.shaped),
+            attention=replace(a.attention, temperature="none", temperature_init=Attention().temperature_init),
             stabilizer=Stabilizer(),
             regularizer=Regularizer(),
             tied_embeddings=a.tied_embeddings and not untied,
@@ -79,12 +79,12 @@ class FoldedDecoder(Decoder):
         a = canonical(architecture)
         if a.attention.temperature == "learned":
             for choice, layer in zip(a.layers, self.decoder_layers(), strict=True):
-                if ATTENTIONS[choice.attention].scale_free:
-                    continue
-                layer.attention.query_scale_ht = torch.ones(a.n_head, a.seq_len)
+                if layer.attention is not None and a.feels_scale(choice):
+                    layer.attention.query_scale_ht = torch.ones(a.n_head, a.seq_len)
         if a.stabilizer.kind == "scaled":
             for layer in self.decoder_layers():
-                layer.attention_norm = _adjustable(layer.attention_norm)
+                if layer.attention_norm is not None:
+                    layer.attention_norm = _adjustable(layer.attention_norm)
                 if layer.feed_forward_norm is not None:
                     layer.feed_forward_norm = _adjustable(layer.feed_forward_norm)
             self.final_norm = _adjustable(self.final_norm)
@@ -147,6 +147,10 @@ def _fold_attention(layer: DecoderLayer, plain: DecoderLayer, c: float) -> None:
     normalization its gain takes 1 / c, which queries and keys undo.
     """
     source, target = layer.attention, plain.attention
+    if source is None or target is None:
+        return
+    assert layer.attention_norm is not None
+    assert plain.attention_norm is not None
     normalized = not isinstance(layer.attention_norm, nn.Identity)
     identity_values = source.value is None
     gain = 1 / c if normalized and identity_values else 1.0

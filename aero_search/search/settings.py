@@ -60,7 +60,7 @@ def _before(new: Settings) -> dict[str, Any]:
     """
     gained = ("protocol.primitives.", "protocol.lowerings.", "protocol.use.")
     recipe = {f"recipe.{f.name}": f.default for f in fields(Recipe) if f.default is not MISSING}
-    later = {"attention.kind": SOFTMAX, **recipe}
+    later = {"attention.kind": SOFTMAX, "attention.softmax_heads": 0, **recipe}
     return {
         name: value if name.startswith(gained) else later[name]
         for name, value in new.items()

@@ -96,8 +96,9 @@ class CandidateModule(L.LightningModule):
 
     def on_validation_epoch_start(self) -> None:
         self.held_out, self._measured = HeldOut(), 0
-        shape = self.decoder.architecture.n_layer, self.decoder.architecture.n_head
-        self._entropy_lh = torch.zeros(shape, device=self.device)
+        architecture = self.decoder.architecture
+        attending = sum(layer.attends for layer in architecture.layers)
+        self._entropy_lh = torch.zeros(attending, architecture.n_head, device=self.device)
 
     def validation_step(self, batch_bt: Tensor, batch_idx: int) -> None:
         if not len(batch_bt):  # a last batch may have fewer windows than there are ranks

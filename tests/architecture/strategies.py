@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import get_args
 
 from hypothesis import strategies as st
@@ -29,6 +30,7 @@ attentions = st.builds(
     shaped=st.booleans(),
     temperature=st.sampled_from(["none", "learned"]),
     temperature_init=st.sampled_from([0.03, 0.1, 1.0]),
+    softmax_heads=st.sampled_from([0, 1, 2]),
 )
 stabilizers = st.builds(Stabilizer, kind=choice(StabilizerKind), targets=choice(StabilizerTargets))
 regularizers = st.builds(
@@ -47,6 +49,15 @@ regularizers = st.builds(
 def architectures(draw: st.DrawFn) -> Architecture:
     """Valid architectures with 1 to 4 layers, heads of 8 and up to 4 of them."""
     n_head = draw(st.sampled_from([1, 2, 4]))
+    chosen, attention, regularizer = (
+        tuple(draw(st.lists(layers, min_size=1, max_size=4))),
+        draw(attentions),
+        draw(regularizers),
+    )
+    # What most draws would otherwise be refused for.
+    attention = replace(attention, softmax_heads=min(attention.softmax_heads, n_head))
+    if not all(ATTENTIONS[layer.attention].probabilities for layer in chosen if layer.attends):
+        attention, regularizer = replace(attention, shaped=False), replace(regularizer, weight=0.0)
     a = Architecture(
         family=draw(st.sampled_from(list(FAMILIES))),
         n_head=n_head,
@@ -54,14 +65,14 @@ def architectures(draw: st.DrawFn) -> Architecture:
         d_model=8 * n_head,
         seq_len=draw(st.sampled_from([4, 8])),
         vocab_size=draw(st.sampled_from([16, 257])),
-        layers=tuple(draw(st.lists(layers, min_size=1, max_size=4))),
+        layers=chosen,
         ffn_ratio=draw(st.sampled_from([2.0, 4.0])),
         gated=draw(st.booleans()),
         final_norm=draw(st.sampled_from(list(NORMS))),
         tied_embeddings=draw(st.booleans()),
-        attention=draw(attentions),
+        attention=attention,
         stabilizer=draw(stabilizers),
-        regularizer=draw(regularizers),
+        regularizer=regularizer,
     )
     from hypothesis import assume
 

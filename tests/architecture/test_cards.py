@@ -35,7 +35,7 @@ HOMES = {
     "architecture/operations.py",
     "model/elementwise.py",
     "model/norms.py",
-    "model/attention_kinds.py",
+    "model/attention_weights.py",
     "measure/lowerings.py",
     "export/modeling_aero.py",
     "cost/calibrate.py",
@@ -43,7 +43,8 @@ HOMES = {
     "measure/bench_party.py",
 }
 # Words that also mean other things; where a kind is compared with one of them, it is still found below.
-COMMON = {operations.NONE, operations.FULL, operations.FUSED, operations.IDENTITY, operations.SOFTMAX}
+COMMON = {operations.NONE, operations.FULL, operations.FUSED, operations.IDENTITY, operations.SOFTMAX,
+          operations.LINEAR}  # fmt: skip
 
 
 def where(registry: Registry, name: str) -> str:  # type: ignore[type-arg]  # any of them
@@ -65,7 +66,7 @@ def test_every_card_runs_or_says_why_not(registry: Registry, name: str) -> None:
     carried = {
         NORMS.what: modeling.NORMS,
         ACTIVATIONS.what: MODULES,
-        ATTENTIONS.what: modeling.ATTENTION_KINDS,
+        ATTENTIONS.what: modeling.WEIGHERS,
     }
     assert (name in carried[registry.what]) != ("transformers" in card.unsupported)
 
@@ -104,7 +105,8 @@ def spelled(path: Path, names: set[str]) -> Iterator[str]:
         if isinstance(node, ast.Compare):
             sides = [node.left, *node.comparators]
             reads = any(isinstance(side, ast.Attribute) and side.attr in kinds for side in sides)
-            if reads and any(isinstance(side, ast.Constant) for side in sides):
+            literals = [side for side in sides if isinstance(side, ast.Constant) and side.value is not None]
+            if reads and literals:
                 yield f"{path.name}:{node.lineno} {ast.unparse(node)}"
 
 

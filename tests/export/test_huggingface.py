@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from aero_search.architecture import Architecture, Attention, Layer, Stabilizer, parse_notation
+from aero_search.architecture.operations import ATTENTIONS, SOFTMAX
 from aero_search.config.architecture import read_architecture
 from aero_search.errors import AeroSearchError, RequestError
 from aero_search.export import modeling_aero
@@ -68,6 +69,27 @@ CASES: dict[str, tuple[Architecture, str]] = {
         CUSTOM,
     ),
 }
+LAYERED = replace(BASE, n_head=4)
+CASES |= {
+    f"{kind} attention": (
+        replace(
+            parse_notation("SM(t) + LN + R", LAYERED),
+            layers=(Layer("layernorm", "relu", attention=kind),) * 2,
+        ),
+        CUSTOM,
+    )
+    for kind in ATTENTIONS
+    if kind != SOFTMAX
+}
+CASES["attention of all kinds, by layer and head"] = (
+    replace(
+        parse_notation("SM(t) + LN + ScFuFFN", replace(LAYERED, layers=(Layer(),) * len(ATTENTIONS))),
+        layers=tuple(Layer("layernorm", "identity", "fused", kind) for kind in reversed(list(ATTENTIONS))),
+        attention=Attention(temperature="learned", temperature_init=0.5, softmax_heads=1),
+        n_kv_head=2,
+    ),
+    CUSTOM,
+)
 
 
 def perturbed(architecture: Architecture) -> Decoder:
@@ -189,7 +211,7 @@ def test_the_context_has_an_end() -> None:
 
 def test_the_custom_code_needs_torch_and_transformers_alone() -> None:
     trees = [ast.parse(code) for code in code_files().values()]
-    assert len(trees) == 2
+    assert len(trees) == 3
     roots = {
         name.split(".")[0]
         for tree in trees

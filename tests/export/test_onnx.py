@@ -10,9 +10,11 @@ import pytest
 
 from aero_search.errors import RequestError
 from aero_search.export.models import difference, example_tokens
-from aero_search.export.onnx import GRAPH_FILE, onnx_logits, write_onnx
+from aero_search.export.onnx import GRAPH_FILE, onnx_logits, write_graph, write_onnx
 from aero_search.export.verify_exports import exported_kind, verify_export
+from aero_search.model import fold
 from tests.export.made import VARIANTS, Made
+from tests.export.test_huggingface import CASES, perturbed
 
 QUICK = "entropy"
 
@@ -31,6 +33,16 @@ def test_logits_are_ours_for_every_batch_and_length(
         assert difference(one.model, run, example_tokens(a, batch, length)) < 1e-4
     assert not verify_export(folder, exported_kind(folder)).differing
     assert {"README.md", "tokenizer.json", "architecture.yaml"} <= {path.name for path in folder.iterdir()}
+
+
+@pytest.mark.slow
+def test_every_attention_kind_by_layer_and_head(tmp_path: Path) -> None:
+    architecture, _ = CASES["attention of all kinds, by layer and head"]
+    model = perturbed(architecture)
+    write_graph(fold(model), tmp_path / GRAPH_FILE)
+    run = onnx_logits(tmp_path / GRAPH_FILE)
+    for batch, length in ((1, 1), (3, 5), (2, architecture.seq_len)):
+        assert difference(model, run, example_tokens(architecture, batch, length)) < 1e-4
 
 
 def test_without_onnxruntime_the_extra_is_named(

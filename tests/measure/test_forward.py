@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from aero_search.architecture import Architecture, Attention, Layer, Stabilizer
+from aero_search.architecture.operations import ATTENTIONS
 from aero_search.config.paths import conf_dir
 from aero_search.measure.program import runnable_lowerings, weight_names
 from aero_search.model import Decoder, build_model, fold
@@ -105,6 +106,17 @@ def test_every_attention(values, shaped, temperature, family) -> None:
         if layer.attention.temperature is not None:
             torch.nn.init.normal_(layer.attention.temperature.log_ratio_ht, std=0.5)
     assert difference(far_from_the_start(model)) < 1e-4
+
+
+@pytest.mark.parametrize("softmax_heads", [0, 1])
+@pytest.mark.parametrize("kind", list(ATTENTIONS))
+def test_every_attention_kind(kind, softmax_heads) -> None:
+    attention = Attention(temperature="learned", temperature_init=0.5, softmax_heads=softmax_heads)
+    layers = (Layer("layernorm", "relu", attention=kind), Layer("none", "identity", "fused", kind), Layer())
+    architecture = tiny(layers=layers, attention=attention, stabilizer=Stabilizer("scaled"))
+    assert difference(far_from_the_start(build_model(architecture, seed=0))) < 1e-4
+    grouped = replace(architecture, n_head=4, n_kv_head=2, d_model=32, family="llama")
+    assert difference(far_from_the_start(build_model(grouped, seed=0))) < 1e-4
 
 
 @pytest.mark.parametrize("beta", [1.0, 1e-4])

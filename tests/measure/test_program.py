@@ -9,6 +9,7 @@ import pytest
 import yaml
 
 from aero_search.architecture import Architecture, Attention, Layer
+from aero_search.architecture.operations import ATTENTIONS
 from aero_search.config.paths import conf_dir
 from aero_search.cost import inventory
 from aero_search.measure.program import (
@@ -37,6 +38,12 @@ def tiny(family="gpt2", norm="layernorm", attention=Attention(), **rest) -> Arch
     )
 
 
+def of_kind(kind, softmax_heads) -> Architecture:
+    """Its second layer has this kind, in all heads or beside softmax."""
+    a = tiny(attention=Attention(temperature="learned", softmax_heads=softmax_heads))
+    return replace(a, layers=(a.layers[0], replace(a.layers[1], attention=kind), a.layers[2]))
+
+
 CASES = [
     tiny(),
     tiny("pythia", "rmsnorm"),
@@ -44,6 +51,7 @@ CASES = [
     tiny(attention=Attention("identity", shaped=True)),
     tiny(attention=Attention("full", shaped=True)),
     tiny(attention=Attention("full", temperature="learned")),
+    *(of_kind(kind, heads) for kind in ATTENTIONS for heads in (0, 1)),
 ]
 
 

@@ -46,10 +46,10 @@ def fvcore_flops(model: Decoder, architecture: Architecture) -> dict[str, Any]:
     norms = sum(whole[op] for op in _ELEMENTWISE)
     total = whole.total() - norms
     layers = range(architecture.n_layer)
-    attention = sum(by_module[f"layers.{i}.attention"].total() for i in layers)
+    attention = sum(by_module.get(f"layers.{i}.attention", Counter()).total() for i in layers)
     ffn = sum(by_module.get(f"layers.{i}.feed_forward", Counter()).total() for i in layers)
     # Projections are linears; other kinds of attention than softmax multiply matrices themselves.
-    products = sum(by_module[f"layers.{i}.attention"][op] for i in layers for op in _PRODUCTS)
+    products = sum(by_module.get(f"layers.{i}.attention", Counter())[op] for i in layers for op in _PRODUCTS)
     return {
         "total": total,
         "attention": attention,

@@ -1,4 +1,4 @@
-"""Attention that is not softmax: closed forms, causal, sound gradients, and what it cannot be combined with."""
+"""Attention that is not softmax: closed forms, causal, sound gradients, and what it excludes."""
 
 from __future__ import annotations
 
@@ -15,21 +15,20 @@ from aero_search.architecture import (
     Layer,
     Regularizer,
     Stabilizer,
+    canonical,
     key,
     notation,
     parse_notation,
     validate,
 )
-from aero_search.architecture.operations import ATTENTIONS, SOFTMAX
-from aero_search.architecture.registry import require_all
+from aero_search.architecture.operations import ATTENTIONS, NONE, SOFTMAX
 from aero_search.cost import flops, inventory
-from aero_search.errors import RequestError
-from aero_search.measure.program import Pass
 from aero_search.model import build_model, fold
-from aero_search.model.attention_kinds import EPSILON, SQUARE_SHIFT, WEIGHERS, causal, row_entropy
+from aero_search.model.attention_kinds import WEIGHERS, causal, row_entropy
+from aero_search.model.attention_weights import EPSILON, SQUARE_SHIFT
 from tests.model.helpers import batch, tiny, train
 
-KINDS = [kind for kind in ATTENTIONS if kind != SOFTMAX]
+KINDS = [kind for kind in ATTENTIONS if kind not in (SOFTMAX, NONE)]
 DOUBLE = {"dtype": torch.float64, "requires_grad": True}
 
 
@@ -44,13 +43,21 @@ def row(kind: str, z: list[Tensor]) -> list[Tensor]:
         total = sum(x.exp() for x in z)
         return [x.exp() / total for x in z]
     positive = [torch.where(x > 0, x, torch.zeros_like(x)) for x in z]
-    if kind == "relu_count":
-        return [x / len(z) for x in positive]
-    terms = positive if kind == "relu_sum" else [(x + SQUARE_SHIFT) ** 2 for x in z]
+    free = {
+        "relu_count": [x / len(z) for x in positive],
+        "linear": [x / len(z) for x in z],
+        "sigmoid": [1 / (1 + len(z) * (-x).exp()) for x in z],
+    }
+    if kind in free:
+        return free[kind]
+    shift, exponent = {"square_sum": (SQUARE_SHIFT, 2), "power": (0.0, 2), "power4": (0.0, 4)}.get(
+        kind, (0.0, 1)
+    )
+    terms = positive if kind == "relu_sum" else [(x + shift) ** exponent for x in z]
     return [x / (sum(terms) + EPSILON) for x in terms]
 
 
-@pytest.mark.parametrize("kind", list(ATTENTIONS))
+@pytest.mark.parametrize("kind", [SOFTMAX, *KINDS])
 def test_weights_and_gradients_are_those_of_the_definition(kind: str) -> None:
     generator = torch.Generator().manual_seed(0)
     z_bhts = torch.randn(2, 3, 5, 5, generator=generator, **DOUBLE)  # type: ignore[call-overload]
@@ -67,7 +74,7 @@ def test_weights_and_gradients_are_those_of_the_definition(kind: str) -> None:
     assert (ours.triu(1) == 0).all()
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", [SOFTMAX, *KINDS])
 @pytest.mark.parametrize("score", [-3.0, 0.0, -SQUARE_SHIFT, 1e4])
 def test_a_row_of_any_scores_has_finite_weights_and_gradients(kind: str, score: float) -> None:
     z_bhts = torch.full((1, 1, 4, 4), score, requires_grad=True)
@@ -76,6 +83,11 @@ def test_a_row_of_any_scores_has_finite_weights_and_gradients(kind: str, score: 
     assert torch.isfinite(a_bhts).all()
     assert torch.isfinite(gradient).all()
     entropy_bht = row_entropy(a_bhts)
+    unseen = torch.zeros(4, 4, dtype=torch.bool)
+    nothing = WEIGHERS[kind](z_bhts, unseen)
+    (gradient,) = torch.autograd.grad(nothing.sum(), z_bhts)
+    assert (nothing == 0).all()
+    assert torch.isfinite(gradient).all()
     assert (entropy_bht >= 0).all()
     assert (entropy_bht[0, 0] <= torch.arange(1, 5).log() + 1e-6).all()
 
@@ -125,7 +137,8 @@ def test_it_is_named_and_counted(kind: str) -> None:
     assert key(a) != key(tiny())
     assert flops(a) == flops(tiny())
     listed = [operation for operation in inventory(a) if operation.part == "softmax"]
-    assert {(o.kind, o.shape, o.count) for o in listed} == {(kind, (a.seq_len, a.seq_len), a.n_head)}
+    operation = ATTENTIONS[kind].operation
+    assert {(o.kind, o.shape, o.count) for o in listed} == {(operation, (a.seq_len, a.seq_len), a.n_head)}
     mixed = replace(a, layers=(replace(a.layers[0], attention=SOFTMAX), *a.layers[1:]))
     assert f"[attention=softmax/{kind}]" in notation(mixed)
     assert key(parse_notation(notation(mixed), mixed)) == key(mixed)
@@ -147,16 +160,77 @@ def test_what_is_made_for_softmax_is_refused(fields: dict[str, object], says: st
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_what_does_not_run_it_says_so(kind: str) -> None:
-    a = with_kind(kind)
-    with pytest.raises(RequestError, match=f"attention kind {kind} cannot be measured: no lowering"):
-        Pass(a)
-    with pytest.raises(
-        RequestError, match=f"attention kind {kind} cannot be exported as ONNX: the exported graph"
-    ):
-        require_all(a.operations, "onnx")
-    pytest.importorskip("transformers")
-    from aero_search.export.huggingface import check_operations
+def test_the_first_heads_keep_softmax(kind: str) -> None:
+    learned = Attention(temperature="learned", temperature_init=0.5, softmax_heads=1)
+    a = with_kind(kind, norm="layernorm", attention=learned)
+    listed = [(o.kind, o.count) for o in inventory(a) if o.part == "softmax" and o.layer == 0]
+    assert listed == [(SOFTMAX, 1), (ATTENTIONS[kind].operation, 1)]
+    assert key(a) != key(replace(a, attention=replace(learned, softmax_heads=0)))
+    assert "attention.softmax_heads=1" in notation(a)
+    assert parse_notation(notation(a), a) == canonical(a)
+    whole = replace(a, attention=replace(learned, softmax_heads=2))
+    assert key(whole) == key(tiny(norm="layernorm", attention=replace(learned, softmax_heads=0)))
+    model = build_model(a, seed=0)
+    attention = model.decoder_layers()[0].attention
+    assert attention is not None
+    assert attention.weigh is not None
+    z_bhts = torch.randn(2, 2, 4, 4, generator=torch.Generator().manual_seed(0))
+    visible = causal(4, z_bhts.device)
+    expected = torch.cat(
+        [WEIGHERS[SOFTMAX](z_bhts[:, :1], visible), WEIGHERS[kind](z_bhts[:, 1:], visible)], dim=1
+    )
+    torch.testing.assert_close(attention.weigh(z_bhts, visible), expected)
 
-    with pytest.raises(RequestError, match=f"attention kind {kind} cannot be exported for transformers"):
-        check_operations(a)
+
+def test_what_too_many_softmax_heads_are_told() -> None:
+    with pytest.raises(InvalidArchitectureError, match=r"attention\.softmax_heads=3 must .* 2"):
+        validate(with_kind("relu_sum", attention=Attention(softmax_heads=3)))
+
+
+def test_layers_without_attention() -> None:
+    layers = (Layer(), Layer(attention=NONE), Layer(ffn="none", attention=NONE), Layer(activation="relu"))
+    a = tiny(
+        layers=layers,
+        attention=Attention(temperature="learned"),
+        stabilizer=Stabilizer("scaled"),
+        norm="layernorm",
+    )
+    assert canonical(a).layers[-1].is_empty
+    assert key(a) == key(replace(a, layers=(*layers[:2], layers[3], layers[2])))
+    assert parse_notation(notation(a), a) == canonical(a)
+    listed = inventory(canonical(a))
+    assert {o.layer for o in listed if o.part == "softmax"} == {0, 2}
+    assert {o.name for o in listed if o.layer == 1} == {"ffn_norm", "up", "activation", "down"}
+    assert not [o for o in listed if o.layer == 3]
+    model = build_model(a, seed=0)
+    losses = train(model, steps=10)
+    assert losses[-1] < losses[0]
+    tokens_bt, targets_bt = batch()
+    with torch.no_grad():
+        torch.testing.assert_close(fold(model)(tokens_bt), model.eval()(tokens_bt), atol=1e-5, rtol=1e-5)
+    assert model.head_entropy(tokens_bt).shape == (2, 2)
+    penalized = build_model(replace(a, regularizer=Regularizer(0.02)), seed=0)
+    assert penalized.thresholds_lh is not None
+    assert penalized.thresholds_lh.shape == (2, 2)
+    assert penalized.loss(tokens_bt, targets_bt).penalty > 0
+
+
+def test_a_network_without_any_attention() -> None:
+    bare = with_kind(NONE)
+    settings = Attention("identity", True, "learned", softmax_heads=1)
+    assert key(replace(bare, attention=settings, regularizer=Regularizer(0.02))) == key(bare)
+    assert notation(bare) == "NoAttn + R"
+    model = build_model(bare, seed=0)
+    losses = train(model, steps=10)
+    assert losses[-1] < losses[0]
+    assert model.head_entropy(batch()[0]).shape == (0, 2)
+    empty = replace(bare, layers=(Layer(ffn="none", attention=NONE),) * 2)
+    with pytest.raises(InvalidArchitectureError, match="in every layer leave no network"):
+        validate(empty)
+    assert not [c for c in whatif_candidates(bare) if all(layer.is_empty for layer in c.layers)]
+
+
+def whatif_candidates(a):
+    from aero_search.cost.whatif import _candidates
+
+    return [candidate.architecture for candidate in _candidates(a)]

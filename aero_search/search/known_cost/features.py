@@ -132,7 +132,8 @@ def matrix_parameters(a: Architecture) -> int:
     ffn = sum(full if layer.is_full else d * d if layer.is_fused else 0 for layer in a.layers)
     embeddings = a.vocab_size * d * (1 if a.tied_embeddings else 2)
     positions = 0 if a.rotary_channels else a.seq_len * d
-    return a.n_layer * attention + ffn + embeddings + positions
+    attending = sum(layer.attends for layer in a.layers)
+    return attending * attention + ffn + embeddings + positions
 
 
 @functools.lru_cache(maxsize=64)
