@@ -82,7 +82,12 @@ CONTENDERS = (
 )
 
 
-def jobs(folder: Path, base: Sequence[str] = ()) -> tuple[list[Job], dict[str, object]]:
+def jobs(
+    folder: Path,
+    base: Sequence[str] = (),
+    contenders: Sequence[Contender] = CONTENDERS,
+    networks: Sequence[tuple[str, ...]] = NETWORKS,
+) -> tuple[list[Job], dict[str, object]]:
     """Every training, and what they have in common: each recipe's first rates, seed by seed, before all others.
 
     Args:
@@ -107,10 +112,10 @@ def jobs(folder: Path, base: Sequence[str] = ()) -> tuple[list[Job], dict[str, o
             (*network, *contender.of(rate), f"recipe.seed={seed}")
             for early in (True, False)
             for seed in SEEDS
-            for contender in CONTENDERS
+            for contender in contenders
             for rate in (contender.first if early else contender.rates)
             if early or rate not in contender.first
-            for network in NETWORKS
+            for network in networks
         ]
         found = [Job(build(overrides), corpus.folder, folder) for overrides in wanted]
     return found, {"corpus fingerprint": corpus.fingerprint, "model": request.composed["model"]}
@@ -155,16 +160,20 @@ class Verdicts:
         return math.sqrt(statistics.mean(variances)) if variances else None
 
 
-def verdicts(rows: Sequence[Row]) -> Iterator[Verdicts]:
-    """One for each recipe of which every network has a row."""
+def verdicts(
+    rows: Sequence[Row],
+    contenders: Sequence[Contender] = CONTENDERS,
+    networks: Sequence[tuple[str, ...]] = NETWORKS,
+) -> Iterator[Verdicts]:
+    """One for each recipe of which at least two networks have a row."""
     by_overrides: defaultdict[tuple[str, ...], list[Row]] = defaultdict(list)
     for row in rows:
         by_overrides[row.overrides[:-1]].append(row)
-    for contender in CONTENDERS:
+    for contender in contenders:
         found: dict[tuple[str, ...], dict[float, tuple[float, ...]]] = {}
         seconds: list[float] = []
         names: dict[tuple[str, ...], str] = {}
-        for network in NETWORKS:
+        for network in networks:
             rates = {rate: by_overrides[*network, *contender.of(rate)] for rate in contender.rates}
             trained = {rate: tuple(_finite(row) for row in some) for rate, some in rates.items() if some}
             if trained:

@@ -1,0 +1,241 @@
+"""What each attention kind costs in perplexity and saves in bytes, seconds and rounds.
+
+    nice python -m benchmarks.beyond train [--workers 2] [--only ROWS]     # resumable; adds rows to the results
+    python -m benchmarks.beyond report [--output benchmarks/results/beyond.txt]
+    python -m benchmarks.beyond page        # writes the tables of docs/beyond.md anew
+
+Every network is trained with Muon for 600 steps at three rates and with two seeds, and stands for its best rate.
+Rows that `benchmarks.recipes` trained with the same overrides are read from its results and not trained again.
+Prices are estimates of the same choices at GPT-2 small and 128 tokens.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import statistics
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from aero_search.architecture import Architecture, notation, retarget
+from aero_search.cost import Network, Pricer, Protocol, published_rows
+from benchmarks import recipes
+from benchmarks.recipes import Contender, Verdicts, jobs, table, verdicts
+from benchmarks.tabular.rows import Row, read_rows, remember
+from benchmarks.tabular.trainings import prepare_environment, run_facts, run_missing
+from benchmarks.write_report import processor, say
+
+ROWS, META = Path("benchmarks/results/beyond.csv"), Path("benchmarks/results/beyond.json")
+PAGE = Path("docs/beyond.md")
+# The tables' places on the page.
+BEGIN, END = "<!-- written by python -m benchmarks.beyond page: {} -->", "<!-- end -->"
+RECIPE = Contender(
+    "muon, 600 steps",
+    ("recipe.optimizer=muon", "recipe.adamw_lr=4e-3", "recipe.steps=600"),
+    (0.008, 0.0113, 0.016),
+    (0.008, 0.0113, 0.016),
+)
+_LN, _FUSED = "variant=sm_ln_r", "variant=sm_scfuffn"
+# The steps of AERO first, then each kind in two networks: one with LayerNorm and ReLU, and AERO's last.
+NETWORKS: tuple[tuple[str, ...], ...] = (
+    ("variant=sm_ln_g",),
+    (_LN,),
+    ("variant=sm_r",),
+    (_FUSED,),
+    *(
+        (network, f"attention.kind={kind}")
+        for kind in ("relu_sum", "relu_count", "square_sum", "power", "linear", "power4", "sigmoid")
+        for network in (_LN, _FUSED)
+    ),
+    (_FUSED, "attention.kind=relu_count", "attention.softmax_heads=1"),
+    (_FUSED, "attention.kind=linear", "attention.softmax_heads=1"),
+    ("variant=sm_r", "attention.kind=relu_count"),
+    (_FUSED, "attention.kind=relu_count", "ffn.layers=2"),
+    (_LN, "attention.kind=[none,softmax,softmax,softmax]"),
+    (_LN, "attention.kind=[softmax,none,softmax,none]"),
+)
+# Of three kinds: homomorphic and oblivious transfer as the paper ran it and as measured here, and a trusted dealer.
+SYSTEMS = (("aero_paper", "paper"), ("spu_cheetah_0_9_5", "lan"), ("spu_semi2k", "lan"))
+
+
+@dataclass(frozen=True)
+class Price:
+    """One forward pass under one system: bytes in both directions, seconds, round trips."""
+
+    bytes: float
+    seconds: float
+    rounds: float
+
+
+@dataclass(frozen=True)
+class Priced:
+    """A network of NETWORKS at GPT-2 small.
+
+    Attributes:
+        overrides: of the proxy.
+        name: in the notation, at GPT-2 small.
+        prices: one a system.
+    """
+
+    overrides: tuple[str, ...]
+    name: str
+    prices: tuple[Price, ...]
+
+
+def priced(networks: Sequence[tuple[str, ...]] = NETWORKS) -> tuple[Priced, ...]:
+    """The networks at GPT-2 small with their prices."""
+    from hydra import compose, initialize_config_dir
+
+    from aero_search.config.hydra_main import read_request
+    from aero_search.config.paths import conf_dir
+    from aero_search.config.target import load_shape
+
+    with initialize_config_dir(version_base="1.3", config_dir=str(conf_dir())):
+        shape = load_shape("gpt2_small")
+        asked = [
+            read_request(compose("config", [f"protocol={protocol}", f"network={network}"]))
+            for protocol, network in SYSTEMS
+        ]
+        systems: list[tuple[Protocol, Network]] = [(request.protocol, request.network) for request in asked]
+        sized: list[Architecture] = [
+            retarget(read_request(compose("config", list(overrides))).architecture, shape)
+            for overrides in networks
+        ]
+    columns = [Pricer(protocol, network).price(sized) for protocol, network in systems]
+    return tuple(
+        Priced(
+            overrides,
+            notation(architecture),
+            tuple(
+                Price(float(c.communication_bytes[i]), float(c.latency_seconds[i]), float(c.rounds[i]))
+                for c in columns
+            ),
+        )
+        for i, (overrides, architecture) in enumerate(zip(networks, sized, strict=True))
+    )
+
+
+def known_rows() -> list[Row]:
+    """What is trained: here, and with the same overrides for the comparison of recipes."""
+    return [row for path in (ROWS, recipes.ROWS) if path.exists() for row in read_rows(path)]
+
+
+def found(rows: Sequence[Row]) -> Verdicts | None:
+    """What the rows say; None with fewer than two networks."""
+    return next(iter(verdicts(rows, (RECIPE,), NETWORKS)), None)
+
+
+def perplexity(said: Verdicts | None, overrides: tuple[str, ...]) -> tuple[float, int] | None:
+    """A network's perplexity at its best rate, the geometric mean over seeds, and how many seeds."""
+    if said is None or overrides not in said.perplexity:
+        return None
+    values = said.perplexity[overrides][said.best(overrides)]
+    return math.exp(statistics.mean(math.log(value) for value in values)), len(values)
+
+
+def price_table(networks: Sequence[Priced], said: Verdicts | None) -> Iterator[str]:
+    """Each network's perplexity (measured, on the proxy) and prices (estimated, at GPT-2 small), as Markdown."""
+    first = networks[0]
+    reference = perplexity(said, first.overrides)
+    heads = [f"{protocol}: GB, {_unit(i)}, rounds" for i, (protocol, _) in enumerate(SYSTEMS)]
+    yield f"| network | proxy perplexity (measured) | {' | '.join(heads)} |"
+    yield "|---" * (2 + len(SYSTEMS)) + "|"
+    for network in networks:
+        measured = perplexity(said, network.overrides)
+        if measured is None:
+            text = "not trained"
+        elif math.isinf(measured[0]):
+            text = "diverged"
+        else:
+            text = f"{measured[0]:.2f}" + (", one seed" if measured[1] == 1 else "")
+            if reference is not None and network is not first:
+                text += f" ({100 * (measured[0] / reference[0] - 1):+.1f} %)"
+        cells = [_cell(network.prices[i], first.prices[i], i) for i in range(len(SYSTEMS))]
+        yield f"| `{network.name}` | {text} | {' | '.join(cells)} |"
+
+
+def published_table(networks: Sequence[Priced]) -> Iterator[str]:
+    """AERO's rows of GPT-2 small at 128 tokens as published, and below them networks under the same system."""
+    yield "| network | perplexity, CodeParrot | GB | minutes | source |"
+    yield "|---|---|---|---|---|"
+    for row in published_rows():
+        if (row.dataset, row.n_layer, row.seq_len) == ("codeparrot", 12, 128):
+            kept = "" if row.ffn_layers == row.n_layer else f", {row.ffn_layers} feed-forwards"
+            value = "diverged" if row.perplexity is None else f"{row.perplexity:.2f}"
+            cells = f"{value} | {row.comm_gb:.2f} | {row.latency_min:.2f}"
+            yield f"| `{row.variant}`{kept} | {cells} | published |"
+    for network in sorted(networks, key=lambda n: -n.prices[0].bytes):
+        if any(part.startswith("attention.kind") for part in network.overrides):
+            price = network.prices[0]
+            cells = f"not trained | {price.bytes / 1e9:.2f} | {price.seconds / 60:.2f}"
+            yield f"| `{network.name}` | {cells} | estimated |"
+
+
+def write_page(page: Path = PAGE) -> None:
+    """Put both tables into their places."""
+    networks = priced()
+    page.write_text(filled(page.read_text(), networks, found(known_rows())))
+
+
+def filled(text: str, networks: Sequence[Priced], said: Verdicts | None) -> str:
+    """The page's text with its tables anew."""
+    for name, lines in (("published", published_table(networks)), ("prices", price_table(networks, said))):
+        begin = BEGIN.format(name)
+        before, _, rest = text.partition(begin)
+        _, _, after = rest.partition(END)
+        text = before + begin + "\n" + "\n".join(lines) + "\n" + END + after
+    return text
+
+
+def _unit(system: int) -> str:
+    return "minutes" if SYSTEMS[system][0] == "aero_paper" else "s"
+
+
+def _cell(price: Price, first: Price, system: int) -> str:
+    seconds = f"{price.seconds / 60:.2f}" if _unit(system) == "minutes" else f"{price.seconds:.0f}"
+    return f"{price.bytes / 1e9:.2f} ({first.bytes / price.bytes:.1f}x), {seconds}, {price.rounds:,.0f}"
+
+
+def main() -> None:
+    prepare_environment()
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("what", choices=("train", "report", "page"))
+    parser.add_argument("--workers", type=int, default=2, help="processes that train, one thread each")
+    parser.add_argument("--only", type=int, help="end after so many trainings")
+    parser.add_argument("--output", type=Path, help="also write the report here")
+    arguments = parser.parse_args()
+    if arguments.what == "page":
+        write_page()
+        return
+    if arguments.what == "report":
+        said = found(known_rows())
+        trained = "no trainings yet" if said is None else table(said)
+        head = f"* marks a network's best rate; one number a seed; {processor()}\n\n{trained}\n\n"
+        lines = "\n".join(price_table(priced(), said))
+        say(
+            f"{head}Prices at GPT-2 small, 128 tokens:\n\n{lines}\n",
+            arguments.output,
+            "python -m benchmarks.beyond",
+        )
+        return
+    whole, common = jobs(Path("outputs/beyond"), (), (RECIPE,), NETWORKS)
+    trained_before = {row.name for row in read_rows(recipes.ROWS)}
+    whole = [job for job in whole if job.name not in trained_before]
+    Path("outputs").mkdir(exist_ok=True)
+    try:
+        with FileLock("outputs/beyond.lock").acquire(timeout=0):
+            remember(META, common, run_facts(arguments.workers))
+            left = run_missing(ROWS, whole, arguments.workers, arguments.only)
+    except Timeout:
+        sys.exit("another process trains these rows: wait for it")
+    except KeyboardInterrupt:
+        sys.exit("stopped; the same command goes on from here")
+    print(f"{left} trainings are left")
+
+
+if __name__ == "__main__":
+    main()
