@@ -27,6 +27,7 @@ COMMANDS = {
     "cost": "price an architecture without training it",
     "front": "print a study's front, or re-price it for another protocol or network",
     "studies": "list, show, rename, archive or delete the studies of a folder",
+    "repair": "make a damaged database of studies again from their folders",
     "report": "write one HTML page of a study that works offline",
     "export": "write one architecture of a study as a bundle, or for transformers or ONNX",
     "verify": "rebuild a bundle from its files alone, and compare its figures",

@@ -113,11 +113,15 @@ def read_sealed(path: Path) -> dict[str, Any]:
 
 def put_aside(path: Path) -> Path:
     """Give a damaged file or folder another name, beside where it was; nothing is deleted."""
+    return path.rename(free_name(path))
+
+
+def free_name(path: Path) -> Path:
+    """The name that a damaged file or folder is kept under, which nothing has yet."""
     names = (
         path.with_name(f"{path.name}.damaged{end}") for end in ("", *(f"-{i}" for i in range(1, 10_000)))
     )
-    kept = next(name for name in names if not name.exists())
-    return path.rename(kept)
+    return next(name for name in names if not name.exists())
 
 
 def write_whole(path: Path, write: Callable[[Path], object]) -> Path:

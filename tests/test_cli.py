@@ -19,8 +19,8 @@ def _own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_the_commands_are_frozen() -> None:
     assert list(COMMANDS) == [
-        "search", "plan", "train", "ablate", "cost", "front", "studies", "report", "export", "verify", "measure",
-        "calibrate", "sync", "ui", "doctor",
+        "search", "plan", "train", "ablate", "cost", "front", "studies", "repair", "report", "export", "verify",
+        "measure", "calibrate", "sync", "ui", "doctor",
     ]  # fmt: skip
 
 

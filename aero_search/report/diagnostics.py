@@ -80,9 +80,10 @@ def _folders(output_dir: Path, cache_dir: Path) -> Iterator[Check]:
         yield Check(name, can_write(folder), str(folder), mend, essential=True)
     for name in ("optuna.db", "mlflow.db"):
         path = output_dir / name
-        if path.is_file():
-            ok = _sound(path)
-            yield Check(name, ok, f"{path.stat().st_size / 1e6:.1f} MB", f"move {path} away", essential=True)
+        if path.exists():
+            mend = f"move {path} away" if name == "mlflow.db" else typed(f"repair{output_option(output_dir)}")
+            found = f"{path.stat().st_size / 1e6:.1f} MB"
+            yield Check(name, path.is_file() and _sound(path), found, mend, essential=True)
         else:
             yield Check(name, True, "not there yet: the first search makes it")
     missed = journals(output_dir)

@@ -14,6 +14,7 @@ from optuna.trial import TrialState
 
 from aero_search.errors import RequestError
 from aero_search.workers.database import load_study, open_registry, study_names
+from aero_search.workers.study_files import write_study
 
 # The study's attribute; an archived one is left out of lists, and is never the newest.
 ARCHIVED = "archived"
@@ -109,6 +110,8 @@ def archive_study(output_dir: Path, name: str, address: str | None, archived: bo
     """
     study, _ = load_study(output_dir, name, address)
     study.set_user_attr(ARCHIVED, archived)
+    if (folder := output_dir / "studies" / name).is_dir():
+        write_study(study, folder)
     return describe(output_dir, name, address)
 
 

@@ -19,6 +19,7 @@ from aero_search.search.settings import check_settings
 from aero_search.search.spec import HEARTBEAT_SECONDS, SamplerSpec
 from aero_search.space import Space
 from aero_search.workers.database import open_registry, open_storage
+from aero_search.workers.study_files import require_unused
 from aero_search.workers.trial_queue import RETRIES, TrialQueue, lost
 from aero_search.workers.worker_registry import WorkerLease, WorkerRegistry
 
@@ -72,11 +73,15 @@ class FunctionPlan:
                     f"study_name={self.name} is taken by a search of another kind: name another"
                 )
             check_settings(self.name, old, settings)
+        else:
+            require_unused(self.study_folder)
         created = optuna.create_study(
             study_name=self.name, storage=storage, directions=list(self.directions), load_if_exists=True
         )
         study = self._study(created, storage)
-        if self.name not in known:
+        if self.name in known:
+            study.keep_files()
+        else:
             study.set_attrs(function_settings=settings)
         study.requeue_stale()
         return study
@@ -126,6 +131,7 @@ class FunctionStudy(TrialQueue):
         self._set(trial._trial_id, worker=worker.name)
         overrides = tuple(self.plan.space.overrides(self.plan.space.suggest(trial)))
         self._set(trial._trial_id, overrides=list(overrides))
+        self._keep(trial.number)
         return Call(trial.number, overrides)
 
     def tell(self, number: int, returned: object) -> None:
@@ -134,7 +140,7 @@ class FunctionStudy(TrialQueue):
         if problem:
             self.fail(number, problem)
         else:
-            self._still_ours(number, lambda: self.study.tell(number, values))
+            self._still_ours(number, lambda: self._end(number, values))
 
     def fail(self, number: int, reason: str) -> None:
         """Record a call that raised, or returned nothing usable."""

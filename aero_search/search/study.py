@@ -32,6 +32,7 @@ from aero_search.search.spec import SearchSpec
 from aero_search.space import Space
 from aero_search.training.memory import check_fits
 from aero_search.training.result import RESULT_FILE, Result, check_weights, read_result
+from aero_search.workers.study_files import GAP
 from aero_search.workers.trial_queue import CONFIRMS, RESUMES, RETRIES, SEED, quarantine
 from aero_search.workers.worker_registry import WorkerLease, WorkerRegistry
 
@@ -153,8 +154,9 @@ class Study(ResumeAndReplicate):
                 self._tell_duplicate(trial, twin)
                 continue
             claim = self._claimed(trial, priced, worker)
-            # A worker that was taken for dead may have finished all the same.
-            if "again_of" not in trial.user_attrs or not self._settled(self._trial(trial.number)):
+            # A worker that was taken for dead may have finished all the same, and so may a training whose trial
+            # no database knows any longer.
+            if not self._settled(self._trial(trial.number)):
                 return claim
         return None
 
@@ -176,11 +178,11 @@ class Study(ResumeAndReplicate):
             curve=[[point.step, point.perplexity] for point in result.curve],
         )
         if stopped:
-            self.study.tell(trial.number, state=TrialState.PRUNED)
+            self._end(trial.number, state=TrialState.PRUNED)
             return
         perplexity = result.perplexity if result.perplexity is not None else result.unigram_perplexity
         costs: Mapping[str, float] = trial.user_attrs["costs"]
-        self.study.tell(trial.number, [perplexity, *(costs[metric] for metric in self.objective.costs)])
+        self._end(trial.number, [perplexity, *(costs[metric] for metric in self.objective.costs)])
 
     def orphaned_runs(self) -> list[str]:
         """The tracking runs that dead workers left open."""
@@ -281,7 +283,8 @@ class Study(ResumeAndReplicate):
         if only_queued:
             return sum(trial.state == TrialState.WAITING for trial in trials)
         over = sum("over" in trial.user_attrs for trial in trials)
-        if len(trials) - over >= _ASKS_PER_TRIAL * spec.n_trials + _SPARE_ASKS:
+        gaps = sum(GAP in trial.user_attrs for trial in trials)
+        if len(trials) - over - gaps >= _ASKS_PER_TRIAL * spec.n_trials + _SPARE_ASKS:
             return 0
         if over >= _OVER_PER_TRIAL * spec.n_trials + _SPARE_OVER:
             return 0
@@ -304,10 +307,10 @@ class Study(ResumeAndReplicate):
     def _tell_duplicate(self, trial: optuna.Trial, twin: FrozenTrial) -> None:
         self._set(trial._trial_id, duplicate_of=twin.number)
         if twin.state == TrialState.COMPLETE:
-            self.study.tell(trial, twin.values)
+            self._end(trial.number, twin.values)
         else:
             stopped = twin.state == TrialState.PRUNED
-            self.study.tell(trial, state=TrialState.PRUNED if stopped else TrialState.FAIL)
+            self._end(trial.number, state=TrialState.PRUNED if stopped else TrialState.FAIL)
 
     def _claimed(self, trial: optuna.Trial, priced: Priced, worker: WorkerLease) -> Claim:
         candidate = priced.candidate
@@ -327,6 +330,7 @@ class Study(ResumeAndReplicate):
             # Last: a trial that has it has everything.
             candidate=candidate.identity,
         )
+        self._keep(trial.number)
         folder = self.candidate_folder(candidate.identity)
         if resumes is not None:
             # It says where the candidate was stopped; the checkpoint beside it is what goes on.

@@ -10,6 +10,8 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+import optuna
+
 from aero_search.data.corpus import Corpus
 from aero_search.errors import AeroSearchError
 from aero_search.front.front import Front, build_front
@@ -25,6 +27,7 @@ from aero_search.search.worker import Plan, Worker
 from aero_search.space import Assignment
 from aero_search.tracking.tracker import StudyStatus, Tracker
 from aero_search.workers.database import create_study, name_metrics, open_storage
+from aero_search.workers.study_files import require_unused
 from aero_search.workers.trial_queue import TrialQueue
 from aero_search.workers.worker_registry import new_launch_id
 
@@ -66,6 +69,8 @@ class StudyRunner:
         """
         plan = self.plan
         storage = open_storage(plan.output_dir, plan.search.storage)
+        if plan.name not in optuna.get_all_study_names(storage):
+            require_unused(plan.folder)
         created = create_study(storage, plan.name, plan.objective.metrics)
         study = plan.study(created, storage)
         # Another machine may start the same study at this moment.
@@ -79,10 +84,10 @@ class StudyRunner:
         attrs = study.study.user_attrs
         if "settings" in attrs:
             check_settings(plan.name, attrs["settings"], self.settings)
+            study.keep_files()
             return
         name_metrics(study.study, plan.objective.metrics)
         study.set_attrs(
-            settings=dict(self.settings),
             objective=plan.objective.settings(),
             protocol=to_mapping(plan.protocol),
             network=to_mapping(plan.network),
@@ -94,6 +99,8 @@ class StudyRunner:
                 "costs": dict(self.reference.costs),
                 "baseline": to_mapping(self.reference.baseline),
             },
+            # Last: a study that has them has everything.
+            settings=dict(self.settings),
         )
 
     def run(

@@ -24,6 +24,7 @@ from aero_search.passwords import masked
 from aero_search.tracking.address import sqlite_address
 from aero_search.workers.local_storage import LocalStorage, check_file, translated
 from aero_search.workers.storage_address import check_driver
+from aero_search.workers.study_files import require_unused
 from aero_search.workers.worker_registry import FileRegistry, WorkerRegistry
 
 DATABASE = "optuna.db"
@@ -43,9 +44,14 @@ _POSTGRESQL = {
 _CREATION = 7242016
 
 
-def storage_url(output_dir: Path) -> str:
+def storage_url(output_dir: Path, name: str = DATABASE) -> str:
     """The address of the SQLite database that every command under `output_dir` shares, as Optuna reads it."""
-    return _without_placeholders(sqlite_address(output_dir / DATABASE))
+    return _without_placeholders(sqlite_address(output_dir / name))
+
+
+def database_lock(output_dir: Path) -> Path:
+    """The file that is locked while the database is created or replaced."""
+    return output_dir / f"{DATABASE}.lock"
 
 
 def open_storage(output_dir: Path, address: str | None = None, wait: bool = False) -> RDBStorage:
@@ -70,7 +76,7 @@ def open_storage(output_dir: Path, address: str | None = None, wait: bool = Fals
     output_dir.mkdir(parents=True, exist_ok=True)
     # SQLite lets two commands find a fresh file empty, and both create the tables.
     path = output_dir / DATABASE
-    with FileLock(output_dir / f"{DATABASE}.lock", timeout=_LOCK_SECONDS):
+    with FileLock(database_lock(output_dir), timeout=_LOCK_SECONDS):
         check_file(path)
         try:
             with contextlib.closing(sqlite3.connect(path, timeout=_LOCK_SECONDS)) as connection:
@@ -145,6 +151,8 @@ def load_study(
         names = optuna.get_all_study_names(storage)
         if name in names:
             return optuna.load_study(study_name=name, storage=storage), storage
+    if address is None and name not in names:
+        require_unused(output_dir / "studies" / name)
     where = f"under output_dir={output_dir}" if address is None else f"in search.storage={masked(address)}"
     raise RequestError(f"study={name} does not exist {where}: {nearest(name, names)}")
 

@@ -14,6 +14,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from aero_search.errors import AeroSearchError
 from aero_search.integrity import DamagedError, require_regular
+from aero_search.invocation import output_option, typed
 from aero_search.workers.retrying_storage import reason, storage_methods
 
 _TROUBLES = (SQLAlchemyError, StorageInternalError, sqlite3.Error, UnicodeDecodeError, json.JSONDecodeError)
@@ -30,14 +31,22 @@ _TABLES = {"studies", "trials"}
 
 
 class DamagedStoreError(AeroSearchError):
-    """The database of the studies is not what was written."""
+    """The database of the studies is not what was written.
+
+    Attributes:
+        found: what is wrong, without the mend.
+    """
+
+    def __init__(self, found: str, mend: str) -> None:
+        super().__init__(f"{found}: {mend}")
+        self.found = found
 
 
 def damaged(path: Path, why: str) -> DamagedStoreError:
     """The sentence that names the file and the mend."""
     return DamagedStoreError(
-        f"{path} is damaged ({why}): put a copy of it back, or move it away; the results of its candidates stay in "
-        f"{path.parent / 'studies'}"
+        f"{path} is damaged ({why})",
+        f"{typed(f'repair{output_option(path.parent)}')} makes it again from {path.parent / 'studies'}",
     )
 
 

@@ -16,6 +16,7 @@ import optuna
 from optuna.exceptions import UpdateFinishedTrialError
 from optuna.trial import FrozenTrial, TrialState
 
+from aero_search.workers.study_files import trial_path, write_study, write_trial
 from aero_search.workers.worker_registry import ClaimLockLostError, FileLease, FileRegistry, WorkerRegistry
 
 __all__ = ["FileLease", "TrialQueue"]
@@ -70,6 +71,15 @@ class TrialQueue(ABC):
         """Remember JSON values with the study."""
         for name, value in attrs.items():
             self.study.set_user_attr(name, value)
+        write_study(self.study, self.folder)
+
+    def keep_files(self) -> None:
+        """Write what `repair` reads where it is missing: studies of earlier versions have none of it."""
+        write_study(self.study, self.folder)
+        for trial in self._trials():
+            known = trial.state in (TrialState.COMPLETE, TrialState.PRUNED) or "overrides" in trial.user_attrs
+            if known and not trial_path(self.folder, trial.number).exists():
+                write_trial(trial, self.folder)
 
     def forget(self) -> None:
         """Delete the study with all that belongs to it, so that its name is free."""
@@ -179,6 +189,20 @@ class TrialQueue(ABC):
     def _fail(self, number: int, **attrs: Any) -> None:
         self._set(self._trial(number)._trial_id, **attrs)
         self.study.tell(number, state=TrialState.FAIL)
+        # What nobody claimed, as a proposal above a limit, has no file.
+        if trial_path(self.folder, number).exists():
+            self._keep(number)
+
+    def _end(
+        self, number: int, values: Sequence[float] | None = None, state: TrialState | None = None
+    ) -> None:
+        """Tell what became of a trial, to Optuna and then to its file."""
+        self.study.tell(number, values, state)
+        self._keep(number)
+
+    def _keep(self, number: int) -> None:
+        """Write a trial's file."""
+        write_trial(self._trial(number), self.folder)
 
     def _still_ours(self, number: int, write: Callable[[], object]) -> None:
         """Write what became of a trial, but not when others took its worker for dead and the trial with it."""
