@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from aero_search.fail_points import passes
 from aero_search.printing import print_line
 
 # The key of a JSON object under which the checksum of everything else in it stands.
@@ -129,7 +130,10 @@ def write_whole(path: Path, write: Callable[[Path], object]) -> Path:
     partial = path.with_name(f"{path.name}.partial")
     try:
         write(partial)
-        return partial.replace(path)
+        passes(f"{path.name} partial")
+        partial.replace(path)
+        passes(f"{path.name} written")
+        return path
     except BaseException:
         partial.unlink(missing_ok=True)
         raise

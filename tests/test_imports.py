@@ -16,6 +16,7 @@ PACKAGE = Path(aero_search.__file__).parent
 # A package may import from packages of a lower rank, and from itself.
 RANK = {
     "errors": -1,
+    "fail_points": -1,
     "passwords": 0,
     "unforeseen": -1,
     "integrity": 0,

@@ -11,6 +11,7 @@ from typing import Literal
 
 from aero_search.errors import AeroSearchError, RequestError
 from aero_search.export.layout import PROVENANCE_FILE
+from aero_search.fail_points import passes
 from aero_search.front.front import Front
 from aero_search.front.pricing import Pricing
 from aero_search.front.record import Record
@@ -58,13 +59,17 @@ def write_folder(folder: Path, kind: Kind, write: Callable[[Path], None]) -> Pat
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
     write(partial)
+    passes("export filled")
     folder.mkdir(exist_ok=True)
     new = {path.name for path in partial.iterdir()}
     for name in old - new:
         (folder / name).unlink(missing_ok=True)
-    for name in new:
+    # First what says that this is an export: where the rest is cut off, the next one goes on in its place.
+    for name in sorted(new, key=lambda name: name != PROVENANCE_FILE):
         (partial / name).replace(folder / name)
+        passes("export partial")
     partial.rmdir()
+    passes("export written")
     return folder
 
 

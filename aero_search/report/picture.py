@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from aero_search.fail_points import passes
 from aero_search.report import palette
 
 if TYPE_CHECKING:
@@ -79,6 +80,8 @@ def whole(path: Path, write: Callable[[Path], object]) -> Path:
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
         write(partial)
-        return partial.replace(path)
+        partial.replace(path)
+        passes(f"{path.name} written")
+        return path
     finally:
         partial.unlink(missing_ok=True)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import yaml
 
+from aero_search.integrity import write_whole
 from aero_search.schema import to_mapping
 from aero_search.search.candidate import Candidate
 
@@ -28,6 +29,5 @@ def write_candidate(candidate: Candidate, folder: Path) -> list[Path]:
 def write_yaml(path: Path, data: object, comment: str) -> Path:
     """Write plain data as YAML under a one-line comment, whole or not at all; its folder is made."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_suffix(".partial")
-    partial.write_text(f"# {comment}\n" + yaml.safe_dump(data, sort_keys=False))
-    return partial.replace(path)
+    text = f"# {comment}\n" + yaml.safe_dump(data, sort_keys=False)
+    return write_whole(path, lambda partial: partial.write_text(text))

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from aero_search.data.corpus import Corpus
+from aero_search.fail_points import passes
 from aero_search.search.candidate import Candidate
 from aero_search.search.files import write_candidate
 from aero_search.tracking.tracker import CandidateRun
@@ -58,4 +59,5 @@ def train_candidate(
         tracked.fail(f"{type(problem).__name__}: {problem}")
         raise
     tracked.finish(result, [*files, *(folder / name for name in _TRAINED if (folder / name).is_file())])
+    passes("run finished")
     return result

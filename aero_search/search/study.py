@@ -16,6 +16,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from aero_search.architecture import Architecture
 from aero_search.errors import AeroSearchError, RequestError
+from aero_search.fail_points import passes
 from aero_search.front.objective import PERPLEXITY, Objective
 from aero_search.front.pricing import Price
 from aero_search.front.record import Record, State
@@ -177,6 +178,7 @@ class Study(ResumeAndReplicate):
             seconds=result.seconds,
             curve=[[point.step, point.perplexity] for point in result.curve],
         )
+        passes("result told")
         if stopped:
             self._end(trial.number, state=TrialState.PRUNED)
             return
@@ -330,6 +332,7 @@ class Study(ResumeAndReplicate):
             # Last: a trial that has it has everything.
             candidate=candidate.identity,
         )
+        passes("trial described")
         self._keep(trial.number)
         folder = self.candidate_folder(candidate.identity)
         if resumes is not None:

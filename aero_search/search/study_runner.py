@@ -14,6 +14,7 @@ import optuna
 
 from aero_search.data.corpus import Corpus
 from aero_search.errors import AeroSearchError
+from aero_search.fail_points import passes
 from aero_search.front.front import Front, build_front
 from aero_search.front.pareto import Reference
 from aero_search.front.record import Record
@@ -72,11 +73,13 @@ class StudyRunner:
         if plan.name not in optuna.get_all_study_names(storage):
             require_unused(plan.folder)
         created = create_study(storage, plan.name, plan.objective.metrics)
+        passes("study created")
         study = plan.study(created, storage)
         # Another machine may start the same study at this moment.
         with study.registry.claim_lock():
             self._describe(study)
             study.enqueue(self.start)
+            passes("study queued")
         return study
 
     def _describe(self, study: Study) -> None:

@@ -12,6 +12,7 @@ from optuna.storages import RDBStorage
 from aero_search.architecture import Architecture, ModelShape, notation
 from aero_search.cost import Network, Protocol
 from aero_search.data.corpus import Corpus
+from aero_search.fail_points import passes
 from aero_search.front.objective import Objective
 from aero_search.front.pricing import Price, Pricing
 from aero_search.search.candidate import Candidate
@@ -154,6 +155,7 @@ class Worker:
             },
         )
         study.note_run(claim.trial.number, tracked.run_id)
+        passes("trial tracked")
         claim.folder.mkdir(parents=True, exist_ok=True)
         progress = ProgressFile(claim.folder, candidate.notation, candidate.recipe.steps)
         corpus = Corpus.open(candidate.corpus_folder or self.plan.corpus_folder)

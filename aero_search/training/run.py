@@ -17,6 +17,7 @@ import torch
 from aero_search.architecture import Architecture, key, notation
 from aero_search.data.corpus import Corpus
 from aero_search.data.datamodule import TokenDataModule
+from aero_search.fail_points import passes
 from aero_search.integrity import file_digest
 from aero_search.model import count_parameters, save_weights
 from aero_search.schema import from_mapping, to_mapping
@@ -214,6 +215,7 @@ def train(
     result.write(folder)
     if result.verdict != "stopped":
         forget(folder)
+        passes("checkpoint forgotten")
     return result
 
 

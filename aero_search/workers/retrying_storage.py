@@ -12,7 +12,7 @@ from typing import ParamSpec, TypeVar
 from optuna.exceptions import StorageInternalError, UpdateFinishedTrialError
 from optuna.storages import BaseStorage, RDBStorage
 from optuna.trial import TrialState
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, PendingRollbackError
 
 from aero_search.errors import AeroSearchError
 
@@ -25,6 +25,8 @@ _FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 5.0
 
 # What Optuna's cache in front of the storage calls beside the public methods.
 _PRIVATE = ("_create_new_trial", "_set_trial_param", "_get_trials", "_get_best_trial_id")
+# SQLAlchemy's code for a connection that went away within a transaction.
+_LOST_CONNECTION = "8s2b"
 # A server that is there and says no; psycopg gives no code for these.
 _REFUSALS = ("authentication failed", "no password supplied", "pg_hba.conf", '" does not exist')
 
@@ -35,6 +37,9 @@ def away(problem: BaseException | None) -> bool:
         return away(problem.__cause__)
     if isinstance(problem, OperationalError | InterfaceError):
         return not any(words in str(problem.orig) for words in _REFUSALS)
+    if isinstance(problem, PendingRollbackError):
+        # A server that crashed between two statements of a transaction.
+        return problem.code == _LOST_CONNECTION
     return isinstance(problem, DBAPIError) and problem.connection_invalidated
 
 

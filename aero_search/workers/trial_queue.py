@@ -5,6 +5,7 @@ Nothing here knows what a trial is worth: `Study` trains architectures under it,
 
 from __future__ import annotations
 
+import functools
 import shutil
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -16,6 +17,7 @@ import optuna
 from optuna.exceptions import UpdateFinishedTrialError
 from optuna.trial import FrozenTrial, TrialState
 
+from aero_search.fail_points import passes
 from aero_search.workers.study_files import trial_path, write_study, write_trial
 from aero_search.workers.worker_registry import ClaimLockLostError, FileLease, FileRegistry, WorkerRegistry
 
@@ -71,6 +73,7 @@ class TrialQueue(ABC):
         """Remember JSON values with the study."""
         for name, value in attrs.items():
             self.study.set_user_attr(name, value)
+        passes("study described")
         write_study(self.study, self.folder)
 
     def keep_files(self) -> None:
@@ -131,6 +134,7 @@ class TrialQueue(ABC):
         """Take the next trial; one that was queued twice for the same lost trial only once."""
         while True:
             trial = self.study.ask()
+            passes("trial asked")
             self._asked = trial.number
             again_of = trial.user_attrs.get("again_of")
             twins = (t.number for t in self._trials() if t.user_attrs.get("again_of") == again_of)
@@ -143,10 +147,15 @@ class TrialQueue(ABC):
         living = self.registry.living({t.user_attrs["worker"] for t in running if "worker" in t.user_attrs})
         orphans = [t for t in running if t.number in self._void or t.user_attrs.get("worker") not in living]
         for trial in orphans:
-            self._set(trial._trial_id, orphan=True)
-            if not self._settled(trial):
-                self._requeue(trial, alone=len(orphans) == 1)
+            # Its worker may have been cut off for a while, not dead, and tell it at this very moment.
+            settle = functools.partial(self._settle, trial, alone=len(orphans) == 1)
+            self._still_ours(trial.number, settle)
             self._void.discard(trial.number)
+
+    def _settle(self, trial: FrozenTrial, alone: bool) -> None:
+        self._set(trial._trial_id, orphan=True)
+        if not self._settled(trial):
+            self._requeue(trial, alone)
 
     def _requeue(self, trial: FrozenTrial, alone: bool) -> None:
         """Queue a lost trial again, or quarantine it when it has killed too many workers.
@@ -198,6 +207,7 @@ class TrialQueue(ABC):
     ) -> None:
         """Tell what became of a trial, to Optuna and then to its file."""
         self.study.tell(number, values, state)
+        passes("trial told")
         self._keep(number)
 
     def _keep(self, number: int) -> None:
@@ -205,7 +215,7 @@ class TrialQueue(ABC):
         write_trial(self._trial(number), self.folder)
 
     def _still_ours(self, number: int, write: Callable[[], object]) -> None:
-        """Write what became of a trial, but not when others took its worker for dead and the trial with it."""
+        """Write what became of a trial, but not when somebody else has done so, a worker cut off or its heir."""
         if self._trial(number).state.is_finished():
             return
         try:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import multiprocessing
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from optuna.trial import TrialState
+from optuna.trial import FrozenTrial, TrialState
 
 from aero_search.front.front import build_front
 from aero_search.front.pareto import Reference
@@ -272,3 +273,38 @@ def test_what_could_not_be_built_is_counted_with_its_reason(tmp_path: Path) -> N
     with FileLease(study.folder / "workers") as lock:
         assert study.claim(lock, spec(), SPACE, compose, only_queued=True) is None
     assert study.invalid() == {"ffn=broken cannot be built": 2}
+
+
+def test_a_candidate_that_is_told_while_it_is_taken_for_lost_is_not_lost(tmp_path: Path) -> None:
+    study = open_study(tmp_path)
+    with study.registry.enter() as worker:
+        claim = study.claim(worker, spec(), SPACE, compose)
+        assert claim is not None
+    settled = study._settled
+
+    def told_meanwhile(trial: FrozenTrial) -> bool:
+        """Its worker was cut off, and is back."""
+        open_study(tmp_path).tell(trial.number, trained(claim.candidate))
+        return settled(trial)
+
+    study._settled = told_meanwhile  # type: ignore[method-assign]
+    study.requeue_stale()
+    (record,) = study.records()
+    assert (record.number, record.state) == (claim.trial.number, "finished")
+
+
+def test_a_result_that_no_database_knows_of_is_told_and_not_trained_again(tmp_path: Path) -> None:
+    study = open_study(tmp_path)
+    with study.registry.enter() as worker:
+        claim = study.claim(worker, spec(), SPACE, compose)
+        assert claim is not None
+        claim.folder.mkdir(parents=True)
+        trained(claim.candidate).write(claim.folder)
+    forgotten = tmp_path / "forgotten"
+    shutil.copytree(tmp_path / "studies", forgotten / "studies")
+    again = open_study(forgotten)
+    with again.registry.enter() as worker:
+        other = again.claim(worker, spec(), SPACE, compose)
+    assert other is not None
+    assert other.candidate.identity != claim.candidate.identity
+    assert [r.candidate for r in again.records() if r.state == "finished"] == [claim.candidate.identity]

@@ -91,10 +91,14 @@ class Server:
             assert time.monotonic() < deadline, (self._folder / "log").read_text()
             time.sleep(0.1)
 
-    def stop(self) -> None:
-        """End every session and stop; nothing committed is lost."""
+    def stop(self, immediate: bool = False) -> None:
+        """End every session and stop; nothing committed is lost.
+
+        Args:
+            immediate: as a machine that crashes: no farewell, no checkpoint, and a recovery at the next start.
+        """
         if self._process is not None:
-            self._process.send_signal(signal.SIGINT)
+            self._process.send_signal(signal.SIGQUIT if immediate else signal.SIGINT)
             self._process.wait(60)
             self._process = None
 

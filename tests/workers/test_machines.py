@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
+from optuna.exceptions import StorageInternalError
 from optuna.trial import TrialState
 
 from aero_search.errors import AeroSearchError, RequestError
@@ -168,6 +170,53 @@ def test_a_restart_in_the_middle_of_a_claim_loses_nothing_and_doubles_nothing(
     assert len(study.records()) == 2
     assert not study.training()
     assert study.study.trials[0].state == TrialState.FAIL  # what the lost turn had begun
+
+
+def test_a_server_that_crashes_in_the_middle_of_transactions_is_outlived(
+    server: Server, tmp_path: Path, name: str
+) -> None:
+    study = open_shared(server, tmp_path, name)
+    stop, problems, done = threading.Event(), [], [0, 0, 0]
+
+    def again_and_again(index: int, action: Callable[[], object]) -> None:
+        try:
+            while not stop.is_set():
+                with contextlib.suppress(ClaimLockLostError):
+                    action()
+                done[index] += 1
+        except Exception as problem:
+            problems.append(problem)
+
+    def turn() -> None:
+        with study.registry.claim_lock():
+            study.registry.living(["nobody"])
+
+    actions = (study.study.ask, lambda: study.study._storage._backend.get_all_trials(1), turn)  # type: ignore[attr-defined]
+    threads = [threading.Thread(target=again_and_again, args=(i, action)) for i, action in enumerate(actions)]
+    for thread in threads:
+        thread.start()
+    for _ in range(2):
+        time.sleep(0.3)
+        server.stop(immediate=True)
+        server.start()
+        before = list(done)
+        deadline = time.monotonic() + 60
+        while not problems and any(now <= then for now, then in zip(done, before, strict=True)):
+            assert time.monotonic() < deadline, done
+            time.sleep(0.01)
+    stop.set()
+    for thread in threads:
+        thread.join()
+    assert problems == []
+
+
+def test_a_transaction_whose_connection_is_gone_counts_as_the_server_s_being_away() -> None:
+    told = StorageInternalError("in the commit")
+    told.__cause__ = sa.exc.PendingRollbackError("Can't reconnect until ...", code="8s2b")
+    assert retrying_storage.away(told)
+    # An earlier mistake in the same transaction.
+    told.__cause__ = sa.exc.PendingRollbackError("rolled back due to a previous exception", code="7s2a")
+    assert not retrying_storage.away(told)
 
 
 def test_a_turn_that_did_not_last_says_so(server: Server, tmp_path: Path, name: str) -> None:
