@@ -109,8 +109,8 @@ class Request:
         trains again to say.
         """
         data = dict(self.composed["data"])
-        if data.get("path"):
-            data["path"] = str(Path(data["path"]).expanduser().resolve())
+        if path := self.data.path:
+            data["path"] = str(Path(path).expanduser().resolve())
         data["cache_dir"] = None
         whole = self.composed.get("architecture")
         said = {} if whole is None else {"architecture": to_mapping(self.architecture)}

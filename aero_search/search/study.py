@@ -204,7 +204,7 @@ class Study(ResumeAndReplicate):
         return Counter(t.user_attrs["over"] for t in self._trials() if "over" in t.user_attrs)
 
     def given_up(self) -> list[tuple[str, str]]:
-        """The candidates whose workers died of them, by the label of their trial, with the reason."""
+        """The candidates whose workers died of them or found no memory, by the label of their trial."""
         trials = self._trials()
         return [
             (f"{trials[number].user_attrs.get('notation', 'a candidate')}  #{number}", reason)

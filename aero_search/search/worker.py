@@ -24,6 +24,7 @@ from aero_search.space import Space
 from aero_search.tracking.spec import TrackingSpec
 from aero_search.tracking.tracker import Tracker
 from aero_search.training.compute import Compute
+from aero_search.training.memory import TrainingMemoryError
 from aero_search.training.progress import ProgressFile
 from aero_search.training.result import Result
 from aero_search.workers.database import load_study, open_registry
@@ -134,6 +135,9 @@ class Worker:
                     result = self._train(claim, study, tracker, worker)
                 except ClaimLostError:
                     return False
+                except TrainingMemoryError as problem:
+                    study.give_up(claim.trial.number, str(problem))
+                    continue
                 study.tell(claim.trial.number, result)
                 if worker.lost:
                     return False

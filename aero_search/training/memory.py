@@ -1,15 +1,45 @@
-"""Whether a network can be trained in this machine's memory at all, told before anything is allocated."""
+"""Whether a network can be trained in this machine's memory: told before, and where it runs out all the same."""
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 
 from aero_search.architecture import Architecture
-from aero_search.errors import RequestError
+from aero_search.errors import AeroSearchError, RequestError
+from aero_search.training.recipe import Recipe
 
 # float32 weights, their gradients and one moment of the optimizer: the least that any recipe keeps.
 BYTES_PER_WEIGHT = 12
+# What torch's allocators say; they raise a RuntimeError, or a subclass of it.
+_WORDS = ("out of memory", "can't allocate memory", "not enough memory", "Cannot allocate memory")
+
+
+class TrainingMemoryError(AeroSearchError):
+    """A training needs more memory than there is: of this candidate, others may fit."""
+
+
+def is_out_of_memory(problem: BaseException) -> bool:
+    """Whether an exception says that memory has run out, Python's, numpy's or a device's."""
+    said = str(problem)
+    return isinstance(problem, MemoryError) or (
+        isinstance(problem, RuntimeError) and any(words in said for words in _WORDS)
+    )
+
+
+def out_of_memory(architecture: Architecture, recipe: Recipe) -> TrainingMemoryError:
+    """The sentence with what takes the memory, and what takes less; what nobody holds any longer is given back."""
+    gc.collect()
+    torch = sys.modules.get("torch")
+    if torch is not None and torch.cuda.is_available():
+        torch.cuda.empty_cache()
+    a = architecture
+    return TrainingMemoryError(
+        f"memory ran out in the training (model.d_model={a.d_model}, n_layer={a.n_layer}, seq_len={a.seq_len}, "
+        f"recipe.batch_size={recipe.batch_size}): a smaller recipe.batch_size with a larger recipe.accumulate "
+        "takes less"
+    )
 
 
 def check_fits(architecture: Architecture) -> None:

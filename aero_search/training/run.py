@@ -32,6 +32,7 @@ from aero_search.training.entropy_health import (
 )
 from aero_search.training.environment import versions
 from aero_search.training.health import Unigram, bits_per_byte, divergence, judge_validation, perplexity
+from aero_search.training.memory import is_out_of_memory, out_of_memory
 from aero_search.training.module import CandidateModule
 from aero_search.training.progress import Halt, Listener
 from aero_search.training.ranks import Job, Place, Ranks, environment_plugins, trainer_devices
@@ -174,14 +175,24 @@ def train(
     Raises:
         RequestError: the corpus is too small for seq_len, or these devices cannot train this recipe.
         AeroSearchError: a process of several devices failed.
+        TrainingMemoryError: memory ran out.
     """
     compute = compute or Compute()
     compute.check(recipe)
     folder.mkdir(parents=True, exist_ok=True)
     started = time.monotonic()
     job = Job(architecture, recipe, corpus, folder, compute, threads)
-    with Ranks(job) as place:
-        trainer, module, watch = fit(job, place, listeners, halt)
+    short = False
+    try:
+        with Ranks(job) as place:
+            trainer, module, watch = fit(job, place, listeners, halt)
+    except (MemoryError, RuntimeError) as problem:
+        if not is_out_of_memory(problem):
+            raise
+        short = True
+    if short:
+        # Out of the handler: its traceback would hold on to every tensor of the training.
+        raise out_of_memory(architecture, recipe)
     last = watch.curve[-1] if watch.curve and watch.verdict != "diverged" else None
     weights = ""
     if last is not None and watch.verdict != "stopped":

@@ -103,8 +103,12 @@ class TrialQueue(ABC):
         return sum(trial.state == TrialState.COMPLETE for trial in self._trials())
 
     def quarantined(self) -> dict[int, str]:
-        """The trials that are not retried because they killed their workers, with the reason, by number."""
+        """The trials that are not retried because they killed their workers or found no memory, by number."""
         return {t.number: reason for t in self._trials() if (reason := quarantine(t))}
+
+    def give_up(self, number: int, reason: str) -> None:
+        """Quarantine a trial that its worker cannot finish, and no other could."""
+        self._still_ours(number, lambda: self._fail(number, quarantined=reason, reason=reason))
 
     @abstractmethod
     def _settled(self, trial: FrozenTrial) -> bool:
