@@ -1,9 +1,9 @@
 """A search of tiny candidates for hours in one process: does anything grow but the databases?
 
 After every candidate it notes memory, open files, threads and the sizes of the databases in
-outputs/benchmarks/soak/measures.csv. It may be stopped at any time; the same command goes on with the same study, in
-a process of its own, whose slopes are its own. The first candidates of a process, in which libraries are imported and
-caches filled, do not count.
+outputs/benchmarks/soak/measures.csv. It may be stopped at any time; the same command goes on with the same study,
+in a process of its own, whose slopes are its own. The first candidates of a process, in which libraries are
+imported and caches filled, do not count.
 
     OMP_NUM_THREADS=1 python -m benchmarks.soak [--minutes 120] [--sampler random] [--output FILE]
 """
