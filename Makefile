@@ -4,7 +4,9 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --constraint constraints.txt
 
-.PHONY: search test mpc test-mpc test-ranges lint docs dist
+.PHONY: search test mpc test-mpc test-ranges lint docs dist install lock
+
+install: .venv/installed
 
 search: .venv/installed
 	$(BIN)/aero-search search $(ARGS)
@@ -43,6 +45,11 @@ dist: .venv/installed-release
 	rm -rf dist
 	$(BIN)/python -m build --outdir dist .
 	$(BIN)/twine check --strict dist/*
+
+# The pinned versions with the hashes of your own index and platform, for pip's --require-hashes.
+lock: .venv/installed-release
+	$(BIN)/uv pip compile --quiet --generate-hashes --constraint constraints.txt --python $(BIN)/python \
+		--output-file requirements.lock pyproject.toml
 
 .venv/installed: pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
