@@ -260,3 +260,13 @@ def test_an_empty_study_and_one_that_only_diverged_are_shown(browser: Any, tmp_p
             "return document.getElementById('choice').textContent"
         )
         assert console_errors(browser) == []
+
+
+def test_words_are_explained_where_the_pointer_rests(page: Any) -> None:
+    from selenium.webdriver.common.action_chains import ActionChains
+    from selenium.webdriver.common.by import By
+
+    heading = next(h for h in page.find_elements(By.TAG_NAME, "h2") if "ypervolume" in h.text)
+    page.execute_script("arguments[0].scrollIntoView({block: 'center'})", heading)
+    ActionChains(page).move_to_element(heading).perform()
+    assert heading.get_attribute("title").startswith("Hypervolume: ")

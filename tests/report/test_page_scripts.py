@@ -239,3 +239,30 @@ def test_ticks_are_those_of_python(tmp_path: Path) -> None:
         assert [told["low"], told["high"]] == pytest.approx([axis.low, axis.high])
         assert told["ticks"] == pytest.approx(list(axis.ticks))
         assert told["text"] == [significant_tick(tick) for tick in axis.ticks]
+
+
+def test_words_of_how_to_read_this_are_found_in_what_uses_them() -> None:
+    entries = [
+        ["Tie", "Tie: no difference"],
+        ["Softmax", "Softmax (SM) turns scores into weights"],
+        ["G, R", "G, R are activations"],
+        ["_i3", "_i3 removes three"],
+    ]
+    texts = ["SM + R_i2", "Two ties", "Settings", "RMS", "Hypervolume", "softmax bytes"]
+    script = """
+    const { entries, texts } = JSON.parse(require("fs").readFileSync(0, "utf8"));
+    global.aero = {};
+    SCRIPT
+    const words = aero.glossary(entries);
+    process.stdout.write(JSON.stringify(texts.map((text) => aero.explained(words, text))));
+    """.replace("SCRIPT", (files("aero_search.report.page") / "assets" / "glossary.js").read_text())
+    node = shutil.which("node")
+    if node is None:
+        pytest.skip("no node: apt-get install nodejs")
+    asked = json.dumps({"entries": entries, "texts": texts})
+    done = subprocess.run([node, "-e", script], input=asked, capture_output=True, text=True, check=True)
+    notation, plural, settings, norm, none, words = json.loads(done.stdout)
+    assert notation == "Softmax (SM) turns scores into weights\nG, R are activations\n_i3 removes three"
+    assert words == "Softmax (SM) turns scores into weights"
+    assert plural == "Tie: no difference"
+    assert (settings, norm, none) == ("", "", "")

@@ -21,6 +21,7 @@ SCRIPTS = (
     "state.js",
     "format.js",
     "dom.js",
+    "glossary.js",
     "pricing.js",
     "pareto.js",
     "theme.js",

@@ -11,4 +11,5 @@ const describe = () => {
 aero.setUp();
 describe();
 aero.showProvenance();
+aero.explainOnHover();
 chooseNetwork(aero.data.network);
