@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -76,8 +77,8 @@ def write_picture(figure: Figure, path_stem: Path) -> dict[str, Path]:
 
 
 def whole(path: Path, write: Callable[[Path], object]) -> Path:
-    """Write beside `path` under a name of this process, then rename: a reader sees the old file or the new."""
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    """Write beside `path` under a name of this thread, then rename: a reader sees the old file or the new."""
+    partial = path.with_name(f".{path.name}.{os.getpid()}-{threading.get_ident()}.partial")
     try:
         write(partial)
         partial.replace(path)

@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 ROOT = Path(__file__).parents[2]
-PAGES = sorted([*ROOT.glob("docs/*.md"), *ROOT.glob("*.md")])
+PAGES = sorted([*ROOT.glob("docs/*.md"), *ROOT.glob("*.md"), *ROOT.glob("examples/**/*.md")])
 INDEX = (ROOT / "docs" / "index.md").read_text()
 
 
@@ -33,6 +33,16 @@ def test_links_lead_somewhere(page: Path) -> None:
 def test_the_index_lists_every_page() -> None:
     linked = set(re.findall(r"\]\((\w+\.md)\)", INDEX))
     assert linked == {path.name for path in ROOT.glob("docs/*.md")} - {"index.md"}
+
+
+def test_no_page_to_work_with_is_long() -> None:
+    """What one reads while doing something has at most 1,500 words; references and explanations may have more."""
+    sections = dict(re.findall(r"^## (.+?)\n(.*?)(?=^## |\Z)", INDEX, re.MULTILINE | re.DOTALL))
+    for page in re.findall(r"\]\((\w+\.md)\)", sections["Tutorial"] + sections["How to"]):
+        words = len((ROOT / "docs" / page).read_text().split())
+        assert words <= 1500, (
+            f"docs/{page} has {words} words: split it, or list it under Reference or Explanation"
+        )
 
 
 def test_the_map_names_every_package() -> None:

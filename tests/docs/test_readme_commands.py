@@ -1,4 +1,4 @@
-"""The commands of README and docs/search.md compose as printed, and its searches do not meet in one study."""
+"""The commands of the pages on searching compose as printed, and its searches do not meet in one study."""
 
 from __future__ import annotations
 
@@ -12,16 +12,20 @@ from aero_search.cli import COMMANDS, main
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
-LINES = [
-    line.partition("  #")[0]
-    for page in (README, (ROOT / "docs" / "search.md").read_text())
-    for line in re.findall(r"^ *(aero-search [a-z].*)$", page, re.MULTILINE)
-]
+# Those of the README and of the tutorial are run: test_walk.py.
+PAGES = ("search.md", "spaces.md", "samplers.md")
+
+
+def lines_of(page: str) -> list[str]:
+    return [line.partition("  #")[0] for line in re.findall(r"^ *(aero-search [a-z].*)$", page, re.MULTILINE)]
+
+
+LINES = [line for name in PAGES for line in lines_of((ROOT / "docs" / name).read_text())]
 
 
 def test_readme_says_where_the_command_is() -> None:
     assert ".venv/bin/aero-search" in README
-    assert {shlex.split(line)[1] for line in LINES} <= COMMANDS.keys()
+    assert {shlex.split(line)[1] for line in lines_of(README)} <= COMMANDS.keys()
 
 
 def test_searches_with_other_settings_have_a_study_of_their_own() -> None:

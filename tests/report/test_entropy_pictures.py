@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 import random
+import threading
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Iterator
 from pathlib import Path
@@ -23,7 +24,7 @@ from aero_search.report.entropy import (
     plot_perplexity_curves,
 )
 from aero_search.report.lines import TOGETHER, grid_columns, name_lines
-from aero_search.report.picture import write_picture
+from aero_search.report.picture import whole, write_picture
 from aero_search.training.result import CurvePoint
 
 LARGEST = 3.88
@@ -265,3 +266,17 @@ def test_grids_hold_every_panel_and_grow_downwards(count: int) -> None:
     assert columns * (rows - 1) < count <= columns * rows
     assert columns <= 8
     assert rows <= columns or columns == 8
+
+
+def test_two_threads_may_write_one_picture_at_once(tmp_path: Path) -> None:
+    path = tmp_path / "front.svg"
+
+    def interrupted(partial: Path) -> None:
+        partial.write_text("first")
+        other = threading.Thread(target=whole, args=(path, lambda part: part.write_text("second")))
+        other.start()
+        other.join()
+        assert path.read_text() == "second"
+
+    assert whole(path, interrupted).read_text() == "first"
+    assert list(tmp_path.iterdir()) == [path]
