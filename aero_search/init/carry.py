@@ -1,0 +1,421 @@
+"""Surgery: a trained network's weights carried into a changed one, so that it starts near its teacher.
+
+The layers are filled one after the other, shallowest first, while some text runs through both networks. Where a
+layer is the teacher's, its weights are copied. Where something has changed, each linear around the change starts
+from a closed form (`RULES`), and is then fitted by ridge regression to what the teacher's gave at the same place,
+from what the new network really feeds it: later layers make up for what earlier ones lost.
+
+Shapes: b batch, t position, c channel of the stream, n = b * t samples, h head, d channel of a head.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from aero_search.errors import RequestError
+from aero_search.init.fit import fit, set_weight, weight_of
+from aero_search.init.layers import Trace, blocks_by_influence, trace
+from aero_search.init.linears import absorbed, inner_units, regrouped
+from aero_search.init.sizes import misfits
+from aero_search.model import Decoder, fold
+from aero_search.model.attention import Attention
+from aero_search.model.decoder import DecoderLayer
+from aero_search.model.feed_forward import FeedForward, FusedFeedForward
+
+RULES = {
+    "absorb": "a removed norm leaves gain, centring and the stream's least-squares scale in the linears that read it, "
+    "which are then fitted",
+    "fuse": "a fused feed-forward is the least-squares linear map from what the layer reads to what the teacher's "
+    "feed-forward gave",
+    "refit": "the linear behind another activation or attention kind, behind grouped heads or beside a removed "
+    "feed-forward is fitted to what the teacher's layer gave",
+    "group": "grouped heads take the mean of the keys and values they replace (Ainslie et al., arXiv 2305.13245)",
+    "temperature": "queries carry a learned temperature's starting value, or the one that is left out",
+    "depth": "of fewer layers those stay that change the stream most (Men et al., arXiv 2403.03853)",
+    "final": "a removed final norm leaves its typical scale in what the stream is made of",
+}
+"""What is done for each kind of change, by name."""
+
+# Tokens that are run through both networks: some thousands for each unknown of a proxy's widest linear.
+SAMPLE_TOKENS = 16_384
+
+
+@dataclass(frozen=True)
+class Carried:
+    """What became of a checkpoint's weights.
+
+    Attributes:
+        layers: the teacher's layer that each layer started from.
+        rules: those of `RULES` that applied, in their order.
+        without_rule: parts that start as a fresh network does, in words.
+    """
+
+    layers: tuple[int, ...]
+    rules: tuple[str, ...] = ()
+    without_rule: tuple[str, ...] = ()
+
+
+@torch.no_grad()
+def carry(teacher: Decoder, student: Decoder, tokens_bt: Tensor, without: Collection[str] = ()) -> Carried:
+    """Fill the student with the teacher's weights. Both are left in evaluation mode; only the student changes.
+
+    Args:
+        student: freshly built; what no weight of the teacher's serves keeps its start.
+        tokens_bt: text, (B, T) integers, T at most the shorter context of the two.
+        without: names of `RULES` that are left out.
+
+    Raises:
+        RequestError: sizes that cannot be carried over; names the fields.
+    """
+    own, a = teacher.architecture, student.architecture
+    if problems := list(misfits(own, a)):
+        raise RequestError("; ".join(problems))
+    teacher.eval()
+    student.eval()
+    if own == a:
+        student.load_state_dict(teacher.state_dict())
+        return Carried(tuple(range(own.n_layer)))
+    return _Carrying(teacher, student, frozenset(without)).run(tokens_bt)
+
+
+class _Carrying:
+    """One run of `carry`."""
+
+    def __init__(self, teacher: Decoder, student: Decoder, without: frozenset[str]) -> None:
+        # A scaled residual cannot be copied into a plain one; folded, both are plain.
+        scaled = teacher.architecture.stabilizer.kind == "scaled" != student.architecture.stabilizer.kind
+        self.teacher: Decoder = fold(teacher) if scaled else teacher
+        self.student, self.without = student, without
+        self.own, self.a = self.teacher.architecture, student.architecture
+        self.applied: dict[str, None] = {}
+        self.fresh: dict[str, None] = {}
+
+    def run(self, tokens_bt: Tensor) -> Carried:
+        self._embeddings()
+        kept = self._kept(tokens_bt)
+        theirs, ours = self.teacher.decoder_layers(), self.student.decoder_layers()
+        there_btc, here_btc = _embedded(self.teacher, tokens_bt), _embedded(self.student, tokens_bt)
+        done = 0
+        for index, layer in zip(kept, ours, strict=True):
+            for skipped in theirs[done:index]:
+                there_btc = trace(skipped, there_btc).out_btc
+            told = trace(theirs[index], there_btc)
+            self._layer(theirs[index], layer, told, here_btc)
+            there_btc, here_btc, done = told.out_btc, trace(layer, here_btc).out_btc, index + 1
+        for skipped in theirs[done:]:
+            there_btc = trace(skipped, there_btc).out_btc
+        self._head(there_btc, here_btc)
+        if (mine := self.student.thresholds_lh) is not None:
+            given = self.teacher.thresholds_lh
+            if given is not None and given.shape[-1] == mine.shape[-1]:
+                mine.copy_(given[list(kept)])
+        rules = tuple(name for name in RULES if name in self.applied)
+        return Carried(kept, rules, tuple(self.fresh))
+
+    def _rule(self, name: str) -> bool:
+        """Whether a rule is to be used, which is noted."""
+        if name in self.without:
+            return False
+        self.applied[name] = None
+        return True
+
+    def _embeddings(self) -> None:
+        ours, theirs = self.student, self.teacher
+        ours.token_embedding.weight.copy_(theirs.token_embedding.weight)
+        if ours.position_embedding is not None and theirs.position_embedding is not None:
+            ours.position_embedding.weight.copy_(theirs.position_embedding.weight[: self.a.seq_len])
+
+    def _kept(self, tokens_bt: Tensor) -> tuple[int, ...]:
+        """The teacher's layers that stay, shallowest first."""
+        if self.a.n_layer == self.own.n_layer or not self._rule("depth"):
+            return tuple(range(self.a.n_layer))
+        influence = blocks_by_influence(self.teacher, _embedded(self.teacher, tokens_bt))
+        most = sorted(range(self.own.n_layer), key=lambda i: -influence[i])[: self.a.n_layer]
+        return tuple(sorted(most))
+
+    def _layer(self, theirs: DecoderLayer, ours: DecoderLayer, told: Trace, here_btc: Tensor) -> None:
+        """Fill one layer.
+
+        Args:
+            told: what the teacher's layer made of its stream.
+            here_btc: the student's stream in front of the layer.
+        """
+        self._attention(theirs, ours, told, here_btc)
+        if ours.scaling is not None and theirs.scaling is not None:
+            ours.scaling.load_state_dict(theirs.scaling.state_dict())
+        if ours.feed_forward is None or ours.feed_forward_norm is None:
+            return
+        mine = trace(ours, here_btc)
+        target_btc = told.fed_btc
+        if target_btc is None or theirs.feed_forward is None or theirs.feed_forward_norm is None:
+            # The teacher's layer has none: the new one starts by adding nothing.
+            last = (
+                ours.feed_forward.down
+                if isinstance(ours.feed_forward, FeedForward)
+                else ours.feed_forward.fused
+            )
+            set_weight(last, torch.zeros_like(last.weight))
+            return
+        readers = _readers(ours.feed_forward)
+        self._copy_feed_forward(theirs.feed_forward, ours.feed_forward)
+        changed = self._norm(
+            theirs.feed_forward_norm,
+            ours.feed_forward_norm,
+            mine.feed_forward_input_btc,
+            readers if _alike(theirs.feed_forward, ours.feed_forward) else (),
+            told.feed_forward_normed_btc,
+        )
+        read_btc = ours.feed_forward_norm(mine.feed_forward_input_btc)
+        # What earlier layers lost is asked of this one as well.
+        target_btc = target_btc + (told.feed_forward_residual_btc - mine.feed_forward_residual_btc)
+        if isinstance(ours.feed_forward, FusedFeedForward):
+            if (changed or not isinstance(theirs.feed_forward, FusedFeedForward)) and self._rule("fuse"):
+                fit(ours.feed_forward.fused, _flat(read_btc), _flat(target_btc))
+            return
+        same = _alike(theirs.feed_forward, ours.feed_forward) and type(
+            theirs.feed_forward.activation
+        ) is type(ours.feed_forward.activation)
+        if (changed or not same) and self._rule("refit"):
+            hidden: list[Tensor] = []
+            hook = ours.feed_forward.down.register_forward_pre_hook(lambda _, given: hidden.append(given[0]))
+            ours.feed_forward(read_btc)
+            hook.remove()
+            fit(ours.feed_forward.down, _flat(hidden[0]), _flat(target_btc))
+
+    def _attention(self, theirs: DecoderLayer, ours: DecoderLayer, told: Trace, here_btc: Tensor) -> None:
+        source, target = theirs.attention, ours.attention
+        width = self.a.d_head
+        grouped = self.a.kv_heads < self.own.kv_heads
+        mean = not grouped or self._rule("group")
+        pairs = [(target.query, source.query, self.own.n_head, self.a.n_head)]
+        pairs += [(target.key, source.key, self.own.kv_heads, self.a.kv_heads)]
+        if target.value is not None and source.value is not None:
+            pairs += [(target.value, source.value, self.own.kv_heads, self.a.kv_heads)]
+        for mine, given, before, after in pairs:
+            set_weight(mine, regrouped(weight_of(given), before, after, width, mean))
+            if mine.bias is not None and given.bias is not None:
+                mine.bias.copy_(regrouped(given.bias, before, after, width, mean))
+        if target.output is not None and source.output is not None:
+            _copy_linear(source.output, target.output)
+        if (target.value is None) != (source.value is None):
+            self.fresh["attention.value_projection: what value and output projections did is lost"] = None
+        if target.shaping is not None:
+            if source.shaping is not None:
+                target.shaping.load_state_dict(source.shaping.state_dict())
+            else:
+                self.fresh["attention.shaped: its gains start as in a fresh network"] = None
+        readers = [mine for mine, *_ in pairs]
+        changed = self._norm(
+            theirs.attention_norm, ours.attention_norm, here_btc, readers, told.attention_normed_btc
+        )
+        self._temperature(source, target)
+        removed = ours.feed_forward is None and theirs.feed_forward is not None
+        kind = (source.weigh is None) != (target.weigh is None) or source.weigh is not target.weigh
+        if target.output is None or not (changed or grouped or kind or removed) or not self._rule("refit"):
+            return
+        heads: list[Tensor] = []
+        hook = target.output.register_forward_pre_hook(lambda _, given: heads.append(given[0]))
+        target(ours.attention_norm(here_btc))
+        hook.remove()
+        wanted_btc = told.out_btc - here_btc if removed else told.attended_btc + (told.in_btc - here_btc)
+        fit(target.output, _flat(heads[0]), _flat(wanted_btc))
+
+    def _temperature(self, source: Attention, target: Attention) -> None:
+        """Divide the queries' logits as the teacher does: by a learned t, or by what its queries carry."""
+        if target.temperature is not None and source.temperature is not None:
+            length = min(target.temperature.log_ratio_ht.shape[-1], source.temperature.log_ratio_ht.shape[-1])
+            ratio_ht = source.temperature.init / target.temperature.init
+            learned_ht = source.temperature.log_ratio_ht[:, :length]
+            target.temperature.log_ratio_ht[:, :length] = learned_ht + torch.tensor(ratio_ht).log()
+            return
+        factor_h = torch.ones(self.a.n_head)
+        if source.temperature is not None:
+            factor_h = factor_h / source.temperature(source.temperature.log_ratio_ht.shape[-1]).mean(-1)
+        elif source.query_scale_ht is not None:
+            factor_h = factor_h * source.query_scale_ht.mean(-1)
+        if target.temperature is not None:
+            factor_h = factor_h * target.temperature.init
+        if bool((factor_h == 1).all()) or not self._rule("temperature"):
+            return
+        by_row = factor_h.repeat_interleave(self.a.d_head).double()
+        set_weight(target.query, weight_of(target.query) * by_row[:, None])
+        if target.query.bias is not None:
+            target.query.bias.mul_(by_row)
+
+    def _norm(
+        self,
+        theirs: nn.Module,
+        ours: nn.Module,
+        here_btc: Tensor,
+        readers: Sequence[nn.Linear],
+        told_btc: Tensor,
+    ) -> bool:
+        """Fill a norm, and fit the linears that read it where it has changed. Returns whether it has.
+
+        Args:
+            here_btc: what the norm reads.
+            readers: filled as if nothing had changed.
+            told_btc: what the teacher's norm gave its linears.
+        """
+        if _copy_norm(theirs, ours):
+            return False
+        if _learns_from_data(ours):
+            ours.train()
+            for _ in range(50):  # momentum 0.1: what it started from is forgotten
+                ours(here_btc)
+            ours.eval()
+        if not readers or not self._rule("absorb"):
+            return True
+        targets = [linear(told_btc) for linear in readers]
+        if isinstance(ours, nn.Identity):
+            for linear in readers:
+                absorbed(linear, theirs, here_btc)
+        read_btc = ours(here_btc)
+        for linear, target_bto in zip(readers, targets, strict=True):
+            fit(linear, _flat(read_btc), _flat(target_bto))
+        return True
+
+    def _copy_feed_forward(self, source: nn.Module, target: nn.Module) -> None:
+        if isinstance(source, FusedFeedForward) and isinstance(target, FusedFeedForward):
+            _copy_linear(source.fused, target.fused)
+        if not isinstance(source, FeedForward) or not isinstance(target, FeedForward):
+            return
+        # Of a gated one, the gate is what stands before the activation.
+        first = source.up if source.gate is None else source.gate
+        keep = inner_units(first, source.down, target.down.in_features)
+        if target.gate is not None and source.gate is not None:
+            _copy_rows(source.gate, target.gate, keep)
+            _copy_rows(source.up, target.up, keep)
+        elif target.gate is not None:
+            _copy_rows(source.up, target.gate, keep)
+            set_weight(target.up, torch.zeros_like(target.up.weight))
+            if target.up.bias is not None:
+                target.up.bias.fill_(1.0)
+        else:
+            _copy_rows(first, target.up, keep)
+        weight = torch.zeros_like(target.down.weight, dtype=torch.float64)
+        weight[:, : len(keep)] = weight_of(source.down)[:, keep]
+        set_weight(target.down, weight)
+        if target.down.bias is not None and source.down.bias is not None:
+            target.down.bias.copy_(source.down.bias)
+        state = source.activation.state_dict()
+        if type(source.activation) is type(target.activation):
+            target.activation.load_state_dict(state)
+
+    def _head(self, there_btc: Tensor, here_btc: Tensor) -> None:
+        theirs, ours = self.teacher, self.student
+        given = theirs.token_embedding if theirs.head is None else theirs.head
+        if ours.head is not None:
+            ours.head.weight.copy_(given.weight)
+        if _copy_norm(theirs.final_norm, ours.final_norm):
+            return
+        if _learns_from_data(ours.final_norm):
+            ours.final_norm.train()
+            for _ in range(50):
+                ours.final_norm(here_btc)
+            ours.final_norm.eval()
+        if not isinstance(ours.final_norm, nn.Identity) or not self._rule("final"):
+            return
+        if ours.head is not None:
+            absorbed(ours.head, theirs.final_norm, here_btc)
+            return
+        # The head is the embedding: a factor s of the stream and of the embedding is one of s^2 in the logits.
+        normed_n, stream_n = _flat(theirs.final_norm(there_btc)), _flat(here_btc)
+        scale = float((normed_n * stream_n).sum() / stream_n.square().sum())
+        if scale <= 0:
+            return
+        factor = scale**0.5
+        ours.token_embedding.weight.mul_(factor)
+        if ours.position_embedding is not None:
+            ours.position_embedding.weight.mul_(factor)
+        for layer in ours.decoder_layers():
+            _scale_layer(layer, factor)
+
+
+def _scale_layer(layer: DecoderLayer, factor: float) -> None:
+    """Let a layer do to factor * x what it did to x."""
+    readers: list[nn.Linear | None] = [layer.attention.query, layer.attention.key, layer.attention.value]
+    written: list[nn.Linear | None] = [layer.attention.output]
+    groups = [(layer.attention_norm, readers)]
+    if layer.feed_forward is not None and layer.feed_forward_norm is not None:
+        groups.append((layer.feed_forward_norm, [*_readers(layer.feed_forward)]))
+        last = (
+            layer.feed_forward.down
+            if isinstance(layer.feed_forward, FeedForward)
+            else layer.feed_forward.fused
+        )
+        written.append(last)
+    for norm, linears in groups:
+        for linear in linears:
+            if isinstance(norm, nn.Identity) and linear is not None:
+                set_weight(linear, weight_of(linear) / factor)
+    for linear in written:
+        if linear is not None:
+            set_weight(linear, weight_of(linear) * factor)
+            if linear.bias is not None:
+                linear.bias.mul_(factor)
+
+
+def _readers(feed_forward: nn.Module) -> tuple[nn.Linear, ...]:
+    """The linears that read what the norm gives."""
+    if isinstance(feed_forward, FusedFeedForward):
+        return (feed_forward.fused,)
+    assert isinstance(feed_forward, FeedForward)
+    return (feed_forward.up,) if feed_forward.gate is None else (feed_forward.gate, feed_forward.up)
+
+
+def _alike(one: nn.Module, other: nn.Module) -> bool:
+    """Whether two feed-forwards have the same linears."""
+    if isinstance(one, FeedForward) and isinstance(other, FeedForward):
+        return one.up.weight.shape == other.up.weight.shape and (one.gate is None) == (other.gate is None)
+    return isinstance(one, FusedFeedForward) and isinstance(other, FusedFeedForward)
+
+
+def _copy_linear(source: nn.Linear, target: nn.Linear) -> None:
+    set_weight(target, weight_of(source))
+    if target.bias is not None and source.bias is not None:
+        target.bias.copy_(source.bias)
+
+
+def _copy_rows(source: nn.Linear, target: nn.Linear, rows: list[int]) -> None:
+    """Outputs of one linear as the first of another; further ones keep their start."""
+    weight = weight_of(target)
+    weight[: len(rows)] = weight_of(source)[rows]
+    set_weight(target, weight)
+    if target.bias is not None and source.bias is not None:
+        target.bias[: len(rows)] = source.bias[rows]
+
+
+def _copy_norm(theirs: nn.Module, ours: nn.Module) -> bool:
+    """Copy what two norms both have. Returns whether they are of one kind."""
+    for name, tensor in ours.named_parameters():
+        given = getattr(theirs, name, None)
+        if isinstance(given, Tensor) and given.shape == tensor.shape:
+            tensor.copy_(given)
+    if type(theirs) is not type(ours):
+        return False
+    for name, tensor in ours.named_buffers():
+        given = getattr(theirs, name, None)
+        if isinstance(given, Tensor) and given.shape == tensor.shape:
+            tensor.copy_(given)
+    return True
+
+
+def _learns_from_data(norm: nn.Module) -> bool:
+    """Whether a norm keeps running statistics."""
+    return any(name.startswith("running_") for name, _ in norm.named_buffers())
+
+
+def _embedded(model: Decoder, tokens_bt: Tensor) -> Tensor:
+    x_btc: Tensor = model.token_embedding(tokens_bt)
+    if model.position_embedding is not None:
+        x_btc = x_btc + model.position_embedding.weight[: tokens_bt.shape[-1]]
+    return x_btc
+
+
+def _flat(x_btc: Tensor) -> Tensor:
+    return x_btc.flatten(0, 1)

@@ -1,0 +1,109 @@
+"""How a candidate starts from a checkpoint and is brought back: the settings init, distill and train."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from aero_search.errors import RequestError
+from aero_search.init.checkpoint import Checkpoint
+
+Kind = Literal["logits", "logits+hidden", "logits+attention"]
+Scope = Literal["all", "norms_and_heads"]
+# Raised when the rules of `init.carry` change what a candidate starts from.
+SURGERY = 1
+
+
+@dataclass(frozen=True)
+class InitSpec:
+    """conf/config.yaml: init
+
+    Attributes:
+        from_: a folder, `STUDY:TRIAL` or `hf:NAME`; None starts from random weights.
+    """
+
+    from_: str | None = None
+
+
+@dataclass(frozen=True)
+class DistillSpec:
+    """conf/config.yaml: distill
+
+    The loss is (1 - weight) * cross-entropy + weight * (temperature^2 * KL(teacher || student) + the rest of `kind`),
+    both distributions at that temperature (Hinton et al., arXiv 1503.02531, section 2).
+
+    Attributes:
+        kind: `logits` alone; with `hidden`, the stream after each layer as well (mean square over the teacher's);
+            with `attention`, what attention adds to it.
+    """
+
+    weight: float = 0.0
+    temperature: float = 1.0
+    kind: Kind = "logits"
+
+    def __post_init__(self) -> None:
+        problems = list(self._violations())
+        if problems:
+            raise RequestError("; ".join(problems))
+
+    def _violations(self) -> Iterator[str]:
+        if not 0 <= self.weight <= 1:
+            yield f"distill.weight={self.weight:g} must lie between 0 and 1"
+        if not 0 < self.temperature <= 100:
+            yield f"distill.temperature={self.temperature:g} must be above 0 and at most 100"
+
+
+@dataclass(frozen=True)
+class TrainSpec:
+    """conf/config.yaml: train
+
+    Attributes:
+        scope: what is trained: `all`, or `norms_and_heads`: every gain, bias, temperature and slope, and the LM head.
+    """
+
+    scope: Scope = "all"
+
+
+@dataclass(frozen=True)
+class Recovery:
+    """A candidate's start from a checkpoint.
+
+    Attributes:
+        distill: at its defaults where its weight is 0.
+        cache: where the teacher's logits are kept; None computes them at every step.
+    """
+
+    checkpoint: Checkpoint
+    distill: DistillSpec = DistillSpec()
+    scope: Scope = "all"
+    cache: Path | None = field(default=None, compare=False)
+
+    def identifying(self) -> dict[str, Any]:
+        """What of it decides a training."""
+        said: dict[str, Any] = {"teacher": self.checkpoint.fingerprint, "surgery": SURGERY}
+        if self.distill.weight:
+            said["distill"] = asdict(self.distill)
+        return said if self.scope == "all" else {**said, "scope": self.scope}
+
+
+def make_recovery(
+    checkpoint: Checkpoint | None, distill: DistillSpec, train: TrainSpec, cache: Path | None = None
+) -> Recovery | None:
+    """The recovery of these settings; None for a start from random weights.
+
+    Raises:
+        RequestError: a setting without a checkpoint that it is about.
+    """
+    if checkpoint is not None:
+        return Recovery(checkpoint, distill if distill.weight else DistillSpec(), train.scope, cache)
+    for name, value, off in (
+        ("distill.weight", distill.weight, 0.0),
+        ("train.scope", train.scope, TrainSpec().scope),
+    ):
+        if value != off:
+            raise RequestError(
+                f"{name}={value} needs a trained network: give init.from=FOLDER, or leave it out"
+            )
+    return None

@@ -1,0 +1,34 @@
+"""Which networks a checkpoint's weights can be carried into: stream and heads keep their sizes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from aero_search.architecture import Architecture
+
+
+def misfits(own: Architecture, a: Architecture) -> Iterator[str]:
+    """Yield why the weights of `own` cannot be carried into `a`, each a part of a sentence with the field."""
+    for field, name in (
+        ("model.family", "family"),
+        ("model.d_model", "d_model"),
+        ("model.n_head", "n_head"),
+        ("model.vocab_size", "vocab_size"),
+    ):
+        asked, had = getattr(a, name), getattr(own, name)
+        if asked != had:
+            yield f"{field}={asked} cannot be carried over from {had}"
+    if a.n_layer > own.n_layer:
+        yield f"model.n_layer={a.n_layer} is more than the {own.n_layer} that it has"
+    if a.seq_len > own.seq_len and not own.rotary_channels:
+        yield f"model.seq_len={a.seq_len} is above its {own.seq_len} learned positions"
+    elif a.seq_len > own.seq_len and own.attention.temperature == "learned":
+        yield f"model.seq_len={a.seq_len} is above its {own.seq_len} learned temperatures"
+    if a.kv_heads < own.kv_heads and own.kv_heads % a.kv_heads:
+        yield f"model.n_kv_head={a.kv_heads} does not divide its {own.kv_heads} key and value heads"
+    if a.kv_heads > own.kv_heads and a.kv_heads % own.kv_heads:
+        yield f"model.n_kv_head={a.kv_heads} is not a multiple of its {own.kv_heads} key and value heads"
+    if a.tied_embeddings and not own.tied_embeddings:
+        yield "model.tied_embeddings=true cannot be carried over from a head of its own"
+    if a.attention.value_projection == "full" and own.attention.value_projection == "identity":
+        yield "attention.value_projection=full cannot be carried over from identity values"
