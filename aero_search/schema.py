@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import keyword
 import sys
 import types
 from collections.abc import Collection, Iterator, Mapping
@@ -54,7 +55,7 @@ def from_mapping(cls: type[T], data: object, where: str = "") -> T:
     values: dict[str, Any] = {}
     for name, (hint, needed) in fields.items():
         if name in data:
-            values[name] = _value(hint, data[name], _join(where, name))
+            values[_attribute(name)] = _value(hint, data[name], _join(where, name))
         elif needed:
             raise SchemaError(f"{_join(where, name)} is missing: give it a value")
     return cls(**values)
@@ -63,12 +64,21 @@ def from_mapping(cls: type[T], data: object, where: str = "") -> T:
 def to_mapping(value: Any) -> Any:
     """Turn dataclasses, tuples and mappings into what YAML and JSON can say (dicts, lists, scalars)."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {f.name: to_mapping(getattr(value, f.name)) for f in dataclasses.fields(value) if f.init}
+        return {_key(f.name): to_mapping(getattr(value, f.name)) for f in dataclasses.fields(value) if f.init}
     if isinstance(value, Mapping):
         return {str(key): to_mapping(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [to_mapping(item) for item in value]
     return value
+
+
+def _key(attribute: str) -> str:
+    """A field's name outside Python, where `from` is a name like any other: without its last underscore."""
+    return attribute.removesuffix("_")
+
+
+def _attribute(key: str) -> str:
+    return f"{key}_" if keyword.iskeyword(key) else key
 
 
 @functools.cache
@@ -77,7 +87,7 @@ def _fields(cls: Any) -> Mapping[str, tuple[Any, bool]]:
     hints = get_type_hints(cls, include_extras=True)
     missing = dataclasses.MISSING
     return {
-        f.name: (hints[f.name], f.default is missing and f.default_factory is missing)
+        _key(f.name): (hints[f.name], f.default is missing and f.default_factory is missing)
         for f in dataclasses.fields(cls)
         if f.init
     }

@@ -37,6 +37,7 @@ RANK = {
     "cost": 2,
     "model": 3,
     "data": 3,
+    "init": 3.5,
     "training": 4,
     "tracking": 5,
     "front": 5,

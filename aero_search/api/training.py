@@ -10,11 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from aero_search.api.pricing import read
+from aero_search.app.corpora import prepared
 from aero_search.architecture import Architecture
 from aero_search.config.compose import compose_request
 from aero_search.config.paths import writable
 from aero_search.config.request import Request
 from aero_search.errors import AeroSearchError
+from aero_search.init.sizes import unserved
 from aero_search.integrity import tell
 from aero_search.schema import to_mapping
 from aero_search.training.memory import check_fits
@@ -84,7 +86,6 @@ def train_request(
         RequestError: some part of the request is wrong.
         AeroSearchError: the training failed.
     """
-    from aero_search.data import prepare
     from aero_search.data.windows import check_long_enough
     from aero_search.search.candidate import make_candidate
     from aero_search.search.run import train_candidate
@@ -95,12 +96,18 @@ def train_request(
     check_fits(architecture)
     price = request.pricing.price(architecture)
     output_dir = writable(request.output_dir.resolve())
-    corpus = prepare(request.data, architecture.vocab_size)
+    recovery = request.recovery
+    corpus = prepared(request)
     check_long_enough(corpus, architecture.seq_len, recipe.batch_size, recipe.validation_sequences)
-    candidate = make_candidate(architecture, recipe, corpus.fingerprint, config=request.portable())
+    candidate = make_candidate(
+        architecture, recipe, corpus.fingerprint, config=request.portable(), recovery=recovery
+    )
     folder = Path(request.output_dir) / "train" / candidate.identity
     if (known := _known(folder)) is not None:
         return Training(known, price.costs, folder, reused=True)
+    if recovery is not None:
+        for lost in unserved(recovery.checkpoint.architecture, architecture):
+            tell(f"no rule carries weights into {lost}")
     tracker = Tracker.open(request.tracking, output_dir)
     tracker.initialize()
     tracked = tracker.start_candidate(

@@ -8,11 +8,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 
+from aero_search.config.checkpoint import tokenizer_of
 from aero_search.config.request import Request
 from aero_search.data import Corpus, prepare
+from aero_search.data.tokenizer import GivenTokenizer
 from aero_search.data.windows import check_long_enough
 from aero_search.errors import RequestError
+from aero_search.init.checkpoint import same_tokenizer
 from aero_search.schema import to_mapping
 from aero_search.space import Assignment, Categorical, Parameter, Space
 
@@ -27,12 +31,56 @@ class OtherCorpusError(RequestError):
 
 def corpus_key(request: Request) -> str:
     """What a corpus is prepared from, as text."""
-    return json.dumps([to_mapping(request.data), request.architecture.vocab_size], sort_keys=True)
+    said = [to_mapping(request.data), request.architecture.vocab_size]
+    if request.checkpoint is not None:
+        said.append(request.checkpoint.fingerprint)
+    return json.dumps(said, sort_keys=True)
+
+
+def prepared(request: Request) -> Corpus:
+    """The packed corpus of a request; with `init.from`, in the tokens of the checkpoint.
+
+    Text that the checkpoint was trained on keeps its corpus, and so perplexities compare; other text is packed with
+    the checkpoint's tokenizer.
+
+    Raises:
+        RequestError: it cannot be prepared, or has other tokens than the checkpoint.
+    """
+    data, vocab_size, checkpoint = request.data, request.architecture.vocab_size, request.checkpoint
+    if checkpoint is None:
+        return prepare(data, vocab_size)
+    about = f"init.from={checkpoint.source}"
+    tokenizer = tokenizer_of(checkpoint, data)
+    if data.kind == "tokenized":
+        corpus = prepare(data, vocab_size)
+        theirs = corpus.tokenizer_path
+        other = tokenizer is not None and theirs.is_file() and not same_tokenizer(tokenizer, theirs)
+        if other and corpus.fingerprint != checkpoint.corpus:
+            raise RequestError(
+                f"{about} has another tokenizer than data.path={data.path}: pack the text with its own"
+            )
+        return corpus
+    if data.tokenizer is not None and checkpoint.tokenizer is not None:
+        raise RequestError(
+            f"{about} brings its tokenizer, so data.tokenizer={data.tokenizer} must be left out"
+        )
+    if checkpoint.corpus and data.tokenizer is None:
+        with suppress(RequestError):  # text too short for a tokenizer of its own may do for the checkpoint's
+            corpus = prepare(data, vocab_size)
+            if corpus.fingerprint == checkpoint.corpus:
+                return corpus
+    if tokenizer is None:
+        raise RequestError(
+            f"{about} has no tokenizer.json, without which other text cannot be put into its tokens: add the file, "
+            "or pack the text yourself and give data=tokenized"
+        )
+    end = checkpoint.read.end_of_text if checkpoint.read is not None else None
+    return prepare(data, vocab_size, given=GivenTokenizer(tokenizer, end, about))
 
 
 def prepare_corpus(request: Request) -> Corpora:
     """The one corpus of a study."""
-    return {corpus_key(request): prepare(request.data, request.architecture.vocab_size)}
+    return {corpus_key(request): prepared(request)}
 
 
 def prepare_each(
@@ -57,7 +105,7 @@ def prepare_each(
         except RequestError:
             continue  # cannot be built: told when it is its turn, beside those that can
         if key not in found:
-            found[key] = prepare(request.data, request.architecture.vocab_size)
+            found[key] = prepared(request)
     if not found:
         raise RequestError("no point of this sweep can be built: leave the sweep out to see why")
     return found
@@ -73,7 +121,7 @@ def corpus_of(request: Request, corpora: Corpora) -> Corpus:
     corpus = corpora.get(corpus_key(request))
     if corpus is None and request.data.kind == "tokenized":
         # Its tokens are what they are, for every vocabulary that they fit into.
-        opened = prepare(request.data, request.architecture.vocab_size)
+        opened = prepared(request)
         corpus = opened if opened.fingerprint in {c.fingerprint for c in corpora.values()} else None
     if corpus is None:
         raise OtherCorpusError(

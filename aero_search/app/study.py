@@ -10,6 +10,7 @@ from typing import Any
 from aero_search.app.corpora import Corpora, prepare_corpus
 from aero_search.architecture import BASELINE, parse_notation
 from aero_search.config.architecture import GROUPS
+from aero_search.config.checkpoint import with_checkpoint
 from aero_search.config.paths import output_option, writable
 from aero_search.config.request import Request
 from aero_search.console import Console, make_console
@@ -18,6 +19,7 @@ from aero_search.errors import RequestError
 from aero_search.front.front import Front
 from aero_search.front.pareto import Reference
 from aero_search.front.record import Record
+from aero_search.init.recovery import SURGERY
 from aero_search.invocation import typed
 from aero_search.markdown import code, plain
 from aero_search.report.front import front_rows, print_front
@@ -94,7 +96,11 @@ def make_runner(
         compute=compute,
         target=target,
     )
-    base = {group: request.composed.get(group, {}) for group in _BASE_GROUPS}
+    base: dict[str, Any] = {group: request.composed.get(group, {}) for group in _BASE_GROUPS}
+    if (recovery := request.recovery) is not None:
+        base |= with_checkpoint(base, recovery.checkpoint.architecture, request.override_names())
+        base |= {"init": {"teacher": recovery.checkpoint.fingerprint, "surgery": SURGERY}}
+        base |= {"distill": to_mapping(recovery.distill), "train": {"scope": recovery.scope}}
     if request.composed.get("architecture") is not None:
         _check_groups_stay(space)
         base["architecture"] = to_mapping(architecture)

@@ -71,13 +71,15 @@ class Compose:
         def is_group(name: str) -> bool:
             return bool(self.loader.get_group_options(name))
 
-        return QuickCompose(groups, is_group, self, self.fingerprint)
+        base = self.request(())
+        start = None if base.checkpoint is None else (base.checkpoint, base.output_dir, self.fixed)
+        return QuickCompose(groups, is_group, self, self.fingerprint, start)
 
     def request(self, overrides: Sequence[str]) -> Request:
         """What the overrides ask for."""
         with composing():
             cfg = self.loader.load_sweep_config(self.master, [*self.fixed, *overrides])
-        return read_request(_without_hydra(cfg))
+        return read_request(_without_hydra(cfg), (*self.fixed, *overrides))
 
     def __call__(self, overrides: Sequence[str]) -> Candidate:
         request = self.request(overrides)
@@ -89,6 +91,7 @@ class Compose:
             tuple(overrides),
             request.portable(),
             corpus.folder if corpus else None,
+            request.recovery,
         )
 
 
@@ -197,7 +200,10 @@ class StudySweep:
             return request, ()
         said = {_key(str(o.input_line)) for o in parsed}
         base = tuple(
-            line for line in space_base(request.space, search_spaces_dir()) if _key(line) not in said
+            line
+            for line in space_base(request.space, search_spaces_dir())
+            # With a checkpoint the sizes are its own, whatever a space was made for.
+            if _key(line) not in said and (request.checkpoint is None or not _key(line).startswith("model"))
         )
         if not base:
             return request, ()

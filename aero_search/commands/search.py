@@ -19,6 +19,8 @@ COMMAND = Command(
     waits_for="loading PyTorch, Optuna and MLflow",
     settings=(
         "space",
+        "init.from",
+        "distill.weight",
         "study.name",
         "search.n_trials",
         "search.workers",

@@ -37,6 +37,8 @@ COMMAND = Command(
         "recipe.seed",
         "data",
         "data.path",
+        "init.from",
+        "distill.weight",
         "study.name",
         "output_dir",
     ),

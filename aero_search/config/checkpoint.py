@@ -10,16 +10,19 @@ from typing import Any
 
 from aero_search.architecture import Architecture
 from aero_search.architecture.target import depths
-from aero_search.config.architecture import GROUPS
+from aero_search.config.architecture import GROUPS, read_architecture
 from aero_search.data.spec import CorpusSpec
 from aero_search.errors import AeroSearchError, RequestError
 from aero_search.export.layout import MANIFEST_FILE
 from aero_search.export.manifest import check_manifest
 from aero_search.init.checkpoint import Checkpoint, open_checkpoint
+from aero_search.init.recovery import DistillSpec, Recovery, TrainSpec, make_recovery
 from aero_search.init.sizes import misfits
 from aero_search.invocation import install
-from aero_search.schema import to_mapping
+from aero_search.schema import from_mapping, to_mapping
 
+# Beside studies, under output_dir: logits of teachers.
+TEACHERS = "teachers"
 _HUB = "hf:"
 _TRIAL = re.compile(r"([\w.+-]+):(\d+)")
 _HUB_NAME = re.compile(r"[\w.-]+(/[\w.-]+)?", re.ASCII)
@@ -46,6 +49,31 @@ def find_checkpoint(source: str, output_dir: Path, storage: str | None) -> Check
         raise RequestError(f"init.from={source}: {problem}") from problem
 
 
+def architecture_from(
+    checkpoint: Checkpoint, composed: Mapping[str, Any], said: Collection[str]
+) -> Architecture:
+    """The network of a request that starts from a checkpoint; `said` are the names of its overrides.
+
+    Raises:
+        RequestError: it cannot be built, or not from these weights.
+    """
+    if composed.get("architecture") is None:
+        composed = with_checkpoint(composed, checkpoint.architecture, said)
+    return check_fit(checkpoint, read_architecture(composed))
+
+
+def recovery_of(
+    composed: Mapping[str, Any], checkpoint: Checkpoint | None, output_dir: Path
+) -> Recovery | None:
+    """What a configuration says of starting from a checkpoint; raises as `make_recovery`."""
+    return make_recovery(
+        checkpoint,
+        from_mapping(DistillSpec, composed.get("distill") or {}, "distill"),
+        from_mapping(TrainSpec, composed.get("train") or {}, "train"),
+        output_dir.resolve() / TEACHERS,
+    )
+
+
 def check_fit(checkpoint: Checkpoint, architecture: Architecture) -> Architecture:
     """Return the architecture if the checkpoint's weights can be carried into it.
 
@@ -57,9 +85,7 @@ def check_fit(checkpoint: Checkpoint, architecture: Architecture) -> Architectur
     return architecture
 
 
-def with_checkpoint(
-    groups: Mapping[str, Any], own: Architecture, said: Collection[str]
-) -> dict[str, Any]:
+def with_checkpoint(groups: Mapping[str, Any], own: Architecture, said: Collection[str]) -> dict[str, Any]:
     """The groups of a request, with the checkpoint's own network where nobody has said otherwise.
 
     A group that is chosen (`norm=none`) is taken whole, a field (`model.n_layer=3`) alone. A variant chooses all
@@ -113,7 +139,10 @@ def _merged(
     group: str, groups: Mapping[str, Any], theirs: Mapping[str, Any], said: Collection[str]
 ) -> dict[str, Any]:
     composed = groups.get(group) or {}
-    return {**composed, **{k: v for k, v in theirs.items() if f"{group}.{k}" not in said or k not in composed}}
+    return {
+        **composed,
+        **{k: v for k, v in theirs.items() if f"{group}.{k}" not in said or k not in composed},
+    }
 
 
 def _sizes(own: Architecture) -> dict[str, Any]:
@@ -146,7 +175,9 @@ def _trial(study: str, number: int, output_dir: Path, storage: str | None) -> Pa
     identity = trials[number].user_attrs.get("candidate")
     folder = output_dir / "studies" / study / "candidates" / str(identity)
     if not identity or not (folder / "weights.safetensors").is_file():
-        raise RequestError(f"trial {number} of study {study} has no weights: name one that was trained to its end")
+        raise RequestError(
+            f"trial {number} of study {study} has no weights: name one that was trained to its end"
+        )
     return folder
 
 
@@ -156,7 +187,9 @@ def _download(name: str) -> Path:
     try:
         from huggingface_hub import snapshot_download
     except ImportError:
-        raise RequestError(f"the hub needs huggingface_hub: {install('hf')}, or name a local folder") from None
+        raise RequestError(
+            f"the hub needs huggingface_hub: {install('hf')}, or name a local folder"
+        ) from None
     try:
         return Path(snapshot_download(name, allow_patterns=list(_HUB_FILES)))
     except Exception as problem:  # the library raises a different one for each way to be offline or misspelt

@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -18,12 +19,15 @@ from hydra.core.override_parser.types import QuotedString
 
 from aero_search.architecture import Architecture
 from aero_search.config.architecture import GROUPS, read_architecture
+from aero_search.config.checkpoint import architecture_from, recovery_of
+from aero_search.config.request import override_names
+from aero_search.init.checkpoint import Checkpoint
 from aero_search.schema import from_mapping
 from aero_search.search.candidate import Candidate, make_candidate
 from aero_search.training.recipe import Recipe
 
 # What a candidate is made from.
-_READ = (*GROUPS, "recipe")
+_READ = (*GROUPS, "architecture", "recipe", "distill", "train")
 _Groups = Mapping[str, Any]
 
 _INTEGER = re.compile(r"-?(0|[1-9]\d*)")
@@ -42,6 +46,7 @@ class QuickCompose:
         is_group: whether a name is a group of the configuration.
         whole: Hydra's own way, from overrides to a candidate.
         fingerprint: of the corpus.
+        start: the checkpoint that candidates start from, the output_dir, and the overrides that all of them share.
     """
 
     def __init__(
@@ -50,12 +55,14 @@ class QuickCompose:
         is_group: Callable[[str], bool],
         whole: Callable[[Sequence[str]], Candidate],
         fingerprint: str,
+        start: tuple[Checkpoint, Path, Sequence[str]] | None = None,
     ) -> None:
         self._composed: Callable[[tuple[str, ...]], _Groups] = lru_cache(maxsize=None)(compose)
         self._merged = lru_cache(maxsize=None)(self._merge)
         self._is_group = lru_cache(maxsize=None)(is_group)
         self._whole = whole
         self._fingerprint = fingerprint
+        self._start = start
 
     def __call__(self, overrides: Sequence[str]) -> Candidate:
         """The candidate that Hydra composes from the same overrides.
@@ -67,7 +74,9 @@ class QuickCompose:
         if groups is None:
             return self._whole(overrides)
         recipe = from_mapping(Recipe, groups.get("recipe"), "recipe")
-        return make_candidate(read_architecture(groups), recipe, self._fingerprint, tuple(overrides))
+        start = None if self._start is None else recovery_of(groups, *self._start[:2])
+        architecture = self._architecture(groups, overrides)
+        return make_candidate(architecture, recipe, self._fingerprint, tuple(overrides), recovery=start)
 
     def architecture(self, overrides: Sequence[str]) -> Architecture:
         """Its architecture alone, where recipe and corpus do not matter.
@@ -76,7 +85,15 @@ class QuickCompose:
             RequestError: it cannot be built, in one sentence.
         """
         groups = self._read(overrides)
-        return self._whole(overrides).architecture if groups is None else read_architecture(groups)
+        return (
+            self._whole(overrides).architecture if groups is None else self._architecture(groups, overrides)
+        )
+
+    def _architecture(self, groups: _Groups, overrides: Sequence[str]) -> Architecture:
+        if self._start is None:
+            return read_architecture(groups)
+        checkpoint, _, fixed = self._start
+        return architecture_from(checkpoint, groups, override_names([*fixed, *overrides]))
 
     def _read(self, overrides: Sequence[str]) -> _Groups | None:
         """The groups with the values of all overrides; None where Hydra itself has to be asked."""

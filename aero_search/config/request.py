@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -11,6 +11,7 @@ from typing import Any, Literal, TypeVar
 
 from aero_search.architecture import Architecture, ModelShape, retarget
 from aero_search.config.architecture import GROUPS, read_architecture
+from aero_search.config.checkpoint import architecture_from, find_checkpoint, recovery_of
 from aero_search.config.paths import search_spaces_dir
 from aero_search.cost import Network, Protocol
 from aero_search.data.spec import CorpusSpec
@@ -18,6 +19,8 @@ from aero_search.errors import RequestError
 from aero_search.front.budget import Budget
 from aero_search.front.objective import Objective
 from aero_search.front.pricing import Pricing
+from aero_search.init.checkpoint import Checkpoint
+from aero_search.init.recovery import InitSpec, Recovery
 from aero_search.schema import from_mapping, to_mapping
 from aero_search.search.spec import SearchSpec
 from aero_search.space import Space, load_space
@@ -50,7 +53,8 @@ class _Shared:
 # Bytes that a folder's name may have on common file systems.
 _LONGEST_NAME = 255
 _SHARED = ("output_dir", "format", "space", "study")
-_CORE = ("data", "recipe", "compute", "objective", "budget", "protocol", "network", "search", "tracking")
+_CORE = ("data", "recipe", "compute", "objective", "budget", "protocol", "network", "search", "tracking", "init",
+         "distill", "train")  # fmt: skip
 
 
 def check_study_name(name: str, field: str) -> None:
@@ -65,6 +69,11 @@ def check_study_name(name: str, field: str) -> None:
         raise RequestError(
             f"{field}={name[:60]}... must be at most {_LONGEST_NAME} bytes long: it names a folder"
         )
+
+
+def override_names(overrides: Sequence[str]) -> list[str]:
+    """What overrides set: groups and dotted fields."""
+    return [override.lstrip("+~").partition("=")[0] for override in overrides]
 
 
 class Request:
@@ -100,7 +109,26 @@ class Request:
                 raise RequestError(
                     f"architecture= describes the whole network, so {group}= would have no effect: leave one out"
                 )
-        return read_architecture(self.composed)
+        if self.checkpoint is None:
+            return read_architecture(self.composed)
+        return architecture_from(self.checkpoint, self.composed, self.override_names())
+
+    @cached_property
+    def checkpoint(self) -> Checkpoint | None:
+        """The trained network that `init.from` names; configurations of earlier versions have none."""
+        source = from_mapping(InitSpec, self.composed.get("init") or {}, "init").from_
+        if source is None:
+            return None
+        return find_checkpoint(source, self.output_dir.resolve(), self.search.storage)
+
+    @cached_property
+    def recovery(self) -> Recovery | None:
+        """How candidates start from the checkpoint; None for random weights.
+
+        Raises:
+            RequestError: a setting of it without a checkpoint.
+        """
+        return recovery_of(self.composed, self.checkpoint, self.output_dir)
 
     def portable(self) -> dict[str, Any]:
         """The configuration that trains this again from any folder: the path of the corpus made absolute.
@@ -113,7 +141,11 @@ class Request:
             data["path"] = str(Path(path).expanduser().resolve())
         data["cache_dir"] = None
         whole = self.composed.get("architecture")
-        said = {} if whole is None else {"architecture": to_mapping(self.architecture)}
+        said: dict[str, Any] = {}
+        if whole is not None or self.checkpoint is not None:
+            said["architecture"] = to_mapping(self.architecture)
+        if self.checkpoint is not None:
+            said["init"] = {"from": str(self.checkpoint.folder)}
         tracking, search = (
             {**self.composed["tracking"], "uri": None},
             {**self.composed["search"], "storage": None},
@@ -205,7 +237,7 @@ class Request:
 
     def override_names(self) -> list[str]:
         """What the user's overrides set: groups and dotted fields."""
-        return [override.lstrip("+~").partition("=")[0] for override in self.overrides]
+        return override_names(self.overrides)
 
     def _group(self, cls: type[T], name: str) -> T:
         return from_mapping(cls, self.composed.get(name), name)

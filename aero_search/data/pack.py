@@ -16,7 +16,7 @@ import numpy as np
 from aero_search.data.corpus import CHECKSUMS, META, TOKEN_DTYPE, TOKENIZER, TRAIN, VALIDATION
 from aero_search.data.files import Document
 from aero_search.data.progress import Advance
-from aero_search.data.tokenizer import Encode, Tokens, end_of_text
+from aero_search.data.tokenizer import Encode, Tokens
 from aero_search.integrity import file_digest, write_sealed
 
 if TYPE_CHECKING:
@@ -125,15 +125,16 @@ def pack(
     tokenizer: Tokenizer,
     encode: Encode,
     advance: Advance,
+    separator: int,
     chunk: int | None = None,
 ) -> tuple[Side, Side]:
     """Write train.bin, validation.bin and tokenizer.json into a folder.
 
     Args:
         sides: train and validation documents, each iterated once.
+        separator: the token that ends a text.
         chunk: see `CorpusSpec.chunk`.
     """
-    separator = end_of_text(tokenizer)
     train = pack_side(folder / TRAIN, sides[0], encode, separator, advance, chunk)
     validation = pack_side(folder / VALIDATION, sides[1], encode, separator, advance, chunk)
     (folder / TOKENIZER).write_text(tokenizer.to_str(), encoding="utf-8")

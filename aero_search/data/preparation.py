@@ -24,13 +24,14 @@ from aero_search.data.plugin_corpus import plugin
 from aero_search.data.progress import Reporter
 from aero_search.data.spec import MB, CorpusSpec
 from aero_search.data.tokenizer import (
+    GivenTokenizer,
     check_vocab_size,
     encoder,
     end_of_text,
     train_tokenizer,
 )
 from aero_search.errors import AeroSearchError, RequestError
-from aero_search.integrity import DamagedError, read_sealed, require_regular, tell, write_sealed
+from aero_search.integrity import DamagedError, file_digest, read_sealed, require_regular, tell, write_sealed
 from aero_search.schema import to_mapping
 
 # A tokenizer for a stream is trained on its first rows, which are kept in memory for that.
@@ -39,12 +40,15 @@ _STREAM_SAMPLE_BYTES = 24 * MB
 _ENCODER_SAMPLE_BYTES = MB
 
 
-def prepare(spec: CorpusSpec, vocab_size: int, *, quiet: bool = False) -> Corpus:
+def prepare(
+    spec: CorpusSpec, vocab_size: int, *, quiet: bool = False, given: GivenTokenizer | None = None
+) -> Corpus:
     """Return the packed corpus, packing it first if this machine has not done so yet.
 
     Args:
         vocab_size: V of the model; the tokenizer is trained to it.
         quiet: say nothing on stderr.
+        given: the tokenizer to pack with, instead of one that is trained on the text.
 
     Raises:
         RequestError: the text or the vocabulary cannot be what was asked for.
@@ -52,10 +56,10 @@ def prepare(spec: CorpusSpec, vocab_size: int, *, quiet: bool = False) -> Corpus
     """
     if spec.kind == "tokenized":
         return _open_tokenized(spec, vocab_size)
-    check_vocab_size(vocab_size, 1 if spec.tokenizer else 257)
+    check_vocab_size(vocab_size, 1 if spec.tokenizer or given else 257)
     root = spec.cache_folder()
     found = _candidates(spec)
-    key = _manifest_key(spec, vocab_size, found)
+    key = _manifest_key(spec, vocab_size, found, given)
     corpus = _cached(root, key, vocab_size)
     if corpus is None:
         with _lock(root, key):
@@ -64,7 +68,7 @@ def prepare(spec: CorpusSpec, vocab_size: int, *, quiet: bool = False) -> Corpus
             if corpus is None:
                 headline = f"Preparing the corpus data.kind={spec.kind} (once; kept in {root})"
                 with Reporter(headline, quiet=quiet) as reporter:
-                    corpus = _build(spec, vocab_size, found, root, key, reporter)
+                    corpus = _build(spec, vocab_size, found, root, key, reporter, given)
     return corpus
 
 
@@ -74,7 +78,9 @@ def _candidates(spec: CorpusSpec) -> list[Candidate]:
     return text_folder.candidates(spec) if spec.kind == "text_folder" else []
 
 
-def _manifest_key(spec: CorpusSpec, vocab_size: int, found: list[Candidate]) -> str:
+def _manifest_key(
+    spec: CorpusSpec, vocab_size: int, found: list[Candidate], given: GivenTokenizer | None
+) -> str:
     asked = to_mapping(spec)
     del asked["cache_dir"]
     # Packed corpora are older than this field, and found again without it.
@@ -82,6 +88,8 @@ def _manifest_key(spec: CorpusSpec, vocab_size: int, found: list[Candidate]) -> 
         del asked["options"]
     if (entry := plugin(spec)) is not None:
         asked["package"] = entry.package
+    if given is not None:
+        asked["given"] = [file_digest(given.path), given.end_of_text]
     if spec.path:
         asked["path"] = str(spec.folder())
     files = [(candidate.name, candidate.size, candidate.mtime_ns) for candidate in found]
@@ -134,7 +142,13 @@ def _lock(root: Path, key: str) -> Iterator[None]:
 
 
 def _build(
-    spec: CorpusSpec, vocab_size: int, found: list[Candidate], root: Path, key: str, reporter: Reporter
+    spec: CorpusSpec,
+    vocab_size: int,
+    found: list[Candidate],
+    root: Path,
+    key: str,
+    reporter: Reporter,
+    given: GivenTokenizer | None,
 ) -> Corpus:
     # Only the holder of the lock of `key` uses this folder, so what a killed process left in it can go.
     partial = root / f".{key}.partial"
@@ -142,9 +156,9 @@ def _build(
         shutil.rmtree(partial, ignore_errors=True)
         partial.mkdir()
         if spec.kind == "huggingface" or plugin(spec) is not None:
-            name = _pack_stream(spec, vocab_size, partial, reporter)
+            name = _pack_stream(spec, vocab_size, partial, reporter, given)
         else:
-            name = _pack_files(spec, vocab_size, found, root, partial, reporter)
+            name = _pack_files(spec, vocab_size, found, root, partial, reporter, given)
         corpus = _complete(root / name, vocab_size) or _publish(partial, root / name, vocab_size)
         write_sealed(_manifest(root, key), {"fingerprint": name})
     except OSError as problem:
@@ -179,6 +193,7 @@ def _pack_files(
     root: Path,
     partial: Path,
     reporter: Reporter,
+    given: GivenTokenizer | None,
 ) -> str:
     """Select, and pack unless the same content is packed already; returns the fingerprint."""
     select = python_source.select if spec.kind == "python_source" else text_folder.select
@@ -192,22 +207,33 @@ def _pack_files(
             raise RequestError(
                 f"{where} leaves no {split} text once duplicates are dropped: add text that differs"
             )
-    name = fingerprint(map(entry, documents), vocab_size, chunk=spec.chunk)
+    loaded = given.load(vocab_size) if given is not None else None
+    theirs = None if loaded is None else f"{loaded[0].to_str()}{loaded[1]}"
+    name = fingerprint(map(entry, documents), vocab_size, theirs, spec.chunk)
     if _complete(root / name, vocab_size):
         return name
-    tokenizer = train_tokenizer(_told(train, reporter, "Tokenizer"), vocab_size)
+    if loaded is None:
+        tokenizer = train_tokenizer(_told(train, reporter, "Tokenizer"), vocab_size)
+        end = end_of_text(tokenizer)
+    else:
+        tokenizer, end = loaded
     encode = encoder(tokenizer, samples(train))
     advance = reporter.stage("Encode", sum(document.size for document in documents))
-    sides = pack(partial, (train, validation), tokenizer, encode, advance, spec.chunk)
-    _describe(partial, spec, name, vocab_size, end_of_text(tokenizer), sides)
+    sides = pack(partial, (train, validation), tokenizer, encode, advance, end, spec.chunk)
+    _describe(partial, spec, name, vocab_size, end, sides)
     return name
 
 
-def _pack_stream(spec: CorpusSpec, vocab_size: int, partial: Path, reporter: Reporter) -> str:
+def _pack_stream(
+    spec: CorpusSpec, vocab_size: int, partial: Path, reporter: Reporter, given: GivenTokenizer | None
+) -> str:
     """Stream both sides once into `partial`; returns the fingerprint."""
     stream = huggingface.stream if plugin(spec) is None else plugin_corpus.stream
     rows = stream(spec, "train")
-    tokenizer = huggingface.hub_tokenizer(spec.tokenizer, vocab_size) if spec.tokenizer else None
+    tokenizer, end = given.load(vocab_size) if given is not None else (None, None)
+    if spec.tokenizer:
+        tokenizer = huggingface.hub_tokenizer(spec.tokenizer, vocab_size)
+    brought = tokenizer is not None
     first: list[Document] = []
     size = 0
     for document in rows:
@@ -217,11 +243,12 @@ def _pack_stream(spec: CorpusSpec, vocab_size: int, partial: Path, reporter: Rep
             break
     if tokenizer is None:
         tokenizer = train_tokenizer(_told(first, reporter, "Tokenizer"), vocab_size)
+    end = end_of_text(tokenizer) if end is None else end
     encode = encoder(tokenizer, samples(first))
     rows = itertools.chain(first, rows)
     advance = reporter.stage("Encode", None)
     held_out = stream(spec, "validation")
-    sides = pack(partial, (rows, held_out), tokenizer, encode, advance, spec.chunk)
+    sides = pack(partial, (rows, held_out), tokenizer, encode, advance, end, spec.chunk)
     for split, side in zip(("train", "validation"), sides, strict=True):
         if not side.entries:
             raise RequestError(f"{_side(spec, split)} has no rows within data.{split}_mb: raise it")
@@ -230,8 +257,9 @@ def _pack_stream(spec: CorpusSpec, vocab_size: int, partial: Path, reporter: Rep
                 f"{_side(spec, split)} has no text of data.chunk={spec.chunk} tokens: lower it, or set null"
             )
     entries = sides[0].entries + sides[1].entries
-    name = fingerprint(entries, vocab_size, tokenizer.to_str() if spec.tokenizer else None, spec.chunk)
-    _describe(partial, spec, name, vocab_size, end_of_text(tokenizer), sides)
+    theirs = f"{tokenizer.to_str()}{'' if given is None else end}" if brought else None
+    name = fingerprint(entries, vocab_size, theirs, spec.chunk)
+    _describe(partial, spec, name, vocab_size, end, sides)
     return name
 
 

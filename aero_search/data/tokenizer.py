@@ -9,6 +9,7 @@ from __future__ import annotations
 import itertools
 import json
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -28,6 +29,39 @@ Encode = Callable[[str], Tokens]
 
 # GPT-2's rule for words, which `tokenizers` calls ByteLevel(use_regex=True). Source: openai/gpt-2 encoder.py.
 _WORDS = r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"
+
+
+@dataclass(frozen=True)
+class GivenTokenizer:
+    """A tokenizer that text is packed with instead of one trained on it.
+
+    Attributes:
+        path: of its tokenizer.json.
+        end_of_text: the id that ends a text; None looks for `<|endoftext|>`.
+        source: what brought it, for messages.
+    """
+
+    path: Path
+    end_of_text: int | None
+    source: str
+
+    def load(self, vocab_size: int) -> tuple[Tokenizer, int]:
+        """The tokenizer, and the id that ends a text.
+
+        Raises:
+            RequestError: it cannot be read, has more tokens than the model, or none that ends a text.
+        """
+        tokenizer = load_tokenizer(self.path)
+        largest = max(tokenizer.get_vocab().values(), default=0)
+        if largest >= vocab_size:
+            raise RequestError(
+                f"{self.source} has a tokenizer of {largest + 1} tokens, which is more than "
+                f"model.vocab_size={vocab_size}"
+            )
+        end = tokenizer.token_to_id(END_OF_TEXT) if self.end_of_text is None else self.end_of_text
+        if end is None:
+            raise RequestError(f"{self.source} has a tokenizer without a token that ends a text")
+        return tokenizer, int(end)
 
 
 def check_vocab_size(vocab_size: int, smallest: int = SMALLEST_VOCAB) -> None:
@@ -153,7 +187,7 @@ def encoder(tokenizer: Tokenizer, samples: Sequence[str]) -> Encode:
     try:
         fast = fast_encoder(tokenizer)
         agree = all(np.array_equal(fast(text), slow(text)) for text in samples)
-    except (KeyError, ValueError):
+    except (KeyError, ValueError, RequestError):
         return slow
     return fast if agree else slow
 

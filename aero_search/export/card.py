@@ -161,5 +161,17 @@ def _training(result: Result) -> str:
     said = ", ".join(f"{name} {version}" for name, version in versions.items())
     return (
         f"{result.steps:,} steps, {result.tokens:,} tokens, peak learning rate {result.lr:g}, "
-        f"{result.seconds:,.0f} s, verdict {result.verdict}. Versions: {plain(said)}."
+        f"{result.seconds:,.0f} s, verdict {result.verdict}. Versions: {plain(said)}.{_teacher(result)}"
+    )
+
+
+def _teacher(result: Result) -> str:
+    teacher = result.teacher
+    if teacher is None:
+        return ""
+    told = f", which it also learned from ({teacher.distilled:g} of the loss)" if teacher.distilled else ""
+    lost = f" Nothing of it serves {plain('; '.join(teacher.without_rule))}." if teacher.without_rule else ""
+    return (
+        f"\n\nStarted from the trained {plain(teacher.name)}, fingerprint {code(teacher.fingerprint)}{told}: "
+        f"its weights were carried over, and what was changed in them was trained.{lost}"
     )

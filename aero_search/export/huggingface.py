@@ -30,7 +30,7 @@ from aero_search.model.elementwise import MODULES
 from aero_search.model.folding import FoldedNorm
 from aero_search.schema import to_mapping
 from aero_search.search.files import write_yaml
-from aero_search.training.result import read_result
+from aero_search.training.result import Teacher, read_result
 
 TOLERANCE = 1e-5
 CODE_FILE, ACTIVATIONS_FILE, ATTENTION_FILE = "modeling_aero.py", "activations_aero.py", "attention_aero.py"
@@ -106,7 +106,7 @@ def _fill(choice: Choice, corpus: Corpus | None, folder: Path) -> Written:
     written = Written(type(theirs).__name__, custom, max(apart, cached))
     result = read_result(choice.record.folder)
     write_provenance(choice, result, "hf", folder, (CARD_FILE,))
-    (folder / CARD_FILE).write_text(_card(choice, written, result.perplexity))
+    (folder / CARD_FILE).write_text(_card(choice, written, result.perplexity, result.teacher))
     return written
 
 
@@ -215,13 +215,18 @@ def _eps(norm: nn.Module | None) -> float:
     return float(eps) if eps is not None else 0.0
 
 
-def _card(choice: Choice, written: Written, perplexity: float | None) -> str:
+def _card(choice: Choice, written: Written, perplexity: float | None, teacher: Teacher | None) -> str:
     flag = ", trust_remote_code=True" if written.custom_code else ""
     custom = (
         f"The class is the file `{CODE_FILE}` beside the weights, which trust_remote_code imports with "
         f"`{ACTIVATIONS_FILE}` and `{ATTENTION_FILE}`: read them first."
         if written.custom_code
         else f"The class is transformers' own `{written.loaded_as}`."
+    )
+    began = (
+        ""
+        if teacher is None
+        else f" Its training began from {plain(teacher.name)}, {code(teacher.fingerprint)}."
     )
     reached = "none" if perplexity is None else f"{perplexity:.2f}"
     return f"""---
@@ -232,7 +237,7 @@ pipeline_tag: text-generation
 
 Trial {choice.record.number} of study {code(choice.study)}, folded for inference. Perplexity on its held-out split
 {reached} (measured). Logits differ from the trained model's by {written.difference:.1e} at most, measured when this
-was written. {custom}
+was written. {custom}{began}
 
     from transformers import AutoModelForCausalLM, AutoTokenizer
     model = AutoModelForCausalLM.from_pretrained("."{flag})

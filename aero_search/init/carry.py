@@ -19,7 +19,18 @@ from torch import Tensor, nn
 from aero_search.errors import RequestError
 from aero_search.init.fit import fit, set_weight, weight_of
 from aero_search.init.layers import Trace, blocks_by_influence, trace
-from aero_search.init.linears import absorbed, inner_units, regrouped
+from aero_search.init.linears import absorbed, inner_units, logit_scale, regrouped
+from aero_search.init.parts import (
+    alike,
+    copy_linear,
+    copy_norm,
+    copy_rows,
+    embedded,
+    flat,
+    readers,
+    scale_layer,
+    settle,
+)
 from aero_search.init.sizes import misfits
 from aero_search.model import Decoder, fold
 from aero_search.model.attention import Attention
@@ -27,7 +38,7 @@ from aero_search.model.decoder import DecoderLayer
 from aero_search.model.feed_forward import FeedForward, FusedFeedForward
 
 RULES = {
-    "absorb": "a removed norm leaves gain, centring and the stream's least-squares scale in the linears that read it, "
+    "absorb": "a removed norm leaves gain, centring and the stream's typical scale in the linears that read it, "
     "which are then fitted",
     "fuse": "a fused feed-forward is the least-squares linear map from what the layer reads to what the teacher's "
     "feed-forward gave",
@@ -36,12 +47,14 @@ RULES = {
     "group": "grouped heads take the mean of the keys and values they replace (Ainslie et al., arXiv 2305.13245)",
     "temperature": "queries carry a learned temperature's starting value, or the one that is left out",
     "depth": "of fewer layers those stay that change the stream most (Men et al., arXiv 2403.03853)",
-    "final": "a removed final norm leaves its typical scale in what the stream is made of",
+    "final": "a removed final norm leaves in the stream the scale under which logits are nearest to the teacher's",
 }
 """What is done for each kind of change, by name."""
 
 # Tokens that are run through both networks: some thousands for each unknown of a proxy's widest linear.
 SAMPLE_TOKENS = 16_384
+# Positions at which a removed final norm's scale is looked for: each has a logit for every token.
+_HEAD_SAMPLES = 2_048
 
 
 @dataclass(frozen=True)
@@ -51,12 +64,10 @@ class Carried:
     Attributes:
         layers: the teacher's layer that each layer started from.
         rules: those of `RULES` that applied, in their order.
-        without_rule: parts that start as a fresh network does, in words.
     """
 
     layers: tuple[int, ...]
     rules: tuple[str, ...] = ()
-    without_rule: tuple[str, ...] = ()
 
 
 @torch.no_grad()
@@ -92,13 +103,12 @@ class _Carrying:
         self.student, self.without = student, without
         self.own, self.a = self.teacher.architecture, student.architecture
         self.applied: dict[str, None] = {}
-        self.fresh: dict[str, None] = {}
 
     def run(self, tokens_bt: Tensor) -> Carried:
         self._embeddings()
         kept = self._kept(tokens_bt)
         theirs, ours = self.teacher.decoder_layers(), self.student.decoder_layers()
-        there_btc, here_btc = _embedded(self.teacher, tokens_bt), _embedded(self.student, tokens_bt)
+        there_btc, here_btc = embedded(self.teacher, tokens_bt), embedded(self.student, tokens_bt)
         done = 0
         for index, layer in zip(kept, ours, strict=True):
             for skipped in theirs[done:index]:
@@ -114,7 +124,7 @@ class _Carrying:
             if given is not None and given.shape[-1] == mine.shape[-1]:
                 mine.copy_(given[list(kept)])
         rules = tuple(name for name in RULES if name in self.applied)
-        return Carried(kept, rules, tuple(self.fresh))
+        return Carried(kept, rules)
 
     def _rule(self, name: str) -> bool:
         """Whether a rule is to be used, which is noted."""
@@ -133,7 +143,7 @@ class _Carrying:
         """The teacher's layers that stay, shallowest first."""
         if self.a.n_layer == self.own.n_layer or not self._rule("depth"):
             return tuple(range(self.a.n_layer))
-        influence = blocks_by_influence(self.teacher, _embedded(self.teacher, tokens_bt))
+        influence = blocks_by_influence(self.teacher, embedded(self.teacher, tokens_bt))
         most = sorted(range(self.own.n_layer), key=lambda i: -influence[i])[: self.a.n_layer]
         return tuple(sorted(most))
 
@@ -160,13 +170,13 @@ class _Carrying:
             )
             set_weight(last, torch.zeros_like(last.weight))
             return
-        readers = _readers(ours.feed_forward)
+        linears = readers(ours.feed_forward)
         self._copy_feed_forward(theirs.feed_forward, ours.feed_forward)
         changed = self._norm(
             theirs.feed_forward_norm,
             ours.feed_forward_norm,
             mine.feed_forward_input_btc,
-            readers if _alike(theirs.feed_forward, ours.feed_forward) else (),
+            linears if alike(theirs.feed_forward, ours.feed_forward) else (),
             told.feed_forward_normed_btc,
         )
         read_btc = ours.feed_forward_norm(mine.feed_forward_input_btc)
@@ -174,17 +184,17 @@ class _Carrying:
         target_btc = target_btc + (told.feed_forward_residual_btc - mine.feed_forward_residual_btc)
         if isinstance(ours.feed_forward, FusedFeedForward):
             if (changed or not isinstance(theirs.feed_forward, FusedFeedForward)) and self._rule("fuse"):
-                fit(ours.feed_forward.fused, _flat(read_btc), _flat(target_btc))
+                fit(ours.feed_forward.fused, flat(read_btc), flat(target_btc))
             return
-        same = _alike(theirs.feed_forward, ours.feed_forward) and type(
-            theirs.feed_forward.activation
-        ) is type(ours.feed_forward.activation)
+        same = alike(theirs.feed_forward, ours.feed_forward) and type(theirs.feed_forward.activation) is type(
+            ours.feed_forward.activation
+        )
         if (changed or not same) and self._rule("refit"):
             hidden: list[Tensor] = []
             hook = ours.feed_forward.down.register_forward_pre_hook(lambda _, given: hidden.append(given[0]))
             ours.feed_forward(read_btc)
             hook.remove()
-            fit(ours.feed_forward.down, _flat(hidden[0]), _flat(target_btc))
+            fit(ours.feed_forward.down, flat(hidden[0]), flat(target_btc))
 
     def _attention(self, theirs: DecoderLayer, ours: DecoderLayer, told: Trace, here_btc: Tensor) -> None:
         source, target = theirs.attention, ours.attention
@@ -200,17 +210,12 @@ class _Carrying:
             if mine.bias is not None and given.bias is not None:
                 mine.bias.copy_(regrouped(given.bias, before, after, width, mean))
         if target.output is not None and source.output is not None:
-            _copy_linear(source.output, target.output)
-        if (target.value is None) != (source.value is None):
-            self.fresh["attention.value_projection: what value and output projections did is lost"] = None
-        if target.shaping is not None:
-            if source.shaping is not None:
-                target.shaping.load_state_dict(source.shaping.state_dict())
-            else:
-                self.fresh["attention.shaped: its gains start as in a fresh network"] = None
-        readers = [mine for mine, *_ in pairs]
+            copy_linear(source.output, target.output)
+        if target.shaping is not None and source.shaping is not None:
+            target.shaping.load_state_dict(source.shaping.state_dict())
+        linears = [mine for mine, *_ in pairs]
         changed = self._norm(
-            theirs.attention_norm, ours.attention_norm, here_btc, readers, told.attention_normed_btc
+            theirs.attention_norm, ours.attention_norm, here_btc, linears, told.attention_normed_btc
         )
         self._temperature(source, target)
         removed = ours.feed_forward is None and theirs.feed_forward is not None
@@ -222,7 +227,7 @@ class _Carrying:
         target(ours.attention_norm(here_btc))
         hook.remove()
         wanted_btc = told.out_btc - here_btc if removed else told.attended_btc + (told.in_btc - here_btc)
-        fit(target.output, _flat(heads[0]), _flat(wanted_btc))
+        fit(target.output, flat(heads[0]), flat(wanted_btc))
 
     def _temperature(self, source: Attention, target: Attention) -> None:
         """Divide the queries' logits as the teacher does: by a learned t, or by what its queries carry."""
@@ -251,52 +256,48 @@ class _Carrying:
         theirs: nn.Module,
         ours: nn.Module,
         here_btc: Tensor,
-        readers: Sequence[nn.Linear],
+        linears: Sequence[nn.Linear],
         told_btc: Tensor,
     ) -> bool:
         """Fill a norm, and fit the linears that read it where it has changed. Returns whether it has.
 
         Args:
             here_btc: what the norm reads.
-            readers: filled as if nothing had changed.
+            linears: those that read it, filled as if nothing had changed.
             told_btc: what the teacher's norm gave its linears.
         """
-        if _copy_norm(theirs, ours):
+        if copy_norm(theirs, ours):
             return False
-        if _learns_from_data(ours):
-            ours.train()
-            for _ in range(50):  # momentum 0.1: what it started from is forgotten
-                ours(here_btc)
-            ours.eval()
-        if not readers or not self._rule("absorb"):
+        settle(ours, here_btc)
+        if not linears or not self._rule("absorb"):
             return True
-        targets = [linear(told_btc) for linear in readers]
+        targets = [linear(told_btc) for linear in linears]
         if isinstance(ours, nn.Identity):
-            for linear in readers:
+            for linear in linears:
                 absorbed(linear, theirs, here_btc)
         read_btc = ours(here_btc)
-        for linear, target_bto in zip(readers, targets, strict=True):
-            fit(linear, _flat(read_btc), _flat(target_bto))
+        for linear, target_bto in zip(linears, targets, strict=True):
+            fit(linear, flat(read_btc), flat(target_bto))
         return True
 
     def _copy_feed_forward(self, source: nn.Module, target: nn.Module) -> None:
         if isinstance(source, FusedFeedForward) and isinstance(target, FusedFeedForward):
-            _copy_linear(source.fused, target.fused)
+            copy_linear(source.fused, target.fused)
         if not isinstance(source, FeedForward) or not isinstance(target, FeedForward):
             return
         # Of a gated one, the gate is what stands before the activation.
         first = source.up if source.gate is None else source.gate
         keep = inner_units(first, source.down, target.down.in_features)
         if target.gate is not None and source.gate is not None:
-            _copy_rows(source.gate, target.gate, keep)
-            _copy_rows(source.up, target.up, keep)
+            copy_rows(source.gate, target.gate, keep)
+            copy_rows(source.up, target.up, keep)
         elif target.gate is not None:
-            _copy_rows(source.up, target.gate, keep)
+            copy_rows(source.up, target.gate, keep)
             set_weight(target.up, torch.zeros_like(target.up.weight))
             if target.up.bias is not None:
                 target.up.bias.fill_(1.0)
         else:
-            _copy_rows(first, target.up, keep)
+            copy_rows(first, target.up, keep)
         weight = torch.zeros_like(target.down.weight, dtype=torch.float64)
         weight[:, : len(keep)] = weight_of(source.down)[:, keep]
         set_weight(target.down, weight)
@@ -311,111 +312,21 @@ class _Carrying:
         given = theirs.token_embedding if theirs.head is None else theirs.head
         if ours.head is not None:
             ours.head.weight.copy_(given.weight)
-        if _copy_norm(theirs.final_norm, ours.final_norm):
+        if copy_norm(theirs.final_norm, ours.final_norm):
             return
-        if _learns_from_data(ours.final_norm):
-            ours.final_norm.train()
-            for _ in range(50):
-                ours.final_norm(here_btc)
-            ours.final_norm.eval()
+        settle(ours.final_norm, here_btc)
         if not isinstance(ours.final_norm, nn.Identity) or not self._rule("final"):
             return
+        rows = slice(None, None, max(1, len(flat(here_btc)) // _HEAD_SAMPLES))
+        wanted_nv = flat(theirs.final_norm(there_btc))[rows] @ given.weight.t()
         if ours.head is not None:
             absorbed(ours.head, theirs.final_norm, here_btc)
+            ours.head.weight.mul_(logit_scale(flat(here_btc)[rows] @ ours.head.weight.t(), wanted_nv))
             return
         # The head is the embedding: a factor s of the stream and of the embedding is one of s^2 in the logits.
-        normed_n, stream_n = _flat(theirs.final_norm(there_btc)), _flat(here_btc)
-        scale = float((normed_n * stream_n).sum() / stream_n.square().sum())
-        if scale <= 0:
-            return
-        factor = scale**0.5
+        factor = logit_scale(flat(here_btc)[rows] @ ours.token_embedding.weight.t(), wanted_nv) ** 0.5
         ours.token_embedding.weight.mul_(factor)
         if ours.position_embedding is not None:
             ours.position_embedding.weight.mul_(factor)
         for layer in ours.decoder_layers():
-            _scale_layer(layer, factor)
-
-
-def _scale_layer(layer: DecoderLayer, factor: float) -> None:
-    """Let a layer do to factor * x what it did to x."""
-    readers: list[nn.Linear | None] = [layer.attention.query, layer.attention.key, layer.attention.value]
-    written: list[nn.Linear | None] = [layer.attention.output]
-    groups = [(layer.attention_norm, readers)]
-    if layer.feed_forward is not None and layer.feed_forward_norm is not None:
-        groups.append((layer.feed_forward_norm, [*_readers(layer.feed_forward)]))
-        last = (
-            layer.feed_forward.down
-            if isinstance(layer.feed_forward, FeedForward)
-            else layer.feed_forward.fused
-        )
-        written.append(last)
-    for norm, linears in groups:
-        for linear in linears:
-            if isinstance(norm, nn.Identity) and linear is not None:
-                set_weight(linear, weight_of(linear) / factor)
-    for linear in written:
-        if linear is not None:
-            set_weight(linear, weight_of(linear) * factor)
-            if linear.bias is not None:
-                linear.bias.mul_(factor)
-
-
-def _readers(feed_forward: nn.Module) -> tuple[nn.Linear, ...]:
-    """The linears that read what the norm gives."""
-    if isinstance(feed_forward, FusedFeedForward):
-        return (feed_forward.fused,)
-    assert isinstance(feed_forward, FeedForward)
-    return (feed_forward.up,) if feed_forward.gate is None else (feed_forward.gate, feed_forward.up)
-
-
-def _alike(one: nn.Module, other: nn.Module) -> bool:
-    """Whether two feed-forwards have the same linears."""
-    if isinstance(one, FeedForward) and isinstance(other, FeedForward):
-        return one.up.weight.shape == other.up.weight.shape and (one.gate is None) == (other.gate is None)
-    return isinstance(one, FusedFeedForward) and isinstance(other, FusedFeedForward)
-
-
-def _copy_linear(source: nn.Linear, target: nn.Linear) -> None:
-    set_weight(target, weight_of(source))
-    if target.bias is not None and source.bias is not None:
-        target.bias.copy_(source.bias)
-
-
-def _copy_rows(source: nn.Linear, target: nn.Linear, rows: list[int]) -> None:
-    """Outputs of one linear as the first of another; further ones keep their start."""
-    weight = weight_of(target)
-    weight[: len(rows)] = weight_of(source)[rows]
-    set_weight(target, weight)
-    if target.bias is not None and source.bias is not None:
-        target.bias[: len(rows)] = source.bias[rows]
-
-
-def _copy_norm(theirs: nn.Module, ours: nn.Module) -> bool:
-    """Copy what two norms both have. Returns whether they are of one kind."""
-    for name, tensor in ours.named_parameters():
-        given = getattr(theirs, name, None)
-        if isinstance(given, Tensor) and given.shape == tensor.shape:
-            tensor.copy_(given)
-    if type(theirs) is not type(ours):
-        return False
-    for name, tensor in ours.named_buffers():
-        given = getattr(theirs, name, None)
-        if isinstance(given, Tensor) and given.shape == tensor.shape:
-            tensor.copy_(given)
-    return True
-
-
-def _learns_from_data(norm: nn.Module) -> bool:
-    """Whether a norm keeps running statistics."""
-    return any(name.startswith("running_") for name, _ in norm.named_buffers())
-
-
-def _embedded(model: Decoder, tokens_bt: Tensor) -> Tensor:
-    x_btc: Tensor = model.token_embedding(tokens_bt)
-    if model.position_embedding is not None:
-        x_btc = x_btc + model.position_embedding.weight[: tokens_bt.shape[-1]]
-    return x_btc
-
-
-def _flat(x_btc: Tensor) -> Tensor:
-    return x_btc.flatten(0, 1)
+            scale_layer(layer, factor)

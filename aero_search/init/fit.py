@@ -44,6 +44,6 @@ def set_weight(linear: nn.Linear, weight_oi: Tensor) -> None:
     """Give a linear a weight; one that is reparametrized takes it apart itself."""
     value = weight_oi.to(linear.weight.dtype)
     if torch.nn.utils.parametrize.is_parametrized(linear, "weight"):
-        linear.weight = value  # type: ignore[assignment] # its right inverse takes a tensor
+        linear.weight = value
     else:
         linear.weight.copy_(value)

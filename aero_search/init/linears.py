@@ -58,3 +58,16 @@ def inner_units(first: nn.Linear, last: nn.Linear, count: int) -> list[int]:
     size = weight_of(first).norm(dim=1) * weight_of(last).norm(dim=0)
     most = torch.argsort(size, descending=True, stable=True)[:count]
     return sorted(most.tolist())
+
+
+def logit_scale(given_nv: Tensor, wanted_nv: Tensor) -> float:
+    """The positive factor of `given` under which its distribution is nearest to that of `wanted` (cross-entropy).
+
+    Looked for in steps of a factor 2^(1/4) around the one that makes the logits most alike.
+    """
+    given_nv = given_nv - given_nv.mean(-1, keepdim=True)
+    start = float((given_nv * wanted_nv).sum() / given_nv.square().sum().clamp(min=1e-12))
+    start = start if start > 0 else 1.0
+    wanted_p_nv = wanted_nv.softmax(-1)
+    factors = [start * 2 ** (step / 4) for step in range(-12, 13)]
+    return min(factors, key=lambda s: -float((wanted_p_nv * (s * given_nv).log_softmax(-1)).sum()))

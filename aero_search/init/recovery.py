@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
 from aero_search.errors import RequestError
-from aero_search.init.checkpoint import Checkpoint
+from aero_search.init.checkpoint import Checkpoint, open_checkpoint
+from aero_search.schema import from_mapping, to_mapping
 
 Kind = Literal["logits", "logits+hidden", "logits+attention"]
 Scope = Literal["all", "norms_and_heads"]
@@ -31,7 +32,7 @@ class InitSpec:
 class DistillSpec:
     """conf/config.yaml: distill
 
-    The loss is (1 - weight) * cross-entropy + weight * (temperature^2 * KL(teacher || student) + the rest of `kind`),
+    The loss is (1 - weight) * cross-entropy + weight * (temperature^2 * KL(teacher || student) + what `kind` adds),
     both distributions at that temperature (Hinton et al., arXiv 1503.02531, section 2).
 
     Attributes:
@@ -60,7 +61,7 @@ class TrainSpec:
     """conf/config.yaml: train
 
     Attributes:
-        scope: what is trained: `all`, or `norms_and_heads`: every gain, bias, temperature and slope, and the LM head.
+        scope: what is trained: `all`, or `norms_and_heads`: gains, biases, temperatures, slopes and the LM head.
     """
 
     scope: Scope = "all"
@@ -79,6 +80,26 @@ class Recovery:
     distill: DistillSpec = DistillSpec()
     scope: Scope = "all"
     cache: Path | None = field(default=None, compare=False)
+
+    def message(self) -> dict[str, Any]:
+        """As plain data, for another process on this machine."""
+        return {
+            "folder": str(self.checkpoint.folder),
+            "source": self.checkpoint.source,
+            "distill": to_mapping(self.distill),
+            "scope": self.scope,
+            "cache": None if self.cache is None else str(self.cache),
+        }
+
+    @staticmethod
+    def of_message(said: Mapping[str, Any]) -> Recovery:
+        """What `message` told."""
+        return Recovery(
+            open_checkpoint(Path(said["folder"]), said["source"]),
+            from_mapping(DistillSpec, said["distill"], "distill"),
+            said["scope"],
+            None if said["cache"] is None else Path(said["cache"]),
+        )
 
     def identifying(self) -> dict[str, Any]:
         """What of it decides a training."""

@@ -32,3 +32,13 @@ def misfits(own: Architecture, a: Architecture) -> Iterator[str]:
         yield "model.tied_embeddings=true cannot be carried over from a head of its own"
     if a.attention.value_projection == "full" and own.attention.value_projection == "identity":
         yield "attention.value_projection=full cannot be carried over from identity values"
+
+
+def unserved(own: Architecture, a: Architecture) -> Iterator[str]:
+    """Yield what of `a` starts as a fresh network does, or loses what it knew: changes without a rule."""
+    if a.attention.value_projection != own.attention.value_projection:
+        yield "attention.value_projection=identity: what the value and output projections did is lost"
+    if a.attention.shaped and not own.attention.shaped:
+        yield "attention.shaped=true: its gains start as in a fresh network"
+    if a.stabilizer.kind == "spectral_norm" != own.stabilizer.kind:
+        yield "stabilizer.kind=spectral_norm: divides the carried weights by their largest singular value"

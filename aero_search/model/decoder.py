@@ -30,11 +30,13 @@ class Loss(NamedTuple):
         total: cross_entropy + weight * penalty.
         cross_entropy: mean over batch and positions, in nats a token; its exponential is the perplexity.
         penalty: the entropy penalty before its weight, in nats squared; 0 without a regularizer.
+        logits_btv: what it was computed from, (B, T, V).
     """
 
     total: Tensor
     cross_entropy: Tensor
     penalty: Tensor
+    logits_btv: Tensor
 
 
 class DecoderLayer(nn.Module):
@@ -139,14 +141,15 @@ class Decoder(nn.Module):
         logits_btv, entropies = self._run(inputs_bt, with_entropy=penalized)
         cross_entropy = F.cross_entropy(logits_btv.flatten(0, 1).float(), targets_bt.flatten())
         if thresholds_lh is None:
-            return Loss(cross_entropy, cross_entropy, torch.zeros_like(cross_entropy))
+            return Loss(cross_entropy, cross_entropy, torch.zeros_like(cross_entropy), logits_btv)
         if not penalized:
             # Several devices wait for a gradient of every parameter, so the thresholds get one of 0.
             nothing = 0.0 * thresholds_lh.sum()
-            return Loss(cross_entropy + nothing, cross_entropy, nothing)
+            return Loss(cross_entropy + nothing, cross_entropy, nothing, logits_btv)
         regularizer = self.architecture.regularizer
         penalty = entropy_penalty(torch.stack(entropies), thresholds_lh, regularizer)
-        return Loss(cross_entropy + penalty_scale * regularizer.weight * penalty, cross_entropy, penalty)
+        total = cross_entropy + penalty_scale * regularizer.weight * penalty
+        return Loss(total, cross_entropy, penalty, logits_btv)
 
     def decoder_layers(self) -> list[DecoderLayer]:
         """The layers, shallowest first, under their own type."""

@@ -14,14 +14,14 @@ _MATRICES = ("weight", "parametrizations.weight.original", "parametrizations.wei
 
 
 def parameter_groups(model: Decoder, weight_decay: float) -> list[dict[str, Any]]:
-    """Parameter groups for AdamW, each parameter in exactly one; a group without parameters is left out.
+    """Parameter groups for AdamW, each parameter that is trained in exactly one; an empty group is left out.
 
     Weights of linears and embeddings decay. Norms, biases, gains (alpha, beta, gamma, weight-norm
     magnitudes), leaky slopes, temperatures and thresholds do not (recipe of the AERO authors' code).
     """
     matrices = _matrices(model, nn.Linear, nn.Embedding)
-    decayed = [p for p in model.parameters() if id(p) in matrices]
-    kept = [p for p in model.parameters() if id(p) not in matrices]
+    decayed = [p for p in model.parameters() if p.requires_grad and id(p) in matrices]
+    kept = [p for p in model.parameters() if p.requires_grad and id(p) not in matrices]
     groups = [
         {"params": decayed, "weight_decay": weight_decay},
         {"params": kept, "weight_decay": 0.0},

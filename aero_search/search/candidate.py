@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 from aero_search.architecture import Architecture, canonical, key, notation
+from aero_search.init.recovery import Recovery
 from aero_search.training.recipe import Recipe
 
 IDENTITY_LENGTH = 12
@@ -26,6 +27,7 @@ class Candidate:
         overrides: what makes it from the study's request.
         config: the composed configuration that trains it again, saved beside its result.
         corpus_folder: the packed corpus; None is the study's.
+        recovery: how it starts from a trained network; None: from random weights.
     """
 
     architecture: Architecture
@@ -34,6 +36,7 @@ class Candidate:
     overrides: tuple[str, ...] = ()
     config: Mapping[str, Any] = field(default_factory=dict, compare=False)
     corpus_folder: Path | None = field(default=None, compare=False)
+    recovery: Recovery | None = None
 
     @cached_property
     def identity(self) -> str:
@@ -46,6 +49,8 @@ class Candidate:
             "recipe": self.recipe.identifying(),
             "corpus": self.fingerprint,
         }
+        if self.recovery is not None:
+            said["start"] = self.recovery.identifying()
         return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()[:IDENTITY_LENGTH]
 
     @property
@@ -61,9 +66,12 @@ def make_candidate(
     overrides: tuple[str, ...] = (),
     config: Mapping[str, Any] | None = None,
     corpus_folder: Path | None = None,
+    recovery: Recovery | None = None,
 ) -> Candidate:
     """A candidate of the canonical form of `architecture`."""
-    return Candidate(canonical(architecture), recipe, fingerprint, overrides, config or {}, corpus_folder)
+    return Candidate(
+        canonical(architecture), recipe, fingerprint, overrides, config or {}, corpus_folder, recovery
+    )
 
 
 @runtime_checkable

@@ -51,6 +51,7 @@ def train_candidate(
             threads,
             compute,
             halt,
+            candidate.recovery,
         )
     except KeyboardInterrupt:
         tracked.abandon()

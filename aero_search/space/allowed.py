@@ -13,7 +13,7 @@ from aero_search.errors import RequestError, nearest
 
 # The groups of conf/ that make an architecture.
 ARCHITECTURE_GROUPS = ("model", "norm", "activation", "ffn", "stabilizer", "attention", "regularizer")
-CANDIDATE = (*ARCHITECTURE_GROUPS, "variant", "recipe")
+CANDIDATE = (*ARCHITECTURE_GROUPS, "variant", "recipe", "distill", "train")
 # What a space may be made for, beside its candidates' own settings: prices and a budget.
 BASE = (*CANDIDATE, "objective", "protocol", "network", "search.n_trials", "search.confirm")
 

@@ -174,8 +174,9 @@ class Checkpoints(L.Callback):
 
 def _identity(job: Job) -> dict[str, Any]:
     """What a state belongs to."""
-    return {
+    said = {
         "architecture": key(job.architecture),
         "recipe": job.recipe.identifying(),
         "corpus": job.corpus.fingerprint,
     }
+    return said if job.recovery is None else {**said, "start": job.recovery.identifying()}

@@ -5,6 +5,7 @@ Shapes: B sequences, T = seq_len tokens, batches are (B, T + 1) so that inputs a
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, cast
 
 import lightning as L
@@ -13,7 +14,8 @@ from torch import Tensor
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from aero_search.architecture import Architecture
-from aero_search.model import Decoder, build_model
+from aero_search.model import Decoder, Loss, build_model
+from aero_search.training.distillation import Distillation
 from aero_search.training.optimizer import build_optimizer, lr_factor
 from aero_search.training.recipe import Recipe
 from aero_search.training.validation import HeldOut, score
@@ -25,12 +27,24 @@ class CandidateModule(L.LightningModule):
     Attributes:
         held_out: what the last validation found; NaN before the first.
         entropy: mean attention entropy by layer and head of the last validation, nats.
+
+    Args:
+        prepare: changes the fresh decoder before anything is trained.
+        distillation: what the loss follows beside the text.
     """
 
-    def __init__(self, architecture: Architecture, recipe: Recipe) -> None:
+    def __init__(
+        self,
+        architecture: Architecture,
+        recipe: Recipe,
+        prepare: Callable[[Decoder], object] | None = None,
+        distillation: Distillation | None = None,
+    ) -> None:
         super().__init__()
-        self.recipe = recipe
+        self.recipe, self.distillation = recipe, distillation
         self.decoder = build_model(architecture, seed=recipe.seed, init_std=recipe.init_std)
+        if prepare is not None:
+            prepare(self.decoder)
         self.average: AveragedModel | None = None
         if recipe.ema:
             average = get_ema_multi_avg_fn(recipe.ema)  # type: ignore[no-untyped-call] # torch leaves it so
@@ -58,17 +72,29 @@ class CandidateModule(L.LightningModule):
     def training_step(self, batch_bt: Tensor, batch_idx: int) -> Tensor:
         every = self.decoder.architecture.regularizer.every
         due = self.trainer.global_step % every == 0
-        loss = self.decoder.loss(batch_bt[:, :-1], batch_bt[:, 1:], penalty_scale=every if due else 0.0)
+        loss = self._loss(batch_bt, batch_idx, every if due else 0.0)
         total, ranks = loss.total, self.trainer.world_size
         if ranks > 1 and self.decoder.architecture.regularizer.reduction == "sum":
             # DDP takes the mean over ranks of what is a sum over the batch that they share.
-            total = loss.cross_entropy + ranks * (loss.total - loss.cross_entropy)
+            weight = self.decoder.architecture.regularizer.weight
+            total = loss.total + (ranks - 1) * (every if due else 0.0) * weight * loss.penalty
         # Every rank knows the loss of the whole batch, so that all agree on when to stop.
         both = self._mean_over_ranks(torch.stack([total.detach().float(), loss.cross_entropy.detach()]))
         self._last_total, self._last_loss = both[0], both[1]
         self._train_loss = self._train_loss.to(both.device) + self._last_loss
         self._train_steps += 1
         return total
+
+    def _loss(self, batch_bt: Tensor, batch_idx: int, penalty_scale: float) -> Loss:
+        """The loss of one batch, with the part that follows a teacher in its total."""
+        inputs_bt, targets_bt = batch_bt[:, :-1], batch_bt[:, 1:]
+        if self.distillation is None:
+            return self.decoder.loss(inputs_bt, targets_bt, penalty_scale)
+        with self.distillation.watched(self.decoder) as seen:
+            loss = self.decoder.loss(inputs_bt, targets_bt, penalty_scale)
+        weight = self.distillation.spec.weight
+        told = self.distillation.loss(batch_idx, inputs_bt, loss.logits_btv, seen)
+        return loss._replace(total=loss.total + weight * (told - loss.cross_entropy))
 
     @property
     def last_total(self) -> float:

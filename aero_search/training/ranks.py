@@ -29,6 +29,7 @@ import aero_search
 from aero_search.architecture import Architecture
 from aero_search.data.corpus import Corpus
 from aero_search.errors import AeroSearchError
+from aero_search.init.recovery import Recovery
 from aero_search.schema import from_mapping, to_mapping
 from aero_search.training.compute import Compute
 from aero_search.training.recipe import Recipe
@@ -49,6 +50,7 @@ class Job:
     folder: Path
     compute: Compute
     threads: int | None
+    recovery: Recovery | None = None
 
 
 @dataclass(frozen=True)
@@ -203,6 +205,7 @@ def _message(job: Job, place: Place) -> str:
             "folder": str(job.folder),
             "compute": to_mapping(job.compute),
             "threads": job.threads,
+            "recovery": None if job.recovery is None else job.recovery.message(),
             "rank": place.rank,
             "port": place.port,
             "parent": os.getpid(),
@@ -223,6 +226,7 @@ def main() -> None:
         folder=Path(said["folder"]),
         compute=from_mapping(Compute, said["compute"]),
         threads=said["threads"],
+        recovery=None if said["recovery"] is None else Recovery.of_message(said["recovery"]),
     )
     fit(job, Place(said["rank"], said["port"]), ())
     leave_group()

@@ -7,7 +7,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from aero_search.architecture import Architecture
 from aero_search.errors import AeroSearchError
+from aero_search.init.recovery import Recovery
+from aero_search.init.sizes import unserved
 from aero_search.integrity import DamagedError, file_digest, read_sealed, write_sealed
 from aero_search.schema import SchemaError, from_mapping, to_mapping
 from aero_search.training.entropy_health import EntropyHealth
@@ -42,6 +45,30 @@ class CurvePoint:
 
 
 @dataclass(frozen=True)
+class Teacher:
+    """The trained network that a training started from.
+
+    Attributes:
+        name: its folder and notation.
+        fingerprint: of its network and weights.
+        distilled: share of the loss that followed it.
+        without_rule: parts of the trained network that none of its weights serve, in words.
+    """
+
+    name: str
+    fingerprint: str
+    distilled: float = 0.0
+    without_rule: tuple[str, ...] = ()
+
+    @staticmethod
+    def of(recovery: Recovery, architecture: Architecture) -> Teacher:
+        """The teacher of a recovery, for a student of this architecture."""
+        checkpoint = recovery.checkpoint
+        lost = tuple(unserved(checkpoint.architecture, architecture))
+        return Teacher(checkpoint.name, checkpoint.fingerprint, recovery.distill.weight, lost)
+
+
+@dataclass(frozen=True)
 class Result:
     """One trained candidate.
 
@@ -61,6 +88,7 @@ class Result:
         health: of the attention at the last validation that was finite; None without one.
         accuracy, bits_per_byte: as perplexity; None too in results of earlier versions.
         unigram_accuracy: of the held-out split when always the training split's most frequent token is told.
+        teacher: None where it started from random weights.
         weights_digest: of weights.safetensors; empty where there are none, and in results of earlier versions.
     """
 
@@ -87,6 +115,7 @@ class Result:
     accuracy: float | None = None
     bits_per_byte: float | None = None
     unigram_accuracy: float | None = None
+    teacher: Teacher | None = None
 
     def write(self, folder: Path) -> Path:
         """Write `result.json` with its checksum, whole or not at all."""

@@ -7,7 +7,7 @@ import math
 import signal
 import time
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +16,15 @@ import torch
 
 from aero_search.architecture import Architecture, key, notation
 from aero_search.data.corpus import Corpus
-from aero_search.data.datamodule import TokenDataModule
+from aero_search.data.datamodule import Share, TokenDataModule
 from aero_search.fail_points import passes
+from aero_search.init.recovery import Recovery
 from aero_search.integrity import file_digest
-from aero_search.model import count_parameters, save_weights
+from aero_search.model import Decoder, count_parameters, save_weights
 from aero_search.schema import from_mapping, to_mapping
 from aero_search.training.checkpoint import Checkpoints, SafeCheckpointIO, checkpoint_of, forget, start_again
 from aero_search.training.compute import Compute
+from aero_search.training.distillation import Distillation
 from aero_search.training.entropy_health import (
     Entropy,
     EntropyHealth,
@@ -37,7 +39,8 @@ from aero_search.training.module import CandidateModule
 from aero_search.training.progress import Halt, Listener
 from aero_search.training.ranks import Job, Place, Ranks, environment_plugins, trainer_devices
 from aero_search.training.recipe import Recipe
-from aero_search.training.result import WEIGHTS_FILE, CurvePoint, Result, Verdict
+from aero_search.training.recovery import limit, start
+from aero_search.training.result import WEIGHTS_FILE, CurvePoint, Result, Teacher, Verdict
 
 
 class Watch(L.Callback):
@@ -159,6 +162,7 @@ def train(
     threads: int | None = None,
     compute: Compute | None = None,
     halt: Halt | None = None,
+    recovery: Recovery | None = None,
 ) -> Result:
     """Train a candidate and write `result.json` and `weights.safetensors` into `folder`.
 
@@ -171,9 +175,11 @@ def train(
         threads: cores a process uses; None leaves torch's setting.
         compute: the devices; None is one, the best there is.
         halt: may stop the training at a validation.
+        recovery: how it starts from a trained network; None: from random weights.
 
     Raises:
-        RequestError: the corpus is too small for seq_len, or these devices cannot train this recipe.
+        RequestError: the corpus is too small for seq_len, the weights do not fit, or these devices cannot
+            train this recipe.
         AeroSearchError: a process of several devices failed.
         TrainingMemoryError: memory ran out.
     """
@@ -181,7 +187,7 @@ def train(
     compute.check(recipe)
     folder.mkdir(parents=True, exist_ok=True)
     started = time.monotonic()
-    job = Job(architecture, recipe, corpus, folder, compute, threads)
+    job = Job(architecture, recipe, corpus, folder, compute, threads, recovery)
     short = False
     try:
         with Ranks(job) as place:
@@ -222,6 +228,7 @@ def train(
         accuracy=last.accuracy if last else None,
         bits_per_byte=last.bits_per_byte if last else None,
         unigram_accuracy=watch.unigram.accuracy,
+        teacher=None if recovery is None else Teacher.of(recovery, architecture),
     )
     result.write(folder)
     if result.verdict != "stopped":
@@ -283,7 +290,7 @@ def _fit(
         rank=place.rank,
         ranks=job.compute.devices,
     )
-    module = CandidateModule(job.architecture, recipe)
+    module = CandidateModule(job.architecture, recipe, *_recovered(job, place, fresh=found is None))
     watch = Watch(module, Unigram.of(job.corpus), listeners, halt)
     trainer = _trainer(job, place, watch)
     try:
@@ -299,6 +306,29 @@ def _fit(
             raise _UnusableCheckpointError(found[0], problem) from problem
         raise
     return trainer, module, watch
+
+
+def _recovered(
+    job: Job, place: Place, fresh: bool
+) -> tuple[Callable[[Decoder], object] | None, Distillation | None]:
+    """What a training from a checkpoint does to its decoder first, and what its loss follows.
+
+    Args:
+        fresh: whether it begins here; one that goes on has its weights in a file.
+    """
+    recovery = job.recovery
+    if recovery is None:
+        return None, None
+
+    def prepare(decoder: Decoder) -> None:
+        if fresh:
+            start(decoder, recovery, job.corpus)
+        limit(decoder, recovery.scope)
+
+    if not recovery.distill.weight:
+        return prepare, None
+    share = Share(place.rank, job.compute.devices)
+    return prepare, Distillation(recovery, job.recipe, job.corpus, job.architecture.seq_len, share)
 
 
 def _trainer(job: Job, place: Place, watch: Watch) -> L.Trainer:

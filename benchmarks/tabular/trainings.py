@@ -64,7 +64,13 @@ def train_row(job: Job) -> Row:
     clock = Clock(time.process_time())
     candidate = job.candidate
     result = train(
-        candidate.architecture, candidate.recipe, Corpus.open(job.corpus), folder, [clock], threads=1
+        candidate.architecture,
+        candidate.recipe,
+        Corpus.open(job.corpus),
+        folder,
+        [clock],
+        threads=1,
+        recovery=candidate.recovery,
     )
     seconds = time.process_time() - clock.began
     shutil.rmtree(folder, ignore_errors=True)

@@ -76,6 +76,9 @@ def features(candidate: Candidate) -> Array:
         math.log(matrix_parameters(a)),
         *_described(candidate, candidate.recipe, "recipe."),
     ]
+    # All candidates of a study start from a checkpoint, or none does.
+    if (recovery := candidate.recovery) is not None:
+        values += [*_described(candidate, recovery.distill, "distill."), float(recovery.scope != "all")]
     return np.array(values, dtype=np.float64)
 
 

@@ -15,6 +15,8 @@ from hypothesis import given, settings
 from torch import nn
 
 from aero_search.architecture import Architecture, Attention, Layer, Regularizer, Stabilizer, canonical, key
+from aero_search.init.checkpoint import Checkpoint
+from aero_search.init.recovery import DistillSpec, Recovery
 from aero_search.model import build_model
 from aero_search.schema import alternatives
 from aero_search.search.candidate import make_candidate
@@ -98,6 +100,20 @@ def others(hint: Any, value: Any) -> Iterator[Any]:
         raise AssertionError(
             f"no other value of {hint!r} is known here: add one, and see that it is described"
         )
+
+
+def test_what_a_space_may_vary_of_a_recovery_is_described() -> None:
+    checkpoint = Checkpoint("x", Path("x"), BASE, ())
+    vary = [
+        Recovery(checkpoint),
+        Recovery(checkpoint, DistillSpec(0.5)),
+        Recovery(checkpoint, DistillSpec(0.5, 2.0)),
+        Recovery(checkpoint, DistillSpec(0.5, 1.0, "logits+hidden")),
+        Recovery(checkpoint, scope="norms_and_heads"),
+    ]
+    found = [features(make_candidate(BASE, RECIPE, "corpus", recovery=recovery)) for recovery in vary]
+    assert len({tuple(row) for row in found}) == len(vary)
+    assert len({len(row) for row in found}) == 1
 
 
 def changes(part: Any, where: str = "") -> Iterator[tuple[str, Any]]:

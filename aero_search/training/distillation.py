@@ -1,0 +1,139 @@
+"""The part of a training's loss that follows its teacher.
+
+Logits come from the cache of the study; hidden states and attention would take some hundred times the room, so
+those kinds run the teacher at every step, about a third of a step's time, instead.
+
+Shapes: b batch, t position, c channel of the stream, v vocabulary entry.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from aero_search.data.corpus import Corpus
+from aero_search.data.datamodule import Share
+from aero_search.errors import AeroSearchError, RequestError
+from aero_search.init.recovery import Recovery
+from aero_search.model import Decoder
+from aero_search.training.recipe import Recipe
+from aero_search.training.teacher_cache import TeacherCache, Told
+
+
+class Distillation:
+    """What a student is told by the checkpoint it started from, which stays as it is.
+
+    Args:
+        seq_len: of the student.
+        share: the part of every batch that this process trains on.
+    """
+
+    def __init__(
+        self, recovery: Recovery, recipe: Recipe, corpus: Corpus, seq_len: int, share: Share | None = None
+    ) -> None:
+        self.spec = recovery.distill
+        self._recovery, self._recipe, self._corpus, self._seq_len = recovery, recipe, corpus, seq_len
+        self._share = share or Share()
+        self._cache: TeacherCache | None = None
+        self._teacher: Decoder | None = None
+        self._online = recovery.cache is None or self.spec.kind != "logits"
+
+    @contextmanager
+    def watched(self, student: Decoder) -> Iterator[list[Tensor]]:
+        """While the student runs, collects what this kind compares beside logits, layer by layer."""
+        with _outputs(student, self.spec.kind) as found:
+            yield found
+
+    def loss(self, number: int, inputs_bt: Tensor, logits_btv: Tensor, seen: list[Tensor]) -> Tensor:
+        """The loss of one batch, a scalar: temperature^2 * KL, and the rest of the kind.
+
+        Args:
+            number: of the batch, from 0 over the whole training.
+            seen: what `watched` collected.
+        """
+        temperature = self.spec.temperature
+        if self._online:
+            teacher = self._loaded(logits_btv.device)
+            with torch.no_grad(), _outputs(teacher, self.spec.kind) as given:
+                told = Told.of(teacher(inputs_bt), temperature)
+        else:
+            told, given = self._cached(number, logits_btv.device), []
+        return temperature**2 * told.divergence(logits_btv, temperature) + _distance(seen, given)
+
+    def _cached(self, number: int, device: torch.device) -> Told:
+        if self._cache is None:
+            recovery, recipe = self._recovery, self._recipe
+            assert recovery.cache is not None
+            self._cache = TeacherCache(
+                recovery.cache,
+                recovery.checkpoint.fingerprint,
+                self._model,
+                self._corpus,
+                self._seq_len,
+                recipe.batch_size,
+                recipe.data_seed,
+                self.spec.temperature,
+                device,
+            )
+        told, share = self._cache.batch(number), self._share
+        size = self._recipe.batch_size
+        rows = slice(size * share.rank // share.ranks, size * (share.rank + 1) // share.ranks)
+        return Told(
+            told.tokens_btk[rows].to(device),
+            told.log_p_btk[rows].to(device),
+            told.log_rest_bt[rows].to(device),
+        )
+
+    def _loaded(self, device: torch.device) -> Decoder:
+        if self._teacher is None:
+            self._teacher = self._model().to(device).requires_grad_(False)
+        return self._teacher
+
+    def _model(self) -> Decoder:
+        checkpoint = self._recovery.checkpoint
+        try:
+            return checkpoint.model(self._seq_len)
+        except AeroSearchError as problem:
+            raise RequestError(f"init.from={checkpoint.source}: {problem}") from problem
+
+
+@contextmanager
+def _outputs(model: Decoder, kind: str) -> Iterator[list[Tensor]]:
+    """What the layers of a decoder, or their attentions, give while it runs, each (B, T, d_model)."""
+    found: list[Tensor] = []
+    modules: list[nn.Module] = []
+    if kind == "logits+hidden":
+        modules = [*model.decoder_layers()]
+    elif kind == "logits+attention":
+        modules = [layer.attention for layer in model.decoder_layers()]
+
+    def keep(module: nn.Module, given: Any, output: tuple[Tensor, Tensor | None]) -> None:
+        found.append(output[0])
+
+    hooks = [module.register_forward_hook(keep) for module in modules]
+    try:
+        yield found
+    finally:
+        for hook in hooks:
+            hook.remove()
+
+
+def _distance(ours: list[Tensor], theirs: list[Tensor]) -> Tensor:
+    """The mean over layers of the square distance over the teacher's mean square.
+
+    Of fewer layers each follows the last of those that it stands for (TinyBERT, arXiv 1909.10351, section 3).
+    """
+    if not ours:
+        return torch.zeros(())
+    count, depth = len(ours), len(theirs)
+    matched: Callable[[int], Tensor] = lambda j: theirs[(j + 1) * depth // count - 1]  # noqa: E731 # used once
+    total = sum(
+        (own_btc - matched(j)).square().mean() / matched(j).square().mean().clamp(min=1e-12)
+        for j, own_btc in enumerate(ours)
+    )
+    assert isinstance(total, Tensor)
+    return total / count
