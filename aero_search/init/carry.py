@@ -42,8 +42,8 @@ RULES = {
     "which are then fitted",
     "fuse": "a fused feed-forward is the least-squares linear map from what the layer reads to what the teacher's "
     "feed-forward gave",
-    "refit": "the linear behind another activation or attention kind, behind grouped heads or beside a removed "
-    "feed-forward is fitted to what the teacher's layer gave",
+    "refit": "the linear behind another activation or attention kind, behind grouped heads or beside a "
+    "removed part is fitted to what the teacher's layer gave",
     "group": "grouped heads take the mean of the keys and values they replace (Ainslie et al., arXiv 2305.13245)",
     "temperature": "queries carry a learned temperature's starting value, or the one that is left out",
     "depth": "of fewer layers those stay that change the stream most (Men et al., arXiv 2403.03853)",
@@ -110,18 +110,19 @@ class _Carrying:
         theirs, ours = self.teacher.decoder_layers(), self.student.decoder_layers()
         there_btc, here_btc = embedded(self.teacher, tokens_bt), embedded(self.student, tokens_bt)
         done = 0
-        for index, layer in zip(kept, ours, strict=True):
+        for index, layer, choice in zip(kept, ours, self.a.layers, strict=True):
             for skipped in theirs[done:index]:
                 there_btc = trace(skipped, there_btc).out_btc
             told = trace(theirs[index], there_btc)
-            self._layer(theirs[index], layer, told, here_btc)
+            another = self.own.heads(self.own.layers[index]) != self.a.heads(choice)
+            self._layer(theirs[index], layer, told, here_btc, another)
             there_btc, here_btc, done = told.out_btc, trace(layer, here_btc).out_btc, index + 1
         for skipped in theirs[done:]:
             there_btc = trace(skipped, there_btc).out_btc
         self._head(there_btc, here_btc)
         if (mine := self.student.thresholds_lh) is not None:
             given = self.teacher.thresholds_lh
-            if given is not None and given.shape[-1] == mine.shape[-1]:
+            if given is not None and len(given) == self.own.n_layer and len(mine) == self.a.n_layer:
                 mine.copy_(given[list(kept)])
         rules = tuple(name for name in RULES if name in self.applied)
         return Carried(kept, rules)
@@ -147,14 +148,17 @@ class _Carrying:
         most = sorted(range(self.own.n_layer), key=lambda i: -influence[i])[: self.a.n_layer]
         return tuple(sorted(most))
 
-    def _layer(self, theirs: DecoderLayer, ours: DecoderLayer, told: Trace, here_btc: Tensor) -> None:
+    def _layer(
+        self, theirs: DecoderLayer, ours: DecoderLayer, told: Trace, here_btc: Tensor, another: bool
+    ) -> None:
         """Fill one layer.
 
         Args:
             told: what the teacher's layer made of its stream.
             here_btc: the student's stream in front of the layer.
+            another: whether its heads attend in another way.
         """
-        self._attention(theirs, ours, told, here_btc)
+        self._attention(theirs, ours, told, here_btc, another)
         if ours.scaling is not None and theirs.scaling is not None:
             ours.scaling.load_state_dict(theirs.scaling.state_dict())
         if ours.feed_forward is None or ours.feed_forward_norm is None:
@@ -183,21 +187,34 @@ class _Carrying:
         # What earlier layers lost is asked of this one as well.
         target_btc = target_btc + (told.feed_forward_residual_btc - mine.feed_forward_residual_btc)
         if isinstance(ours.feed_forward, FusedFeedForward):
-            if (changed or not isinstance(theirs.feed_forward, FusedFeedForward)) and self._rule("fuse"):
+            lost = ours.attention is None and theirs.attention is not None
+            if (changed or lost or not isinstance(theirs.feed_forward, FusedFeedForward)) and self._rule(
+                "fuse"
+            ):
                 fit(ours.feed_forward.fused, flat(read_btc), flat(target_btc))
             return
         same = alike(theirs.feed_forward, ours.feed_forward) and type(theirs.feed_forward.activation) is type(
             ours.feed_forward.activation
         )
-        if (changed or not same) and self._rule("refit"):
+        lost = ours.attention is None and theirs.attention is not None
+        if (changed or lost or not same) and self._rule("refit"):
             hidden: list[Tensor] = []
             hook = ours.feed_forward.down.register_forward_pre_hook(lambda _, given: hidden.append(given[0]))
             ours.feed_forward(read_btc)
             hook.remove()
             fit(ours.feed_forward.down, flat(hidden[0]), flat(target_btc))
 
-    def _attention(self, theirs: DecoderLayer, ours: DecoderLayer, told: Trace, here_btc: Tensor) -> None:
+    def _attention(
+        self, theirs: DecoderLayer, ours: DecoderLayer, told: Trace, here_btc: Tensor, another: bool
+    ) -> None:
         source, target = theirs.attention, ours.attention
+        if target is None or ours.attention_norm is None:
+            return
+        if source is None or theirs.attention_norm is None:
+            # The teacher's layer has none: the new one starts by adding nothing.
+            if target.output is not None:
+                set_weight(target.output, torch.zeros_like(target.output.weight))
+            return
         width = self.a.d_head
         grouped = self.a.kv_heads < self.own.kv_heads
         mean = not grouped or self._rule("group")
@@ -219,8 +236,7 @@ class _Carrying:
         )
         self._temperature(source, target)
         removed = ours.feed_forward is None and theirs.feed_forward is not None
-        kind = (source.weigh is None) != (target.weigh is None) or source.weigh is not target.weigh
-        if target.output is None or not (changed or grouped or kind or removed) or not self._rule("refit"):
+        if target.output is None or not (changed or grouped or another or removed) or not self._rule("refit"):
             return
         heads: list[Tensor] = []
         hook = target.output.register_forward_pre_hook(lambda _, given: heads.append(given[0]))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor
 
@@ -18,7 +19,7 @@ class Trace:
     Attributes:
         in_btc, out_btc: the stream before and after.
         attention_normed_btc: what attention reads.
-        attended_btc: what attention adds.
+        attended_btc: what attention adds; 0 without one.
         feed_forward_input_btc: what the norm of the feed-forward reads; the stream after attention without one.
         feed_forward_normed_btc: what the feed-forward reads.
         feed_forward_residual_btc: what the feed-forward is added to.
@@ -37,9 +38,11 @@ class Trace:
 
 def trace(layer: DecoderLayer, x_btc: Tensor) -> Trace:
     """Run one layer as `DecoderLayer.forward` does, and keep its parts."""
-    normed_btc = layer.attention_norm(x_btc)
-    attended_btc, _ = layer.attention(normed_btc)
-    middle_btc = x_btc + attended_btc if layer.skip else attended_btc
+    normed_btc, attended_btc, middle_btc = x_btc, torch.zeros_like(x_btc), x_btc
+    if layer.attention is not None and layer.attention_norm is not None:
+        normed_btc = layer.attention_norm(x_btc)
+        attended_btc, _ = layer.attention(normed_btc)
+        middle_btc = x_btc + attended_btc if layer.skip else attended_btc
     if layer.feed_forward is None or layer.feed_forward_norm is None:
         return Trace(x_btc, normed_btc, attended_btc, middle_btc, middle_btc, middle_btc, None, middle_btc)
     read_btc = x_btc if layer.parallel else middle_btc

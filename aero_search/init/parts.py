@@ -15,9 +15,12 @@ from aero_search.model.feed_forward import FeedForward, FusedFeedForward
 
 def scale_layer(layer: DecoderLayer, factor: float) -> None:
     """Let a layer do to factor * x what it did to x."""
-    projections: list[nn.Linear | None] = [layer.attention.query, layer.attention.key, layer.attention.value]
-    written: list[nn.Linear | None] = [layer.attention.output]
-    groups = [(layer.attention_norm, projections)]
+    written: list[nn.Linear | None] = []
+    groups: list[tuple[nn.Module, list[nn.Linear | None]]] = []
+    if layer.attention is not None and layer.attention_norm is not None:
+        attention = layer.attention
+        groups.append((layer.attention_norm, [attention.query, attention.key, attention.value]))
+        written.append(attention.output)
     if layer.feed_forward is not None and layer.feed_forward_norm is not None:
         groups.append((layer.feed_forward_norm, [*readers(layer.feed_forward)]))
         last = (

@@ -8,9 +8,10 @@ Shapes: b batch, t position, c channel of the stream, v vocabulary entry.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from fractions import Fraction
+from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -22,6 +23,9 @@ from aero_search.init.recovery import Recovery
 from aero_search.model import Decoder
 from aero_search.training.recipe import Recipe
 from aero_search.training.teacher_cache import TeacherCache, Told
+
+# What layers give, by the share of the depth that they end.
+Outputs = dict[Fraction, Tensor]
 
 
 class Distillation:
@@ -43,12 +47,12 @@ class Distillation:
         self._online = recovery.cache is None or self.spec.kind != "logits"
 
     @contextmanager
-    def watched(self, student: Decoder) -> Iterator[list[Tensor]]:
+    def watched(self, student: Decoder) -> Iterator[Outputs]:
         """While the student runs, collects what this kind compares beside logits, layer by layer."""
         with _outputs(student, self.spec.kind) as found:
             yield found
 
-    def loss(self, number: int, inputs_bt: Tensor, logits_btv: Tensor, seen: list[Tensor]) -> Tensor:
+    def loss(self, number: int, inputs_bt: Tensor, logits_btv: Tensor, seen: Outputs) -> Tensor:
         """The loss of one batch, a scalar: temperature^2 * KL, and the rest of the kind.
 
         Args:
@@ -61,7 +65,7 @@ class Distillation:
             with torch.no_grad(), _outputs(teacher, self.spec.kind) as given:
                 told = Told.of(teacher(inputs_bt), temperature)
         else:
-            told, given = self._cached(number, logits_btv.device), []
+            told, given = self._cached(number, logits_btv.device), {}
         return temperature**2 * told.divergence(logits_btv, temperature) + _distance(seen, given)
 
     def _cached(self, number: int, device: torch.device) -> Told:
@@ -102,19 +106,24 @@ class Distillation:
 
 
 @contextmanager
-def _outputs(model: Decoder, kind: str) -> Iterator[list[Tensor]]:
+def _outputs(model: Decoder, kind: str) -> Iterator[Outputs]:
     """What the layers of a decoder, or their attentions, give while it runs, each (B, T, d_model)."""
-    found: list[Tensor] = []
-    modules: list[nn.Module] = []
+    found: Outputs = {}
+    layers = model.decoder_layers()
+    modules: list[nn.Module | None] = []
     if kind == "logits+hidden":
-        modules = [*model.decoder_layers()]
+        modules = [*layers]
     elif kind == "logits+attention":
-        modules = [layer.attention for layer in model.decoder_layers()]
+        modules = [layer.attention for layer in layers]
 
-    def keep(module: nn.Module, given: Any, output: tuple[Tensor, Tensor | None]) -> None:
-        found.append(output[0])
+    def keep(place: Fraction, module: nn.Module, given: object, output: tuple[Tensor, Tensor | None]) -> None:
+        found[place] = output[0]
 
-    hooks = [module.register_forward_hook(keep) for module in modules]
+    hooks = [
+        module.register_forward_hook(partial(keep, Fraction(index + 1, len(layers))))
+        for index, module in enumerate(modules)
+        if module is not None
+    ]
     try:
         yield found
     finally:
@@ -122,18 +131,15 @@ def _outputs(model: Decoder, kind: str) -> Iterator[list[Tensor]]:
             hook.remove()
 
 
-def _distance(ours: list[Tensor], theirs: list[Tensor]) -> Tensor:
+def _distance(ours: Outputs, theirs: Outputs) -> Tensor:
     """The mean over layers of the square distance over the teacher's mean square.
 
     Of fewer layers each follows the last of those that it stands for (TinyBERT, arXiv 1909.10351, section 3).
     """
-    if not ours:
-        return torch.zeros(())
-    count, depth = len(ours), len(theirs)
-    matched: Callable[[int], Tensor] = lambda j: theirs[(j + 1) * depth // count - 1]  # noqa: E731 # used once
-    total = sum(
-        (own_btc - matched(j)).square().mean() / matched(j).square().mean().clamp(min=1e-12)
-        for j, own_btc in enumerate(ours)
-    )
-    assert isinstance(total, Tensor)
-    return total / count
+    parts = []
+    for depth, own_btc in ours.items():
+        reached = [place for place in theirs if place <= depth]
+        if reached:
+            theirs_btc = theirs[max(reached)]
+            parts.append((own_btc - theirs_btc).square().mean() / theirs_btc.square().mean().clamp(min=1e-12))
+    return torch.stack(parts).mean() if parts else torch.zeros(())

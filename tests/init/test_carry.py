@@ -47,6 +47,8 @@ SHAPES = {
     "linear": with_layers(activation="identity"),
     "no feed-forward": replace(ARCHITECTURE, layers=(Layer(), Layer(), Layer(ffn="none"))),
     "relu_count": with_layers(attention="relu_count"),
+    "sigmoid": with_layers(attention="sigmoid"),
+    "no attention": replace(ARCHITECTURE, layers=(Layer(), Layer(attention="none"), Layer())),
     "grouped": replace(ARCHITECTURE, n_kv_head=2),
     "narrow": replace(ARCHITECTURE, ffn_ratio=1.0),
     "temperature": replace(ARCHITECTURE, attention=Attention(temperature="learned")),
@@ -74,6 +76,8 @@ def carried(teacher: Decoder, a: Architecture, tokens: Tensor, *without: str) ->
         ("linear", "refit"),
         ("no feed-forward", "refit"),
         ("relu_count", "refit"),
+        ("sigmoid", "refit"),
+        ("no attention", "refit"),
         ("grouped", "group"),
         ("grouped", "refit"),
         ("narrow", "refit"),
@@ -176,6 +180,7 @@ def test_a_stabilized_teacher_is_folded_and_learned_temperatures_are_kept(tokens
     with torch.no_grad():
         for layer in teacher.decoder_layers():
             assert layer.scaling is not None
+            assert layer.attention is not None
             assert layer.attention.temperature is not None
             layer.scaling.alpha.fill_(2.0)
             layer.scaling.beta.fill_(0.5)
