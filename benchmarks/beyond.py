@@ -3,6 +3,9 @@
     nice python -m benchmarks.beyond train [--workers 2] [--only ROWS]     # resumable; adds rows to the results
     python -m benchmarks.beyond report [--output benchmarks/results/beyond.txt]
     python -m benchmarks.beyond page        # writes the tables of docs/beyond.md anew
+    nice python -m benchmarks.beyond read --python .venv-mpc/bin/python [--output benchmarks/results/beyond_spu.txt]
+
+`read` runs each kind between two SPU parties and compares the bytes with the price; resumable.
 
 Every network is trained with Muon for 600 steps at three rates and with two seeds, and stands for its best rate.
 Rows that `benchmarks.recipes` trained with the same overrides are read from its results and not trained again.
@@ -175,6 +178,39 @@ def published_table(networks: Sequence[Priced]) -> Iterator[str]:
             yield f"| `{network.name}` | {cells} | estimated |"
 
 
+def read_with_spu(python: Path, folder: Path) -> str:
+    """Bytes of each kind as two SPU parties send them, beside their price under `spu_cheetah_0_9_5`.
+
+    Raises:
+        RequestError: there is no SPU in that environment.
+        AeroSearchError: a party died; what was read before is kept.
+    """
+    from hydra import compose, initialize_config_dir
+
+    from aero_search.config.hydra_main import read_request
+    from aero_search.config.paths import conf_dir
+    from aero_search.measure.benchmarks import ATTENTION_LOWERINGS, items
+    from aero_search.measure.environment import find_environment
+    from aero_search.measure.readings import ReadingStore, take_readings
+
+    with initialize_config_dir(version_base="1.3", config_dir=str(conf_dir())):
+        protocol = read_request(compose("config", ["protocol=spu_cheetah_0_9_5"])).protocol
+    environment = find_environment(python)
+    wanted = [i for i in items(protocol) if not i.delay_ms and i.benchmark.name in ATTENTION_LOWERINGS]
+    store = ReadingStore(folder / "readings.jsonl", environment.versions)
+    take_readings(wanted, store, environment)
+    lines = [f"{'kind':14} {'heads and scores':>16} {'read':>10} {'priced':>10} {'error':>8}"]
+    for item in wanted:
+        # Now and then a reading also refills a pool of oblivious transfers.
+        sent = min(reading.bytes for reading in store.of(item.key))
+        price = item.benchmark.price(item.size, protocol).bytes
+        sizes = f"{item.benchmark.name:14} {item.size!s:>16}"
+        lines.append(
+            f"{sizes} {sent / 1e6:>7.3f} MB {price / 1e6:>7.3f} MB {100 * (price / sent - 1):>+6.2f} %"
+        )
+    return "\n".join(lines)
+
+
 def write_page(page: Path = PAGE) -> None:
     """Put both tables into their places."""
     networks = priced()
@@ -203,13 +239,24 @@ def _cell(price: Price, first: Price, system: int) -> str:
 def main() -> None:
     prepare_environment()
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("what", choices=("train", "report", "page"))
+    parser.add_argument("what", choices=("train", "report", "page", "read"))
+    parser.add_argument(
+        "--python", type=Path, default=Path(sys.executable), help="of an environment with SPU"
+    )
     parser.add_argument("--workers", type=int, default=2, help="processes that train, one thread each")
     parser.add_argument("--only", type=int, help="end after so many trainings")
     parser.add_argument("--output", type=Path, help="also write the report here")
     arguments = parser.parse_args()
     if arguments.what == "page":
         write_page()
+        return
+    if arguments.what == "read":
+        text = read_with_spu(arguments.python, Path("outputs/beyond"))
+        say(
+            f"{processor()}; least of three readings\n\n{text}\n",
+            arguments.output,
+            "python -m benchmarks.beyond",
+        )
         return
     if arguments.what == "report":
         said = found(known_rows())

@@ -13,9 +13,11 @@ from typing import Any
 
 import pytest
 import torch
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
 from torch import Tensor
 
-from aero_search.architecture import Architecture, Attention, Layer, Stabilizer, parse_notation
+from aero_search.architecture import Architecture, Attention, Layer, Stabilizer, parse_notation, violations
 from aero_search.architecture.operations import ATTENTIONS, SOFTMAX
 from aero_search.config.architecture import read_architecture
 from aero_search.errors import AeroSearchError, RequestError
@@ -134,6 +136,52 @@ def greedy(model: Decoder, tokens_bt: Tensor, count: int) -> Tensor:
     for _ in range(count):
         tokens_bt = torch.cat([tokens_bt, model(tokens_bt)[:, -1:].argmax(-1)], dim=1)
     return tokens_bt
+
+
+@settings(max_examples=8, deadline=None)
+@given(
+    layers=st.lists(
+        st.builds(
+            Layer,
+            norm=st.sampled_from(["layernorm", "none"]),
+            activation=st.sampled_from(["relu", "quadratic"]),
+            ffn=st.sampled_from(["full", "fused", "none"]),
+            attention=st.sampled_from(list(ATTENTIONS)),
+        ),
+        min_size=1,
+        max_size=4,
+    ),
+    family=st.sampled_from(["gpt2", "pythia", "llama"]),
+    attention=st.builds(
+        Attention,
+        value_projection=st.sampled_from(["full", "identity"]),
+        temperature=st.sampled_from(["none", "learned"]),
+        temperature_init=st.just(0.5),
+        softmax_heads=st.sampled_from([0, 1, 2]),
+    ),
+    stabilizer=st.sampled_from([Stabilizer(), Stabilizer("scaled"), Stabilizer("weight_norm", "qk+ffn")]),
+)
+def test_drawn_attention_kinds_fold_export_and_are_cached(
+    layers: list[Layer], family: str, attention: Attention, stabilizer: Stabilizer
+) -> None:
+    from transformers import DynamicCache
+
+    architecture = replace(
+        BASE, layers=tuple(layers), family=family, attention=attention, stabilizer=stabilizer
+    )
+    assume(not list(violations(architecture)))
+    model = perturbed(architecture)
+    folded = fold(model)
+    theirs = transformers_model(folded)
+    tokens_bt = example_tokens(architecture, 2, 12)
+    with torch.no_grad():
+        assert difference(model, folded, tokens_bt) < 1e-5
+        assert difference(model, lambda t: theirs(t).logits, tokens_bt) < 1e-5
+        if type(theirs).__name__ == CUSTOM:
+            cache = DynamicCache()
+            parts = (tokens_bt[:, :5], tokens_bt[:, 5:6], tokens_bt[:, 6:])
+            cached = [theirs(part, past_key_values=cache, use_cache=True).logits for part in parts]
+            assert difference(model, lambda t: torch.cat(cached, dim=1), tokens_bt) < 1e-5
 
 
 @torch.no_grad()
