@@ -1,0 +1,256 @@
+"""Recovery from a trained network against training from scratch: seven networks of the front, two seeds.
+
+    nice python -m benchmarks.recovery train [--workers 2] [--only ROWS]    # resumable; adds rows to the results
+    python -m benchmarks.recovery report [--output benchmarks/results/recovery.txt]
+
+One teacher, the baseline SM + LN + G, is trained for 1,200 steps. Each network then starts from its weights
+(`init.from`) and is trained for 100, 150 and 300 steps, with the teacher's logits as half of the loss and without
+them; from scratch it is trained for 1,200 steps. Steps, rates and the share were chosen beforehand. Perplexity and
+processor seconds are compared. The teacher's logits are computed by whichever training needs them first, and are in
+its seconds; the teacher is trained once for a study, whatever the number of candidates, and told apart.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import statistics
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from benchmarks.tabular.rows import Row, read_rows, remember
+from benchmarks.tabular.trainings import Job, prepare_environment, run_facts, run_missing
+from benchmarks.write_report import processor, say
+
+ROWS, META = Path("benchmarks/results/recovery.csv"), Path("benchmarks/results/recovery.json")
+SEEDS = (0, 1)
+# Muon at the best of the rates of benchmarks/recipes.py; the teacher and all from scratch.
+SCRATCH = ("recipe.optimizer=muon", "recipe.adamw_lr=4e-3", "recipe.lr=0.016", "recipe.steps=1200")
+TEACHER = ("variant=sm_ln_g",)
+NETWORKS = (
+    ("variant=sm_ln_r",),
+    ("variant=sm_g",),
+    ("variant=sm_r",),
+    ("variant=sm_ln",),
+    ("variant=sm_scfuffn", "attention.temperature=learned", "attention.temperature_init=0.1"),
+    ("variant=sm_r", "ffn.layers=2"),
+    ("variant=sm_ln", "ffn=fused", "ffn.layers=1"),
+)
+STEPS = (100, 150, 300)
+WEIGHTS = (0.5, 0.0)
+# Two-sided, 95 %, by degrees of freedom: Student's t.
+_T = {1: 12.706, 2: 4.303, 3: 3.182, 4: 2.776, 5: 2.571, 6: 2.447, 7: 2.365}
+
+
+def recovery(steps: int, weight: float) -> tuple[str, ...]:
+    """The overrides of one way to recover, beside the network and the seed."""
+    return (
+        "recipe.optimizer=muon",
+        "recipe.adamw_lr=4e-3",
+        "recipe.lr=0.008",
+        f"recipe.steps={steps}",
+        f"distill.weight={weight:g}",
+    )
+
+
+def train_teacher(folder: Path, base: Sequence[str] = ()) -> Path:
+    """Train the teacher, or find it trained; returns its folder. A training that was cut off goes on.
+
+    Args:
+        base: overrides that come first.
+    """
+    from aero_search.api.training import train_request
+    from aero_search.config.compose import compose_request
+
+    said = [
+        *base,
+        *TEACHER,
+        *SCRATCH,
+        "recipe.seed=0",
+        "tracking=none",
+        "search.threads=1",
+        f"output_dir={folder}",
+    ]
+    began = time.process_time()
+    done = train_request(compose_request("train", {}, said))
+    if not done.reused:
+        print(
+            f"teacher: perplexity {done.result.perplexity:.2f}, {time.process_time() - began:.0f} s",
+            flush=True,
+        )
+    return done.folder
+
+
+def jobs(folder: Path, teacher: Path, base: Sequence[str] = ()) -> tuple[list[Job], dict[str, object]]:
+    """Every training, recoveries before the long ones, and what they have in common.
+
+    Args:
+        teacher: a trained network's folder.
+        base: overrides that come first.
+    """
+    from hydra import compose, initialize_config_dir
+    from hydra.core.global_hydra import GlobalHydra
+
+    from aero_search.app.corpora import prepared
+    from aero_search.app.sweeper import Compose
+    from aero_search.config.hydra_main import read_request
+    from aero_search.config.paths import conf_dir
+
+    found: list[Job] = []
+    with initialize_config_dir(version_base="1.3", config_dir=str(conf_dir())):
+        master = compose("config", return_hydra_config=True)
+        loader = GlobalHydra.instance().config_loader()
+        corpus = None
+        started = [(network, recovery(s, w)) for w in WEIGHTS for s in STEPS for network in NETWORKS]
+        scratch = [(network, SCRATCH) for network in (TEACHER, *NETWORKS)]
+        for first, wanted in (((f"init.from={teacher}", f"output_dir={folder}"), started), ((), scratch)):
+            fixed = (*base, *first)
+            request = read_request(compose("config", overrides=list(fixed)), fixed)
+            corpus = prepared(request)
+            build = Compose(loader, master, fixed, corpus.fingerprint).quick()
+            found += [
+                Job(build((*network, *recipe, f"recipe.seed={seed}")), corpus.folder, folder)
+                for seed in SEEDS
+                for network, recipe in wanted
+            ]
+        checkpoint = found[0].candidate.recovery
+        assert checkpoint is not None
+        assert corpus is not None
+        common = {
+            "corpus fingerprint": corpus.fingerprint,
+            "teacher": checkpoint.checkpoint.fingerprint,
+            "model": request.composed["model"],
+        }
+    return found, common
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """One way to recover against training from scratch, over the networks that have both.
+
+    Attributes:
+        log_ratios: of each network, the mean over seeds of log(perplexity recovered / from scratch).
+        seconds: mean processor seconds of a recovery, as a share of those from scratch.
+    """
+
+    steps: int
+    weight: float
+    log_ratios: Mapping[tuple[str, ...], float]
+    seconds: float
+
+    @property
+    def mean(self) -> float:
+        """Mean change of perplexity, as a share."""
+        return math.expm1(statistics.mean(self.log_ratios.values()))
+
+    @property
+    def interval(self) -> tuple[float, float] | None:
+        """95 % of its mean over networks (Student's t); None with fewer than two networks."""
+        values = list(self.log_ratios.values())
+        if len(values) < 2:
+            return None
+        half = _T[len(values) - 1] * statistics.stdev(values) / math.sqrt(len(values))
+        mean = statistics.mean(values)
+        return math.expm1(mean - half), math.expm1(mean + half)
+
+
+def compare(rows: Sequence[Row]) -> list[Comparison]:
+    """Every way to recover of which at least one network has rows, in the order of `WEIGHTS` and `STEPS`."""
+    by_name = {row.overrides: row for row in rows}
+
+    def of(network: tuple[str, ...], recipe: tuple[str, ...], seed: int) -> Row | None:
+        return by_name.get((*network, *recipe, f"recipe.seed={seed}"))
+
+    found = []
+    for weight in WEIGHTS:
+        for steps in STEPS:
+            ratios: dict[tuple[str, ...], float] = {}
+            shares: list[float] = []
+            for network in NETWORKS:
+                pairs = [(of(network, recovery(steps, weight), s), of(network, SCRATCH, s)) for s in SEEDS]
+                both = [(a, b) for a, b in pairs if a is not None and b is not None]
+                if both:
+                    ratios[network] = statistics.mean(_log(a) - _log(b) for a, b in both)
+                    shares += [a.seconds / b.seconds for a, b in both]
+            if ratios:
+                found.append(Comparison(steps, weight, ratios, statistics.mean(shares)))
+    return found
+
+
+def report(rows: Sequence[Row]) -> str:
+    """Perplexities by network and way, and what each way gains."""
+    by_name = {row.overrides: row for row in rows}
+    ways = [(f"{steps} w={weight:g}", recovery(steps, weight)) for weight in WEIGHTS for steps in STEPS]
+    columns = [("scratch 1200", SCRATCH), *ways]
+    lines = [
+        "perplexity, one number a seed",
+        f"{'network':26}" + "".join(f"{name:>16}" for name, _ in columns),
+    ]
+    for network in (TEACHER, *NETWORKS):
+        cells, name = [], " ".join(network)
+        for _, recipe in columns:
+            found = [by_name.get((*network, *recipe, f"recipe.seed={seed}")) for seed in SEEDS]
+            name = next((row.notation for row in found if row is not None), name)
+            cells.append(" ".join("-" if row is None else _shown(row.perplexity) for row in found))
+        lines.append(f"{name:26}" + "".join(f"{cell:>16}" for cell in cells))
+    lines.append(
+        "\nagainst 1,200 steps from scratch: change of perplexity, 95 % over networks; processor seconds"
+    )
+    for way in compare(rows):
+        interval = way.interval
+        told = (
+            "one network" if interval is None else f"{100 * interval[0]:+.1f} to {100 * interval[1]:+.1f} %"
+        )
+        better = sum(ratio <= 0 for ratio in way.log_ratios.values())
+        lines.append(
+            f"  {way.steps} steps, distill.weight={way.weight:g}: {100 * way.mean:+.1f} % ({told}), as good or "
+            f"better for {better} of {len(way.log_ratios)} networks, in {100 * way.seconds:.0f} % of the seconds"
+        )
+    teacher = by_name.get((*TEACHER, *SCRATCH, "recipe.seed=0"))
+    if teacher is not None:
+        lines.append(f"the teacher, once for all: {teacher.seconds:.0f} processor seconds")
+    return "\n".join(lines)
+
+
+def _log(row: Row) -> float:
+    return math.log(row.perplexity) if row.perplexity is not None else math.inf
+
+
+def _shown(perplexity: float | None) -> str:
+    return "inf" if perplexity is None else f"{perplexity:.2f}"
+
+
+def main() -> None:
+    prepare_environment()
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("what", choices=("train", "report"))
+    parser.add_argument("--workers", type=int, default=2, help="processes that train, one thread each")
+    parser.add_argument("--only", type=int, help="end after so many trainings")
+    parser.add_argument("--output", type=Path, help="also write the report here")
+    arguments = parser.parse_args()
+    if arguments.what == "report":
+        rows = read_rows(ROWS)
+        head = f"{len(rows)} trainings; {processor()}\n\n"
+        say(head + report(rows) + "\n", arguments.output, "python -m benchmarks.recovery")
+        return
+    folder = Path("outputs/recovery").resolve()
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        with FileLock(folder / "lock").acquire(timeout=0):
+            whole, common = jobs(folder, train_teacher(folder))
+            remember(META, common, run_facts(arguments.workers))
+            left = run_missing(ROWS, whole, arguments.workers, arguments.only)
+    except Timeout:
+        sys.exit("another process trains these rows: wait for it")
+    except KeyboardInterrupt:
+        sys.exit("stopped; the same command goes on from here")
+    print(f"{left} trainings are left")
+
+
+if __name__ == "__main__":
+    main()
