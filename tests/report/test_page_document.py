@@ -10,9 +10,11 @@ from typing import Any
 import optuna
 import pytest
 from pages import NETWORKS, PROTOCOLS, SMALL, ladder_document, page_source
+from studies import BASE
 
 from aero_search.architecture import parse_notation, retarget
-from aero_search.cost import Pricer
+from aero_search.architecture.operations import ATTENTIONS
+from aero_search.cost import Pricer, estimate
 from aero_search.errors import RequestError
 from aero_search.front.objective import known_costs
 from aero_search.report.page.document import LADDER_FILE, page_document
@@ -36,6 +38,20 @@ def test_three_numbers_give_the_estimate_for_every_link(tmp_path: Path, protocol
         assert (sent, rounds, told["flops"]) == pytest.approx(
             (costs["communication_bytes"], costs["rounds"], costs["flops"]), rel=1e-12
         )
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+@pytest.mark.parametrize("ending", ["", " [attention.softmax_heads=1]"])
+def test_every_attention_kind_has_the_estimate_s_price(protocol: str, ending: str) -> None:
+    tariff, link = PageTariff(PROTOCOLS), NETWORKS["lan"]
+    for term in ATTENTIONS.terms:
+        # Without heads of another kind the ending says nothing.
+        architecture = parse_notation(f"{term} + R{ending}", BASE)
+        sent, rounds, compute = tariff(architecture)["by"][protocol]
+        cost = estimate(architecture, PROTOCOLS[protocol], link)
+        assert (sent, rounds) == pytest.approx((cost.communication_bytes.total, cost.rounds), rel=1e-12)
+        latency = compute + sent / link.bytes_per_second + rounds * link.rtt_seconds
+        assert latency == pytest.approx(cost.latency_seconds.total, rel=1e-12)
 
 
 def test_what_a_protocol_cannot_run_has_no_price(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
