@@ -99,7 +99,7 @@ def make_runner(
     base: dict[str, Any] = {group: request.composed.get(group, {}) for group in _BASE_GROUPS}
     if (recovery := request.recovery) is not None:
         base |= with_checkpoint(base, recovery.checkpoint.architecture, request.override_names())
-        base |= {"init": {"teacher": recovery.checkpoint.fingerprint, "surgery": SURGERY}}
+        base |= {"init": {"from": recovery.checkpoint.fingerprint, "surgery": SURGERY}}
         base |= {"distill": to_mapping(recovery.distill), "train": {"scope": recovery.scope}}
     if request.composed.get("architecture") is not None:
         _check_groups_stay(space)

@@ -45,7 +45,8 @@ def check_settings(name: str, old: Settings, new: Settings) -> None:
         RequestError: the study was made with other settings, naming the first that differs.
     """
     old = {**_before(new), **old}
-    for field in sorted({*old, *new}):
+    # What a study starts from first: settings of that follow from it.
+    for field in sorted({*old, *new}, key=lambda name: (not name.startswith("init."), name)):
         if old.get(field) != new.get(field):
             raise RequestError(
                 f"study {name} was made with {field}={old.get(field)}, not {new.get(field)}: "

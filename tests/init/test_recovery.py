@@ -110,7 +110,7 @@ def test_a_search_from_a_trial_of_another_is_resumed_priced_and_exported(
     assert one < more
     assert len(more) == 3
     assert main(["search", *tiny, *said, "study.name=one", "search.n_trials=3"]) == 2
-    assert "init." in capsys.readouterr().err
+    assert "init.from=" in capsys.readouterr().err
     # A trial of it is the next one's start, by its number.
     assert main(["train", *rest(tiny), *SHORT, "init.from=one:0"]) == 0
     assert main(["front", "study=one", "network=wan", "format=json"]) == 0
