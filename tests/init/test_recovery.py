@@ -12,6 +12,7 @@ import torch
 
 from aero_search.cli import main
 from aero_search.data import Corpus, CorpusSpec, prepare
+from aero_search.data.datamodule import TokenDataModule
 from aero_search.init.checkpoint import open_checkpoint
 from aero_search.init.recovery import DistillSpec, Recovery
 from aero_search.model import Decoder, build_model
@@ -282,3 +283,47 @@ def test_a_scope_leaves_matrices_alone(home: Path) -> None:
     trained = {name for name, parameter in model.named_parameters() if parameter.requires_grad}
     assert {"final_norm.weight", "token_embedding.weight", "layers.0.attention.query.bias"} <= trained
     assert not any(name.endswith(("query.weight", "down.weight")) for name in trained)
+
+
+@pytest.mark.slow
+def test_a_model_that_transformers_trained_is_searched_over_and_generates_again(
+    corpus: Corpus, text_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import transformers
+
+    torch.manual_seed(0)
+    config = transformers.GPT2Config(
+        vocab_size=300, n_embd=16, n_layer=2, n_head=2, n_positions=16, eos_token_id=0
+    )
+    theirs = transformers.GPT2LMHeadModel(config)
+    optimizer = torch.optim.AdamW(theirs.parameters(), lr=1e-2)
+    for batch_bt in TokenDataModule(
+        corpus, 16, 8, steps=30, seed=0, validation_sequences=8
+    ).train_dataloader():
+        theirs(batch_bt[:, :-1], labels=batch_bt[:, :-1]).loss.backward()
+        optimizer.step()
+        optimizer.zero_grad()
+    monkeypatch.chdir(tmp_path)
+    theirs.save_pretrained("gpt2")
+    shutil.copyfile(corpus.tokenizer_path, "gpt2/tokenizer.json")
+    Path("space.yaml").write_text(
+        "description: test\nparameters:\n  activation: {choices: [gelu_tanh, relu]}\n"
+    )
+    said = [
+        "data=text_folder",
+        f"data.path={text_folder}",
+        "recipe.batch_size=8",
+        "recipe.validation_sequences=16",
+    ]
+    said += ["space=space.yaml", "study.name=one", "init.from=gpt2", "search.n_trials=2", "search.workers=1"]
+    assert main(["search", *said, *SHORT]) == 0
+    found = {read_result(path).notation for path in Path("outputs/studies/one/candidates").iterdir()}
+    assert found == {"SM + LN + GT", "SM + LN + R"}
+    assert main(["export", "study=one", "pick=trial:0", "kind=hf", "to=back"]) == 0
+    again = transformers.AutoModelForCausalLM.from_pretrained("back")
+    tokenizer = transformers.AutoTokenizer.from_pretrained("back")
+    given = tokenizer("12 abcd", return_tensors="pt")["input_ids"][:, :8]
+    assert (
+        again.generate(given, max_new_tokens=4, do_sample=False, eos_token_id=None).shape[-1]
+        > given.shape[-1]
+    )
