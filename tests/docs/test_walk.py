@@ -87,7 +87,8 @@ def run(step: Step, shorter: list[str], folder: Path, capsys: pytest.CaptureFixt
     code = main([command, *rest, *more])
     out, err = capsys.readouterr()
     lacking = command == "measure" and find_spec("spu") is None
-    assert code == (1 if lacking else 0), f"{step.line}\n{err}"
+    assert code == (2 if lacking else 0), f"{step.line}\n{err}"
+    assert not lacking or "spu" in err
     return out
 
 
@@ -104,7 +105,7 @@ def folder(tmp_path: Path, text_folder: Path, monkeypatch: pytest.MonkeyPatch) -
 def shorter(tiny: list[str]) -> list[str]:
     """What makes a training of any page one of moments, on a small corpus, with networks as small."""
     kept = [word for word in tiny if not word.startswith(("recipe.steps", "recipe.lr"))]
-    return [*kept, "recipe.steps=12", "search.n_trials=3", "search.workers=1"]
+    return [*kept, "recipe.steps=12", "search.n_trials=2", "search.workers=1"]
 
 
 @pytest.mark.slow
