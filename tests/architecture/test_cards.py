@@ -29,8 +29,9 @@ BUILDERS: dict[str, Implementations] = {  # type: ignore[type-arg]  # of functio
     ATTENTIONS.what: attention_kinds.WEIGHERS,
 }
 
-# Where the names of kinds live: their cards, and what is registered under them. The last three name the
-# primitives and lowerings of one protocol, which happen to be called like the kinds they serve.
+# Where the names of kinds live: their cards, what is registered under them, and what tells them from the names of
+# another library's configurations. The last three name the primitives and lowerings of one protocol, which happen
+# to be called like the kinds they serve.
 HOMES = {
     "architecture/operations.py",
     "model/elementwise.py",
@@ -38,6 +39,7 @@ HOMES = {
     "model/attention_weights.py",
     "measure/lowerings.py",
     "export/modeling_aero.py",
+    "init/huggingface.py",
     "cost/calibrate.py",
     "measure/benchmarks.py",
     "measure/bench_party.py",
