@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -15,13 +16,16 @@ from aero_search.config.architecture import GROUPS
 from aero_search.config.request import Request
 from aero_search.console import make_console, progress_bars
 from aero_search.errors import RequestError
+from aero_search.quantity import write_quantity
 from aero_search.report.plan import Plan, plan_report
 from aero_search.search.forecast import find_pace
-from aero_search.search.space_summary import summarize_space
+from aero_search.search.space_summary import Summarizer, summarize_space
 from aero_search.space import Parameter, Real, Space, Tree, Value
 
 # A variant sets several groups of an architecture at once.
 _ARCHITECTURE = (*GROUPS, "variant")
+# Before a search with limits: random networks of which one will do, and the most that are listed where none does.
+_SOME, _LISTED = 64, 5000
 
 
 @dataclass(frozen=True)
@@ -85,6 +89,40 @@ def plan_search(request: Request, space: Space, build: Callable[[Sequence[str]],
         print()
     else:
         make_console().print(plan_report(plan))
+
+
+def check_limits(request: Request, space: Space, build: Callable[[Sequence[str]], Architecture]) -> None:
+    """Refuse limits that no network of the space keeps, where the space is small enough to be listed.
+
+    A search would only propose one after the other. Where one of a few random networks keeps them, no more are
+    looked at.
+
+    Raises:
+        RequestError: names the limit and the cheapest network.
+    """
+    objective, pricing = request.bounded_objective, request.pricing
+    relevant = architecture_parameters(space)
+    if not objective.limits or not relevant:
+        return
+    tree, counted = Tree(relevant), Space(space.name, space.description, relevant)
+    looking = Summarizer(tree, lambda x: build(counted.overrides(x)), pricing, objective)
+    rng = random.Random(0)
+    some = (looking.network(tree.draw(rng)) for _ in range(_SOME))
+    if tree.total > _LISTED or any(a is not None and looking.fits(a) for a in some):
+        return
+    found = looking.listed(tree)
+    if found.fitting.value or not found.architectures.value:
+        return
+    where = f"no network of space={space.name} keeps"
+    for span in found.spans:
+        limit = objective.limits.get(span.metric)
+        if limit is not None and span.low > limit:
+            raise RequestError(
+                f"{where} a limit of {write_quantity(span.metric, limit)} on {span.metric}: the cheapest, "
+                f"{span.cheapest}, has {write_quantity(span.metric, float(f'{span.low:.4g}'))}"
+            )
+    together = ", ".join(f"{name} {write_quantity(name, limit)}" for name, limit in objective.limits.items())
+    raise RequestError(f"{where} these limits together ({together}): raise one of them")
 
 
 def architecture_parameters(space: Space) -> tuple[Parameter, ...]:

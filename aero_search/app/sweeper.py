@@ -23,7 +23,7 @@ from omegaconf import DictConfig, OmegaConf
 from aero_search.app.ablation import LadderCompose, LadderSweep
 from aero_search.app.corpora import Corpora, check_choices, check_one_corpus, corpus_of, prepare_each
 from aero_search.app.launch import launch_workers
-from aero_search.app.planning import plan_search
+from aero_search.app.planning import check_limits, plan_search
 from aero_search.app.study import finish_study, make_runner, watch_study
 from aero_search.config.fast_compose import QuickCompose
 from aero_search.config.hydra_errors import composing
@@ -154,6 +154,8 @@ class StudySweep:
         if self.strategy == "plan":
             plan_search(request, space, compose.quick().architecture)
             return None
+        if queued is None:
+            check_limits(request, space, compose.quick().architecture)
         runner = make_runner(
             request,
             space,

@@ -91,3 +91,26 @@ def test_the_document_is_whole_and_nothing_is_written(
     out = " ".join(capsys.readouterr().out.split())
     assert "16 distinct architectures, of 16 assignments (all looked at)" in out
     assert "keep the limits: communication_bytes up to 600 MB" in out
+
+
+@pytest.mark.parametrize(
+    ("limits", "said"),
+    [
+        (["budget.latency_s='1 ms'"], "keeps a limit of 1 ms on latency_s: the cheapest, SM"),
+        (["budget.flops=1000"], "on flops: the cheapest, SM"),
+    ],
+)
+def test_limits_that_no_network_keeps_are_refused_before_anything_is_proposed(
+    limits: list[str],
+    said: str,
+    tiny: list[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(["search", "space=tiny", "tracking=none", *limits, *tiny]) == 2
+    (sentence,) = capsys.readouterr().err.splitlines()
+    assert sentence.startswith("aero-search: no network of space=tiny keeps")
+    assert said in sentence
+    assert not list(tmp_path.iterdir())
