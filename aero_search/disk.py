@@ -28,12 +28,49 @@ def is_full(problem: BaseException | None) -> bool:
     )
 
 
+class NoRoomError(OSError):
+    """A file is larger than what is free on its disk; nothing of it was written.
+
+    Args:
+        path: of the file.
+        needed, free: bytes.
+    """
+
+    def __init__(self, path: Path, needed: int, free: int) -> None:
+        super().__init__(errno.ENOSPC, "No space left on device", str(path))
+        self.needed, self.free = needed, free
+
+
+def require_room(path: Path, needed: int) -> None:
+    """Refuse to begin a file that its disk cannot hold.
+
+    Args:
+        needed: bytes.
+
+    Raises:
+        NoRoomError: with how much is missing.
+    """
+    free = _free(path)
+    if free is not None and needed > free:
+        raise NoRoomError(path, needed, free)
+
+
+def room_sentence(problem: NoRoomError) -> str:
+    """How much a file needs, how much is free, how much is missing."""
+    missing = problem.needed - problem.free
+    needed, free = _mb(problem.needed), _mb(problem.free)
+    return f"{problem.filename} needs {needed}, {free} are free, {_mb(missing)} are missing"
+
+
 def full_sentence(problem: BaseException) -> str:
     """The problem in one sentence: what could not be written, and how much room its disk has."""
     named = [one.filename for one in _chain(problem) if isinstance(one, OSError) and one.filename]
     if not named:  # a pipe, or a file that the library does not name
         return f"{described(problem)}: make room on the disk that is written to, and the same command goes on"
     path = Path(str(named[0]))
+    for one in _chain(problem):
+        if isinstance(one, NoRoomError):
+            return f"the disk is full: {room_sentence(one)}; make room, and the same command goes on"
     return (
         f"the disk is full: {path} could not be written{room(path)}; make room, and the same command goes on"
     )
@@ -41,12 +78,23 @@ def full_sentence(problem: BaseException) -> str:
 
 def room(path: Path) -> str:
     """In brackets, what is free on the disk of a path; empty where that cannot be told."""
+    free = _free(path)
+    return "" if free is None else f" ({_mb(free)} are free)"
+
+
+def _free(path: Path) -> int | None:
+    """Bytes that are free for a file; None where that cannot be told."""
     folder = next((parent for parent in (path, *path.absolute().parents) if parent.is_dir()), None)
     try:
-        free = shutil.disk_usage(folder or Path()).free
+        usage = shutil.disk_usage(folder or Path())
     except OSError:
-        return ""
-    return f" ({free / 1e6:.1f} MB are free)"
+        return None
+    # Some file systems of networks tell nothing.
+    return usage.free if usage.total else None
+
+
+def _mb(amount: int) -> str:
+    return f"{amount / 1e6:.1f} MB"
 
 
 def _chain(problem: BaseException | None) -> Iterator[BaseException]:

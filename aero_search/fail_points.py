@@ -12,6 +12,8 @@ import signal
 
 VARIABLE = "AERO_SEARCH_FAIL_POINT"
 POINTS = (
+    "optuna.db made",
+    "optuna.db written",
     "study created",
     "study described",
     "study.json partial",

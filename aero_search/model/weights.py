@@ -7,6 +7,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from aero_search.disk import require_room
 from aero_search.errors import RequestError
 from aero_search.integrity import write_whole
 
@@ -24,6 +25,7 @@ def save_weights(model: nn.Module, path: str | Path) -> None:
     except ImportError:
         raise RequestError("saving weights needs safetensors: pip install safetensors") from None
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in _tensors(model).items()}
+    require_room(Path(path), sum(tensor.nbytes for tensor in tensors.values()))
     write_whole(Path(path), lambda partial: save_file(tensors, str(partial), metadata={"format": "pt"}))
 
 

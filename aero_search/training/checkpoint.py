@@ -18,6 +18,7 @@ from lightning.fabric.plugins.io.checkpoint_io import CheckpointIO
 from safetensors import SafetensorError
 
 from aero_search.architecture import key
+from aero_search.disk import NoRoomError, room_sentence
 from aero_search.integrity import tell
 from aero_search.training.ranks import Job
 from aero_search.training.tensor_tree import load_tree, save_tree
@@ -37,13 +38,21 @@ _IDENTITY, _RANDOM = "training", "random"
 class SafeCheckpointIO(CheckpointIO):
     """Lightning's checkpoints as safetensors and JSON."""
 
+    # Whether a want of room was told: once a training is enough.
+    _said = False
+
     def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
         # A full disk is no reason to end a training: the next checkpoint may fit.
         with contextlib.suppress(OSError, SafetensorError):
             path = Path(path)
             if path.is_dir():
                 path.rename(path.with_name(f"{path.name}.damaged"))
-            save_tree(checkpoint, path)
+            try:
+                save_tree(checkpoint, path)
+            except NoRoomError as problem:
+                if not self._said:
+                    tell(f"no checkpoint of this training while there is no room: {room_sentence(problem)}")
+                    self._said = True
 
     def load_checkpoint(
         self, path: Any, map_location: Any = None, weights_only: bool | None = None

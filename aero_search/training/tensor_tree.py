@@ -15,6 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from aero_search.disk import require_room
 from aero_search.integrity import digest, require_regular, write_whole
 
 _TREE, _CHECKSUM = "tree", "checksum"
@@ -39,6 +40,7 @@ def save_tree(tree: object, path: Path) -> None:
         with partial.open("rb") as file:
             os.fsync(file.fileno())
 
+    require_room(path, sum(tensor.nbytes for tensor in tensors.values()) + len(described))
     write_whole(path, write)
 
 

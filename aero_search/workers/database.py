@@ -19,6 +19,7 @@ from optuna.storages import RDBStorage
 from sqlalchemy import event
 
 from aero_search.errors import RequestError, nearest
+from aero_search.fail_points import passes
 from aero_search.front.objective import Metric
 from aero_search.passwords import masked
 from aero_search.tracking.address import sqlite_address
@@ -78,12 +79,34 @@ def open_storage(output_dir: Path, address: str | None = None, wait: bool = Fals
     path = output_dir / DATABASE
     with FileLock(database_lock(output_dir), timeout=_LOCK_SECONDS):
         check_file(path)
+        if not path.exists() or not path.stat().st_size:
+            _create(output_dir)
         try:
             with contextlib.closing(sqlite3.connect(path, timeout=_LOCK_SECONDS)) as connection:
                 connection.execute("PRAGMA journal_mode=WAL")
         except sqlite3.Error as problem:
             raise translated(problem, path) from problem
         return LocalStorage(path, storage_url(output_dir), _LOCK_SECONDS)
+
+
+def _create(output_dir: Path) -> None:
+    """Make the database whole under another name first: Optuna makes its tables one by one.
+
+    What is cut off in between, by a full disk or a kill, is begun again.
+    """
+    fresh = output_dir / f"{DATABASE}.new"
+    try:
+        for stale in output_dir.glob(f"{fresh.name}*"):
+            stale.unlink()
+        storage = LocalStorage(fresh, storage_url(output_dir, fresh.name), _LOCK_SECONDS)
+        storage.remove_session()
+        storage.engine.dispose()
+        passes("optuna.db made")
+        fresh.replace(output_dir / DATABASE)
+        passes("optuna.db written")
+    finally:
+        for stale in output_dir.glob(f"{fresh.name}*"):
+            stale.unlink(missing_ok=True)
 
 
 def _open_copy(output_dir: Path) -> RDBStorage:
