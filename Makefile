@@ -4,7 +4,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --constraint constraints.txt
 
-.PHONY: search test mpc test-mpc test-ranges lint docs dist install lock
+.PHONY: search test mpc test-mpc test-ranges lint docs dist install lock locked sbom
 
 install: .venv/installed
 
@@ -50,6 +50,29 @@ dist: .venv/installed-release
 lock: .venv/installed-release
 	$(BIN)/uv pip compile --quiet --generate-hashes --constraint constraints.txt --python $(BIN)/python \
 		--output-file requirements.lock pyproject.toml
+
+requirements.lock:
+	$(MAKE) lock
+
+# An environment of exactly the locked files: pip refuses a file with another hash.
+locked: .venv-locked/installed
+
+.venv-locked/installed: requirements.lock
+	test -x .venv-locked/bin/python || $(PYTHON) -m venv .venv-locked
+	.venv-locked/bin/python -m pip install --quiet --require-hashes --no-deps --requirement requirements.lock
+	.venv-locked/bin/python -m pip install --quiet --no-deps --editable .
+	touch $@
+
+# What is installed in .venv, as a CycloneDX bill of materials; the tool has an environment of its own.
+sbom: .venv/installed .venv-sbom/installed
+	mkdir -p outputs
+	.venv-sbom/bin/cyclonedx-py environment --of JSON --output-file outputs/sbom.json $(BIN)/python
+	@echo outputs/sbom.json
+
+.venv-sbom/installed:
+	test -x .venv-sbom/bin/python || $(PYTHON) -m venv .venv-sbom
+	.venv-sbom/bin/python -m pip install --quiet cyclonedx-bom==7.5.0
+	touch $@
 
 .venv/installed: pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
