@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import math
+import os
+import time
 from dataclasses import replace
+from pathlib import Path
 
 import torch
 
 from aero_search.architecture import Architecture, Layer
 from aero_search.data import Corpus
 from aero_search.data.datamodule import TokenDataModule
+from aero_search.init.checkpoint import open_checkpoint
+from aero_search.integrity import digest
 from aero_search.model import Decoder, build_model, parameter_groups
 from aero_search.training.recipe import Recipe
+from aero_search.training.teacher_cache import TeacherCache
 from aero_search.training.validation import held_out
 from tests.search.fakes import RECIPE
 
@@ -38,3 +44,21 @@ def perplexity(model: Decoder, corpus: Corpus, recipe: Recipe = HELD_OUT) -> flo
     """On the held-out windows; infinite where the loss is beyond floats."""
     loss = held_out(model.eval(), model.architecture, recipe, corpus).loss
     return math.exp(loss) if loss < 700 else math.inf
+
+
+def read_block(root: str, teacher: str, corpus: str, marks: str) -> None:
+    """In a process of its own: print the digest of a teacher's first block; whoever computes it leaves a mark.
+
+    The first one that does waits then, to be killed while it holds the lock.
+    """
+    checkpoint = open_checkpoint(Path(teacher), "")
+
+    def load() -> Decoder:
+        first = not any(Path(marks).iterdir())
+        (Path(marks) / str(os.getpid())).touch()
+        if first:
+            time.sleep(600)
+        return checkpoint.model()
+
+    cache = TeacherCache(Path(root), checkpoint.fingerprint, load, Corpus.open(corpus), 16, 4, 0, 1.0)
+    print(digest([cache.batch(0).log_p_btk.numpy().tobytes()]))

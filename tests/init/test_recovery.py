@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
+import sys
 import threading
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -230,6 +233,34 @@ def test_four_workers_compute_a_block_once_and_a_damaged_one_again(
     block.with_name(f"{block.name}.partial").write_bytes(b"half")
     block.unlink()
     assert torch.equal(cache(tmp_path, corpus, home, loads).batch(3).log_p_btk, told[0].log_p_btk)
+
+
+@pytest.mark.slow
+def test_a_worker_that_is_killed_while_it_computes_leaves_the_block_to_another(
+    home: Path, tmp_path: Path, corpus: Corpus
+) -> None:
+    (tmp_path / "marks").mkdir()
+    places = [str(tmp_path / "cache"), str(home / "teacher"), str(corpus.folder), str(tmp_path / "marks")]
+    code = f"from tests.init.teachers import read_block; read_block(*{places!r})"
+    root = Path(__file__).parents[2]
+    workers = {
+        worker.pid: worker
+        for worker in (
+            subprocess.Popen([sys.executable, "-c", code], cwd=root, stdout=subprocess.PIPE, text=True)
+            for _ in range(4)
+        )
+    }
+    while not (marks := list((tmp_path / "marks").iterdir())):
+        assert all(worker.poll() is None for worker in workers.values())
+        time.sleep(0.05)
+    killed = workers.pop(int(marks[0].name))
+    killed.kill()
+    told = {worker.communicate(timeout=300)[0] for worker in workers.values()}
+    killed.communicate()
+    assert len(told) == 1
+    assert len(told.pop().strip()) == 32
+    # One of the three that were left has computed it, once.
+    assert len(list((tmp_path / "marks").iterdir())) == 2
 
 
 def test_the_kept_tokens_tell_the_divergence() -> None:
