@@ -63,7 +63,7 @@ def on_page_markdown(markdown: str, page: Any, config: Any, files: Files) -> str
         elif not fenced and not line.startswith("    "):
             line = _LINK.sub(lambda match: _led(match, source, page.file.src_uri), _pages_as_links(line))
             # Python-Markdown wants an empty line before a list and a table.
-            begins = _ITEM.match(line) and not _ITEM.match(before) and not before.startswith(" ")
+            begins = _ITEM.match(line) and not _ITEM.match(before)
             if before.strip() and (begins or (line.startswith("|") and not before.startswith("|"))):
                 lines.append("")
         lines.append(line)
