@@ -6,8 +6,8 @@ from typing import TypeVar
 
 from aero_search import architecture as data
 from aero_search.architecture import Architecture, validate
-from aero_search.config.compose import compose_request, named_network, named_protocol
-from aero_search.cost import Cost, Network, Protocol, estimate
+from aero_search.config.compose import compose_request, named_network, named_protocol, named_workload
+from aero_search.cost import Cost, Network, Protocol, Workload, estimate
 from aero_search.errors import RequestError
 
 T = TypeVar("T")
@@ -42,6 +42,7 @@ def price(
     network: Network | str = "paper",
     *,
     decode: bool = False,
+    workload: Workload | str = "prefill",
 ) -> Cost:
     """What one private forward pass costs, without training: the figures of `aero-search cost`.
 
@@ -50,6 +51,7 @@ def price(
         protocol: an option of the group `protocol` or a `Protocol`.
         network: an option of the group `network` or a `Network`.
         decode: price one decoded token with a key-value cache of seq_len entries instead.
+        workload: an option of the group `workload` or a `Workload`: what one query is.
 
     Returns:
         `communication_bytes` (bytes), `rounds` (round trips), `latency_seconds` (seconds), each in total and by
@@ -68,11 +70,14 @@ def price(
         protocol = named_protocol(protocol)
     if isinstance(network, str):
         network = named_network(network)
+    if isinstance(workload, str):
+        workload = named_workload(workload)
     return estimate(
         read(architecture),
         _checked("protocol", protocol, Protocol),
         _checked("network", network, Network),
         decode,
+        _checked("workload", workload, Workload),
     )
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from aero_search.architecture import BASELINE, Architecture, ModelShape, parse_notation
 from aero_search.config.request import Request
 from aero_search.config.target import load_shape
-from aero_search.cost import Network, Protocol
+from aero_search.cost import Network, Protocol, Workload, crossing
 from aero_search.errors import RequestError
 from aero_search.front.front import Front, build_front
 from aero_search.front.objective import Objective
@@ -36,6 +36,7 @@ class SavedStudy:
         told: the same at the prices the study was run with; `records` itself where those are asked for.
         told_front: the front that the study itself has shown.
         study: the record that all this was read from.
+        told_pricing: the prices that the study was run with.
     """
 
     name: str
@@ -46,6 +47,7 @@ class SavedStudy:
     told_front: Front
     attrs: Mapping[str, Any]
     study: Study
+    told_pricing: Pricing
 
     @cached_property
     def front(self) -> Front:
@@ -70,6 +72,8 @@ class SavedStudy:
 
     def moves(self) -> Iterator[str]:
         """Which points enter and leave the front at the new prices and limits, in words."""
+        if warning := crossing([self.told_pricing.protocol.trust, self.protocol.trust]):
+            yield warning
         if not self.repriced and self.objective.limits == self.told_front.objective.limits:
             return
         old = {record.number: record for record in self.told_front.points}
@@ -87,6 +91,8 @@ class SavedStudy:
             "study": self.name,
             "protocol": self.protocol.name,
             "network": self.network.name,
+            "workload": self.pricing.workload.name,
+            "trust": self.protocol.trust,
             "target": None if self.pricing.target is None else self.pricing.target.name,
             "repriced": self.repriced,
             "moves": list(self.moves()),
@@ -118,6 +124,7 @@ def open_saved_study(request: Request) -> SavedStudy:
         records=told if pricing == told_pricing else _repriced(told, pricing),
         told=told,
         told_front=build_front(told, objective, reference, told_pricing.target),
+        told_pricing=told_pricing,
         attrs=attrs,
         study=opened,
     )
@@ -135,6 +142,7 @@ def read_told(name: str, attrs: Mapping[str, Any]) -> tuple[Objective, Pricing]:
             from_mapping(Protocol, attrs["protocol"], "protocol"),
             from_mapping(Network, attrs["network"], "network"),
             from_mapping(ModelShape, target, "target") if target else None,
+            from_mapping(Workload, attrs.get("workload") or {}, "workload"),
         )
         return from_mapping(Objective, attrs["objective"], "objective"), pricing
     except (KeyError, SchemaError) as problem:
@@ -173,9 +181,10 @@ def _asked_pricing(request: Request, told: Pricing) -> Pricing:
         name = request.objective.target
         target = None if name is None else load_shape(name)
     return Pricing(
-        protocol=request.protocol if request.chosen("protocol") else told.protocol,
+        protocol=_asked_protocol(request, told.protocol),
         network=_asked_network(request, told.network),
         target=target,
+        workload=request.workload if request.chosen("workload") else told.workload,
     )
 
 
@@ -196,6 +205,13 @@ def _asked_limits(request: Request, told: Objective) -> Objective:
             metric = name.removeprefix(prefix).partition(".")[0]
             limits[metric] = asked[metric]
     return replace(told, constraints=limits)
+
+
+def _asked_protocol(request: Request, told: Protocol) -> Protocol:
+    """The named protocol, or the study's own with its preprocessing counted where `offline=include` asks for it."""
+    if request.chosen("protocol"):
+        return request.protocol
+    return told.with_offline() if request.offline == "include" else told
 
 
 def _asked_network(request: Request, told: Network) -> Network:

@@ -87,6 +87,7 @@ def make_runner(
         output_dir=output_dir,
         objective=objective,
         protocol=protocol,
+        workload=request.workload,
         network=network,
         space=space,
         search=search,

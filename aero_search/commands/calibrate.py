@@ -32,7 +32,7 @@ class ParticipantSettings:
 class CalibrateOptions:
     """conf/calibrate.yaml"""
 
-    source: Literal["published", "spu"]
+    source: Literal["published", "spu", "systems"]
     name: str | None
     to: str | None
     measure: ParticipantSettings
@@ -45,6 +45,8 @@ def run(request: Request) -> None:
         raise RequestError(f"name={options.name} must be letters, digits and _ alone: it names a file")
     if options.source == "spu":
         _from_spu(request, options)
+    elif options.source == "systems":
+        _from_systems(request, options)
     else:
         _from_published(options)
 
@@ -62,6 +64,19 @@ def _from_published(options: CalibrateOptions) -> None:
     }
     make_console().print(published_report(compare_published(fit.protocol, fit.network)))
     _write(files, options, f"protocol={protocol} network={network}")
+
+
+def _from_systems(request: Request, options: CalibrateOptions) -> None:
+    from aero_search.console import make_console
+    from aero_search.cost import compare_system, fit_system
+    from aero_search.report.cost import systems_report
+
+    fitted = fit_system(request.protocol)
+    make_console().print(systems_report([(fitted, compare_system(fitted))]))
+    name = options.name or f"{fitted.name}_refit"
+    mapping = {**protocol_mapping(fitted), "name": name}
+    header = (f"{fitted.title}: {fitted.name} fitted again to aero_search/cost/data/systems.csv.",)
+    _write({f"protocol/{name}.yaml": yaml_text(mapping, header)}, options, f"protocol={name}")
 
 
 def _from_spu(request: Request, options: CalibrateOptions) -> None:

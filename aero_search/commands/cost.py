@@ -13,14 +13,20 @@ from aero_search.architecture import notation
 from aero_search.config.command import Command
 from aero_search.config.request import Request
 from aero_search.cost import (
+    PREFILL,
     Cost,
     compare_published,
+    compare_system,
     cost_document,
+    crossing,
     estimate,
     published_document,
+    shipped_protocol,
     single_changes,
+    systems,
+    systems_document,
 )
-from aero_search.errors import RequestError
+from aero_search.errors import RequestError, nearest
 from aero_search.printing import print_line
 
 
@@ -28,7 +34,7 @@ from aero_search.printing import print_line
 class CostOptions:
     """conf/cost.yaml"""
 
-    table: Literal["published"] | None
+    table: Literal["published", "systems"] | None
     plot: str | None
     decode: bool
     flops_convention: Literal["full", "aero"]
@@ -36,7 +42,10 @@ class CostOptions:
 
 def run(request: Request) -> Request:
     """Check that the request can be priced; printing waits until all requests of a sweep are known."""
-    _ = request.architecture, request.protocol, request.network, request.options(CostOptions)
+    options = request.options(CostOptions)
+    _ = request.architecture, request.protocol, request.network
+    if options.decode and request.workload != PREFILL:
+        raise RequestError("decode=true and workload= both say what runs: leave one out")
     return request
 
 
@@ -47,9 +56,13 @@ def finish(requests: Sequence[Request]) -> None:
         _plot(requests, options.plot, options.decode)
     if options.table == "published":
         _published(requests)
+    elif options.table == "systems":
+        _systems(requests)
     elif requests[0].format == "json":
         documents = [
-            cost_document(r.architecture, r.protocol, r.network, options.flops_convention, options.decode)
+            cost_document(
+                r.architecture, r.protocol, r.network, options.flops_convention, options.decode, r.workload
+            )
             for r in requests
         ]
         _print_json(documents[0] if len(documents) == 1 else documents)
@@ -64,12 +77,15 @@ def _tables(requests: Sequence[Request], decode: bool) -> None:
     console = make_console()
     if len(requests) > 1:
         console.print(variants_table(_named_costs(requests, decode)))
+        if warning := crossing(r.protocol.trust for r in requests):
+            console.print(warning)
         return
     request = requests[0]
-    cost = estimate(request.architecture, request.protocol, request.network, decode)
-    changes = single_changes(request.architecture, request.protocol, request.network)
+    workload = request.workload
+    cost = estimate(request.architecture, request.protocol, request.network, decode, workload)
+    changes = single_changes(request.architecture, request.protocol, request.network, workload=workload)
     name = notation(request.architecture)
-    console.print(cost_report(name, cost, request.protocol, request.network, changes))
+    console.print(cost_report(name, cost, request.protocol, request.network, changes, workload))
 
 
 def _published(requests: Sequence[Request]) -> None:
@@ -85,6 +101,28 @@ def _published(requests: Sequence[Request]) -> None:
         make_console().print(published_report(comparisons))
 
 
+def _systems(requests: Sequence[Request]) -> None:
+    from aero_search.console import make_console
+    from aero_search.report.cost import systems_report
+
+    request = requests[0]
+    if len(requests) > 1:
+        raise RequestError("table=systems compares all systems already: leave --multirun out")
+    known = systems()
+    if not request.chosen("protocol"):
+        protocols = [shipped_protocol(name) for name in known]
+    elif request.protocol.name in known:
+        protocols = [request.protocol]
+    else:
+        named = request.protocol.name
+        raise RequestError(f"table=systems has no rows of protocol={named}: {nearest(named, known)}")
+    compared = [(protocol, compare_system(protocol)) for protocol in protocols]
+    if request.format == "json":
+        _print_json(systems_document(compared))
+    else:
+        make_console().print(systems_report(compared))
+
+
 def _plot(requests: Sequence[Request], name: str, decode: bool) -> None:
     from aero_search.report.cost import plot_costs
 
@@ -94,8 +132,19 @@ def _plot(requests: Sequence[Request], name: str, decode: bool) -> None:
 
 def _named_costs(requests: Sequence[Request], decode: bool) -> list[tuple[str, Cost]]:
     return [
-        (notation(r.architecture), estimate(r.architecture, r.protocol, r.network, decode)) for r in requests
+        (
+            _name(r, requests),
+            estimate(r.architecture, r.protocol, r.network, decode, r.workload),
+        )
+        for r in requests
     ]
+
+
+def _name(request: Request, requests: Sequence[Request]) -> str:
+    """The network's notation, and the system where they differ in it."""
+    name = notation(request.architecture)
+    systems = {r.protocol.name for r in requests}
+    return name if len(systems) == 1 else f"{name} [{request.protocol.name}, {request.protocol.trust}]"
 
 
 def _print_json(document: object) -> None:
@@ -117,6 +166,8 @@ COMMAND = Command(
         "model.seq_len",
         "protocol",
         "network",
+        "workload",
+        "offline",
         "table",
         "plot",
         "decode",
@@ -126,5 +177,6 @@ COMMAND = Command(
         "cost model=gpt2_small variant=sm_ln_g",
         "cost --multirun variant=sm_ln_g,sm_ln_r,sm_scfuffn model=gpt2_small plot=costs.png",
         "cost table=published",
+        "cost table=systems",
     ),
 )

@@ -16,7 +16,7 @@ from aero_search.config.hydra_main import quiet_hydra, read_request, told
 from aero_search.config.overrides import check_overrides
 from aero_search.config.paths import conf_dir, user_conf_dir
 from aero_search.config.request import Request
-from aero_search.cost import Network, Protocol
+from aero_search.cost import Network, Protocol, Workload
 from aero_search.errors import RequestError
 from aero_search.invocation import quoted
 from aero_search.unforeseen import start_reading
@@ -53,6 +53,11 @@ def named_protocol(name: str) -> Protocol:
 def named_network(name: str) -> Network:
     """The option NAME of the group `network`; errors as with `named_protocol`."""
     return _with_option("network", name, _changed("network", name)).network
+
+
+def named_workload(name: str) -> Workload:
+    """The option NAME of the group `workload`; errors as with `named_protocol`."""
+    return _with_option("workload", name, _changed("workload", name)).workload
 
 
 @lru_cache(maxsize=64)

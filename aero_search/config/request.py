@@ -13,7 +13,7 @@ from aero_search.architecture import Architecture, ModelShape, retarget
 from aero_search.config.architecture import GROUPS, read_architecture
 from aero_search.config.checkpoint import architecture_from, find_checkpoint, recovery_of
 from aero_search.config.paths import search_spaces_dir
-from aero_search.cost import Network, Protocol
+from aero_search.cost import Network, Protocol, Workload
 from aero_search.data.spec import CorpusSpec
 from aero_search.errors import RequestError
 from aero_search.front.budget import Budget
@@ -48,13 +48,14 @@ class _Shared:
     format: Literal["text", "json"]
     space: str
     study: StudySpec
+    offline: Literal["apart", "include"] = "apart"
 
 
 # Bytes that a folder's name may have on common file systems.
 _LONGEST_NAME = 255
-_SHARED = ("output_dir", "format", "space", "study")
-_CORE = ("data", "recipe", "compute", "objective", "budget", "protocol", "network", "search", "tracking", "init",
-         "distill", "train")  # fmt: skip
+_SHARED = ("output_dir", "format", "space", "study", "offline")
+_CORE = ("data", "recipe", "compute", "objective", "budget", "protocol", "network", "workload", "search", "tracking",
+         "init", "distill", "train")  # fmt: skip
 
 
 def check_study_name(name: str, field: str) -> None:
@@ -89,7 +90,8 @@ class Request:
     def __init__(self, composed: Mapping[str, Any], overrides: tuple[str, ...] = ()) -> None:
         self.composed = composed
         self.overrides = overrides
-        shared = from_mapping(_Shared, {name: composed.get(name) for name in _SHARED})
+        shared = from_mapping(_Shared, {name: composed[name] for name in _SHARED if name in composed})
+        self.offline = shared.offline
         self.output_dir = Path(shared.output_dir)
         self.format = shared.format
         self.space = shared.space
@@ -204,11 +206,18 @@ class Request:
     @property
     def pricing(self) -> Pricing:
         """What candidates are priced under."""
-        return Pricing(self.protocol, self.network, self.target)
+        return Pricing(self.protocol, self.network, self.target, self.workload)
 
     @cached_property
     def protocol(self) -> Protocol:
-        return self._group(Protocol, "protocol")
+        """With every query's preprocessing in its prices where `offline=include` asks for it."""
+        protocol = self._group(Protocol, "protocol")
+        return protocol.with_offline() if self.offline == "include" else protocol
+
+    @cached_property
+    def workload(self) -> Workload:
+        """What one query is; configurations of earlier versions have none."""
+        return from_mapping(Workload, self.composed.get("workload") or {}, "workload")
 
     @cached_property
     def network(self) -> Network:

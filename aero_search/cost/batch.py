@@ -16,9 +16,10 @@ from numpy.typing import NDArray
 
 from aero_search.architecture import Architecture, Layer
 from aero_search.cost.charge import charge
-from aero_search.cost.inventory import Operation, input_operations, layer_operations, output_operations
+from aero_search.cost.inventory import Operation
 from aero_search.cost.network import Network
 from aero_search.cost.protocol import Protocol
+from aero_search.cost.workload import PREFILL, Workload
 
 _Row = tuple[float, float, float, float]  # bytes, round trips, compute seconds, FLOPs
 
@@ -46,11 +47,12 @@ class Prices:
 
 
 class Pricer:
-    """Prices architectures under one protocol and network, remembering every distinct layer."""
+    """Prices architectures under one protocol, network and workload, remembering every distinct layer."""
 
-    def __init__(self, protocol: Protocol, network: Network) -> None:
+    def __init__(self, protocol: Protocol, network: Network, workload: Workload = PREFILL) -> None:
         self._protocol = protocol
         self._network = network
+        self._workload = workload
         self._layers: dict[object, dict[Layer, _Row]] = {}
         self._outside: dict[object, _Row] = {}
 
@@ -79,12 +81,13 @@ class Pricer:
         )
         known = self._layers.setdefault(shared, {})
         ends = (shared, a.final_norm)
+        passes = self._workload.passes(a.seq_len)
         if ends not in self._outside:
-            self._outside[ends] = self._sum([*input_operations(a), *output_operations(a)])
+            self._outside[ends] = self._sum(o for step in passes for o in self._workload.outside(a, step))
         sent, rounds, compute, flops = self._outside[ends]
         for layer, count in Counter(a.layers).items():
             if layer not in known:
-                known[layer] = self._sum(layer_operations(a, layer, 0))
+                known[layer] = self._sum(o for step in passes for o in self._workload.layer(a, layer, step))
             row = known[layer]
             sent += count * row[0]
             rounds += count * row[1]
@@ -103,6 +106,8 @@ class Pricer:
         return sent, rounds, compute, flops
 
 
-def price_batch(architectures: Sequence[Architecture], protocol: Protocol, network: Network) -> Prices:
+def price_batch(
+    architectures: Sequence[Architecture], protocol: Protocol, network: Network, workload: Workload = PREFILL
+) -> Prices:
     """Price architectures once; keep a `Pricer` where batches follow one another."""
-    return Pricer(protocol, network).price(architectures)
+    return Pricer(protocol, network, workload).price(architectures)

@@ -21,7 +21,6 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-import yaml
 from numpy.typing import NDArray
 
 from aero_search.cost.batch import price_batch
@@ -29,11 +28,10 @@ from aero_search.cost.charge import uses
 from aero_search.cost.inventory import inventory
 from aero_search.cost.network import Network
 from aero_search.cost.protocol import Constant, Protocol
-from aero_search.cost.protocol_file import protocol_mapping
+from aero_search.cost.protocol_file import protocol_mapping, shipped_protocol
 from aero_search.cost.published import PublishedRow, published_architecture, published_rows
 from aero_search.errors import AeroSearchError
-from aero_search.schema import from_mapping, to_mapping
-from aero_search.shipped import shipped
+from aero_search.schema import to_mapping
 
 FITTED_DATE = "2026-11"
 _FIT = "fitted to the calibrate rows of AERO's tables 4 to 7 (arXiv 2410.13060v2)"
@@ -87,7 +85,7 @@ def calibrate_published(template: Protocol | None = None) -> Calibration:
         AeroSearchError: the rows give a negative constant, so they no longer determine this model.
     """
     rows = [row for row in published_rows() if row.split == "calibrate"]
-    template = _shipped_protocol() if template is None else template
+    template = shipped_protocol("aero_paper") if template is None else template
     elements = _elements(rows, template)
     fitted_names = {name for names in _FITTED_BYTES.values() for name in names}
     held_bytes = {n: p.bytes.value for n, p in template.primitives.items() if n not in fitted_names}
@@ -176,11 +174,6 @@ def _fitted(template: Protocol, sent: dict[str, float], seconds: dict[str, float
             primitives[name], seconds=Constant(float(value), "s/element", _FIT, FITTED_DATE)
         )
     return replace(template, primitives=primitives)
-
-
-def _shipped_protocol() -> Protocol:
-    path = shipped("conf") / "protocol" / "aero_paper.yaml"
-    return from_mapping(Protocol, yaml.safe_load(path.read_text(encoding="utf-8")), "protocol")
 
 
 PROTOCOL_HEADER = (

@@ -3,22 +3,48 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from functools import cache
 from typing import NamedTuple
 
 from aero_search.cost.inventory import MATMUL_KINDS, Operation
-from aero_search.cost.protocol import Measure, Primitive, Protocol
+from aero_search.cost.protocol import Constant, Measure, Primitive, Protocol
 
 
 class Charge(NamedTuple):
-    """Bytes in both directions, round trips on the critical path, seconds of compute."""
+    """Bytes in both directions, round trips on the critical path, seconds of compute.
+
+    `offline_bytes` and `offline_seconds` are what a query's preprocessing sends and computes, `once` bytes that are
+    sent once for a pair of parties; none of them is in the others.
+    """
 
     bytes: float = 0.0
     rounds: float = 0.0
     seconds: float = 0.0
+    offline_bytes: float = 0.0
+    offline_seconds: float = 0.0
+    once: float = 0.0
 
     def plus(self, other: Charge) -> Charge:
-        return Charge(self.bytes + other.bytes, self.rounds + other.rounds, self.seconds + other.seconds)
+        return Charge(
+            self.bytes + other.bytes,
+            self.rounds + other.rounds,
+            self.seconds + other.seconds,
+            self.offline_bytes + other.offline_bytes,
+            self.offline_seconds + other.offline_seconds,
+            self.once + other.once,
+        )
+
+    def times(self, count: float) -> Charge:
+        """`count` of them one after another; what is sent once is sent once."""
+        return Charge(
+            count * self.bytes,
+            count * self.rounds,
+            count * self.seconds,
+            count * self.offline_bytes,
+            count * self.offline_seconds,
+            self.once,
+        )
 
 
 class Use(NamedTuple):
@@ -41,14 +67,25 @@ def charge(operation: Operation, protocol: Protocol) -> Charge:
     for use in uses(operation, protocol):
         primitive = protocol.primitives[use.primitive]
         rounds = use.depth * call_rounds(primitive, use.elements)
+        elements = use.calls * use.elements
+        sent = use.calls * call_bytes(primitive, use.elements)
+        if protocol.ring is not None and primitive.per_bit is not None:
+            sent += protocol.extra_bits * primitive.per_bit.value * elements
         total = total.plus(
             Charge(
-                bytes=use.calls * call_bytes(primitive, use.elements),
+                bytes=max(sent, 0.0),
                 rounds=rounds,
-                seconds=use.calls * use.elements * primitive.seconds.value + rounds * each_round,
+                seconds=elements * primitive.seconds.value + rounds * each_round,
+                offline_bytes=elements * _value(primitive.offline),
+                offline_seconds=elements * _value(primitive.offline_seconds),
+                once=elements * _value(primitive.once),
             )
         )
     return total
+
+
+def _value(constant: Constant | None) -> float:
+    return 0.0 if constant is None else constant.value
 
 
 def uses(operation: Operation, protocol: Protocol) -> Iterator[Use]:
@@ -57,8 +94,8 @@ def uses(operation: Operation, protocol: Protocol) -> Iterator[Use]:
     Instances of an elementwise operation (heads) share one vector; each matrix product packs its own.
     """
     is_matmul = operation.kind in MATMUL_KINDS
-    for term in protocol.lowering(operation.kind):
-        measured = _measure(term.per, operation.shape, protocol.primitives[term.primitive].block)
+    for term in protocol.lowering_of(operation):
+        measured = _measure(term.per, operation, protocol.primitives[term.primitive].block)
         elements = measured if is_matmul else operation.count * measured
         if not elements or not term.times:
             continue
@@ -95,15 +132,57 @@ def packed_blocks(shape: tuple[int, ...], block: int) -> int:
     return min(math.ceil(rows / (block // width)) * math.ceil(k / width) for width in widths)
 
 
+def _lengths(rows: int, columns: int, causal: bool) -> Sequence[int]:
+    """How many scores each row has: all columns, or under a causal mask those up to its own query."""
+    return range(columns - rows + 1, columns + 1) if causal else [columns] * rows
+
+
+@cache
+def _leftover(rows: int, columns: int, causal: bool) -> int:
+    return sum(_leftover_of(length) for length in _lengths(rows, columns, causal))
+
+
+@cache
+def _leftover_of(length: int) -> int:
+    """Comparisons of a maximum by pairs, an odd one out compared too, beyond length - 1."""
+    made, left = 0, length
+    while left > 1:
+        left = (left + 1) // 2
+        made += left
+    return made - (length - 1)
+
+
+def windowed_blocks(shape: tuple[int, ...], block: int) -> int:
+    """Ciphertexts of the operand and of the result of an (m, k) by (k, n) product as Iron packs them.
+
+    A window of m' x k' x n' of at most `block` coefficients is one product of polynomials; it takes one ciphertext
+    for each m' x k' part of the operand and one for each m' x n' part of the result. The fewest in all are taken.
+    Source: Iron (NeurIPS 2022), section 3; windows here are powers of two.
+    """
+    m, k, n = shape
+    best = math.inf
+    for i in range(min(m, block).bit_length()):
+        for j in range(min(k, block >> i).bit_length()):
+            rows, width = 1 << i, 1 << j
+            out = block // (rows * width)
+            best = min(best, math.ceil(m / rows) * (math.ceil(k / width) + math.ceil(n / out)))
+    return int(best)
+
+
 def _padded(primitive: Primitive, elements: int) -> int:
     lanes = primitive.lanes if elements > primitive.block else 1
     lane = math.ceil(elements / lanes)
     return lanes * math.ceil(lane / primitive.block) * primitive.block
 
 
-def _measure(per: Measure, shape: tuple[int, ...], block: int) -> int:
+def _measure(per: Measure, operation: Operation, block: int) -> int:
+    shape = operation.shape
     rows, columns = shape[0], shape[-1]
     match per:
+        case "score":
+            return sum(_lengths(rows, columns, operation.causal))
+        case "leftover":
+            return _leftover(rows, columns, operation.causal)
         case "element" | "output":
             return rows * columns
         case "row":
@@ -118,5 +197,7 @@ def _measure(per: Measure, shape: tuple[int, ...], block: int) -> int:
             return min(rows * shape[1], shape[1] * columns)
         case "packed":
             return block * packed_blocks(shape, block)
+        case "windowed":
+            return block * windowed_blocks(shape, block)
         case "mac":
             return math.prod(shape)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from aero_search.architecture import Architecture, key, notation
@@ -10,6 +11,8 @@ from aero_search.cost.flops import Convention, flops
 from aero_search.cost.network import Network
 from aero_search.cost.protocol import Protocol
 from aero_search.cost.published import Comparison, published_differences
+from aero_search.cost.systems import SystemComparison
+from aero_search.cost.workload import PREFILL, Workload
 from aero_search.schema import to_mapping
 
 
@@ -19,6 +22,7 @@ def cost_document(
     network: Network,
     convention: Convention = "full",
     decode: bool = False,
+    workload: Workload = PREFILL,
 ) -> dict[str, Any]:
     """Everything that is known of an architecture's cost, as dicts, lists, text and numbers.
 
@@ -31,13 +35,14 @@ def cost_document(
     Raises:
         RequestError: the protocol does not say how to run one of the operations.
     """
-    cost = estimate(architecture, protocol, network, decode)
+    cost = estimate(architecture, protocol, network, decode, workload)
     document: dict[str, Any] = {
         "notation": notation(architecture),
         "key": key(architecture),
         "architecture": architecture,
-        "pass": "decode" if decode else "forward",
-        "flops": flops(architecture, convention, decode),
+        "pass": "decode" if decode else "query" if workload != PREFILL else "forward",
+        "workload": workload,
+        "flops": flops(architecture, convention, decode, workload),
         "flops_convention": convention,
         "nonlinear_ops": cost.nonlinear_ops,
         "protocol": protocol.name,
@@ -87,4 +92,28 @@ def published_document(comparisons: tuple[Comparison, ...]) -> dict[str, Any]:
             }
             for d in published_differences(comparisons)
         ],
+    }
+
+
+def systems_document(compared: Sequence[tuple[Protocol, Sequence[SystemComparison]]]) -> dict[str, Any]:
+    """What was read of each system and what its file predicts; errors are predicted / read - 1."""
+    return {
+        protocol.name: {
+            "trust": protocol.trust,
+            "offline": protocol.offline,
+            "rows": [
+                {
+                    "what": c.row.label,
+                    "quantity": c.quantity,
+                    "read": c.read,
+                    "predicted": c.predicted,
+                    "error": c.error,
+                    "split": c.row.split,
+                    "note": c.row.note,
+                    "source": c.row.source,
+                }
+                for c in comparisons
+            ],
+        }
+        for protocol, comparisons in compared
     }

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from aero_search.architecture import Architecture
 from aero_search.cost.charge import Charge, charge
 from aero_search.cost.flops import Flops, NonlinearOp, flops, nonlinear_operations
-from aero_search.cost.inventory import PARTS, inventory
+from aero_search.cost.inventory import PARTS
 from aero_search.cost.network import Network
 from aero_search.cost.protocol import Protocol
+from aero_search.cost.workload import PREFILL, Workload
 
 
 @dataclass(frozen=True)
@@ -18,10 +19,11 @@ class CommunicationBytes:
     """Bytes in both directions.
 
     Attributes:
-        total: of every forward pass.
+        total: of every query.
         by_op: by part of the model, only parts that run; sums to the total.
         by_layer: of each decoder layer; with `outside` (embedding, final norm, LM head) sums to the total.
         setup: once for a pair of parties, not in the total.
+        offline: of every query's preprocessing where the total leaves it out, as far as it is known.
     """
 
     total: float
@@ -29,6 +31,7 @@ class CommunicationBytes:
     by_layer: tuple[float, ...]
     outside: float
     setup: float
+    offline: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -36,13 +39,14 @@ class LatencySeconds:
     """Seconds.
 
     Attributes:
-        total: of every forward pass, compute + transfer + round_trips.
+        total: of every query, compute + transfer + round_trips.
         compute: on the protocol's machine.
         transfer: bytes / bandwidth.
         round_trips: round trips x round-trip time.
         setup: once for a pair of parties (its own transfer included), not in the total.
         by_op: by part of the model; sums to the total.
         by_layer: of each decoder layer; with `outside` sums to the total.
+        offline: of the preprocessing, its own transfer included, where the total leaves it out.
     """
 
     total: float
@@ -53,11 +57,12 @@ class LatencySeconds:
     by_op: Mapping[str, float]
     by_layer: tuple[float, ...]
     outside: float
+    offline: float = 0.0
 
 
 @dataclass(frozen=True)
 class Cost:
-    """What one private forward pass costs; operations run one after another.
+    """What one query costs; operations run one after another.
 
     Attributes:
         rounds: round trips on the critical path (one-way hops, halved).
@@ -74,8 +79,14 @@ class Cost:
     nonlinear_ops: Mapping[str, NonlinearOp]
 
 
-def estimate(architecture: Architecture, protocol: Protocol, network: Network, decode: bool = False) -> Cost:
-    """Price a forward pass, or with `decode` one token with a key-value cache of seq_len entries.
+def estimate(
+    architecture: Architecture,
+    protocol: Protocol,
+    network: Network,
+    decode: bool = False,
+    workload: Workload = PREFILL,
+) -> Cost:
+    """Price one query of a workload, or with `decode` one token with a key-value cache of seq_len entries.
 
     latency = compute + bytes / bandwidth + round trips x round-trip time; set-up is paid once, shown apart.
 
@@ -85,8 +96,10 @@ def estimate(architecture: Architecture, protocol: Protocol, network: Network, d
     by_op: dict[str, Charge] = {}
     by_layer = [Charge()] * architecture.n_layer
     outside = Charge()
-    for operation in inventory(architecture, decode):
+    for first, operation in workload.operations(architecture, decode):
         price = charge(operation, protocol)
+        if not first:
+            price = price._replace(once=0.0)
         by_op[operation.part] = by_op.get(operation.part, Charge()).plus(price)
         if operation.layer is None:
             outside = outside.plus(price)
@@ -98,7 +111,8 @@ def estimate(architecture: Architecture, protocol: Protocol, network: Network, d
         total = total.plus(price)
     transfer = total.bytes / network.bytes_per_second
     round_trips = total.rounds * network.rtt_seconds
-    setup = Charge(protocol.setup.bytes.value, 0.0, protocol.setup.seconds.value)
+    setup = Charge(protocol.setup.bytes.value + total.once, 0.0, protocol.setup.seconds.value)
+    offline = Charge(total.offline_bytes, 0.0, total.offline_seconds)
     return Cost(
         communication_bytes=CommunicationBytes(
             total=total.bytes,
@@ -106,6 +120,7 @@ def estimate(architecture: Architecture, protocol: Protocol, network: Network, d
             by_layer=tuple(price.bytes for price in by_layer),
             outside=outside.bytes,
             setup=setup.bytes,
+            offline=offline.bytes,
         ),
         rounds=total.rounds,
         rounds_by_op={part: price.rounds for part, price in ordered.items()},
@@ -118,9 +133,10 @@ def estimate(architecture: Architecture, protocol: Protocol, network: Network, d
             by_op={part: seconds(price, network) for part, price in ordered.items()},
             by_layer=tuple(seconds(price, network) for price in by_layer),
             outside=seconds(outside, network),
+            offline=seconds(offline, network),
         ),
-        flops=flops(architecture, decode=decode),
-        nonlinear_ops=nonlinear_operations(architecture, decode),
+        flops=flops(architecture, decode=decode, workload=workload),
+        nonlinear_ops=nonlinear_operations(architecture, decode, workload),
     )
 
 

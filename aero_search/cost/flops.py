@@ -7,7 +7,8 @@ from typing import Literal
 
 from aero_search.architecture import Architecture
 from aero_search.architecture.operations import NORMS, operation_card
-from aero_search.cost.inventory import MATMUL_KINDS, Operation, inventory
+from aero_search.cost.inventory import MATMUL_KINDS, Operation
+from aero_search.cost.workload import PREFILL, Workload
 
 Convention = Literal["full", "aero"]
 
@@ -48,7 +49,12 @@ class NonlinearOp:
     shape: tuple[int, int]
 
 
-def flops(architecture: Architecture, convention: Convention = "full", decode: bool = False) -> Flops:
+def flops(
+    architecture: Architecture,
+    convention: Convention = "full",
+    decode: bool = False,
+    workload: Workload = PREFILL,
+) -> Flops:
     """Count FLOPs.
 
     Args:
@@ -65,7 +71,7 @@ def flops(architecture: Architecture, convention: Convention = "full", decode: b
         "embedding": 0.0,
     }
     norm = 0.0
-    for operation in inventory(architecture, decode):
+    for _, operation in workload.operations(architecture, decode):
         if operation.kind in MATMUL_KINDS:
             sums[operation.part] += 2.0 * operation.macs
         elif operation.part == "norm" and (card := NORMS.by_operation(operation.kind)):
@@ -87,14 +93,16 @@ def flops(architecture: Architecture, convention: Convention = "full", decode: b
     )
 
 
-def nonlinear_operations(architecture: Architecture, decode: bool = False) -> dict[str, NonlinearOp]:
+def nonlinear_operations(
+    architecture: Architecture, decode: bool = False, workload: Workload = PREFILL
+) -> dict[str, NonlinearOp]:
     """Nonlinear operations as AERO's tables 4 to 7 list them, in the order they first run.
 
     Keys are the kinds (`softmax`, `layernorm`, `gelu`, `relu`, ...); the norm before the LM head, which the
     tables leave out, is apart as `final_layernorm` or `final_rmsnorm`.
     """
     found: dict[str, NonlinearOp] = {}
-    for operation in inventory(architecture, decode):
+    for _, operation in workload.operations(architecture, decode):
         if operation.kind in MATMUL_KINDS or operation_card(operation.kind) is None:
             continue
         name = _published_name(operation)

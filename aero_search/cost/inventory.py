@@ -39,6 +39,7 @@ Part = Literal[
     "feed_forward",
     "scaling",
     "lm_head",
+    "sampling",
 ]
 MatmulKind = Literal["linear", "lookup", "matmul"]
 FactorKind = Literal[
@@ -46,6 +47,7 @@ FactorKind = Literal[
     "public_scale",
     "private_scale",
     "multiply",
+    "argmax",
 ]
 Kind = MatmulKind | FactorKind | str
 """Of a product, of a factor, or the `operation` of a card."""
@@ -63,12 +65,14 @@ class Operation:
         name: which of the part's operations, for example `qkv`.
         kind: what is computed. `linear`: a secret matrix times a weight; `lookup`: the one-hot tokens times
             the embedding; `matmul`: two secret matrices; `one_hot`: tokens compared with every vocabulary
-            entry; `multiply`: two secret values; `private_scale`, `public_scale`: a secret value times one
-            that only the server, or everyone, knows; else the operation of a card (`architecture.operations`).
+            entry; `argmax`: the place of each row's largest entry; `multiply`: two secret values;
+            `private_scale`, `public_scale`: a secret value times one that only the server, or everyone, knows;
+            else the operation of a card (`architecture.operations`).
         shape: (m, k, n) of an m x k by k x n product, else (rows, columns); attention kinds and norms reduce
             over columns.
         count: instances, for example heads.
         layer: decoder layer from 0, None outside the layers.
+        causal: the rows are the last queries of a sequence, and a causal mask hides what follows each of them.
     """
 
     part: Part
@@ -77,6 +81,7 @@ class Operation:
     shape: tuple[int, ...]
     count: int = 1
     layer: int | None = None
+    causal: bool = False
 
     @property
     def macs(self) -> int:
@@ -139,10 +144,10 @@ def _attention(a: Architecture, layer: Layer, index: int, m: int) -> Iterator[Op
         yield Operation("positions", "rotary", "public_scale", (m, width), 2, index)
     if a.attention.temperature == "learned" and a.feels_scale(layer):
         yield Operation("scaling", "temperature", "private_scale", (m, h * d_head), 1, index)
-    yield Operation("attention_products", "scores", "matmul", (m, d_head, T), h, index)
+    yield Operation("attention_products", "scores", "matmul", (m, d_head, T), h, index, causal=True)
     for kind, count in a.heads(layer):
         if (weighing := ATTENTIONS[kind].operation) is not None:
-            yield Operation("softmax", "softmax", weighing, (m, T), count, index)
+            yield Operation("softmax", "softmax", weighing, (m, T), count, index, causal=True)
     yield Operation("attention_products", "values", "matmul", (m, T, d_head), h, index)
     if a.attention.shaped:
         # The uniform causal matrix is public: a running mean of the values, truncated.

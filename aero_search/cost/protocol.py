@@ -6,27 +6,45 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from typing import Literal, get_args
+from dataclasses import dataclass, replace
+from typing import Literal
 
 from aero_search.architecture.operations import nonlinear_kinds, operation_card
-from aero_search.cost.inventory import FACTOR_KINDS, MATMUL_KINDS
+from aero_search.cost.inventory import FACTOR_KINDS, MATMUL_KINDS, Operation
+from aero_search.cost.trust import trust_word
 from aero_search.errors import RequestError, nearest
 
-Measure = Literal["element", "row", "reduction", "left", "right", "smaller", "packed", "output", "mac"]
+Measure = Literal[
+    "element",
+    "score",
+    "row",
+    "reduction",
+    "leftover",
+    "left",
+    "right",
+    "smaller",
+    "packed",
+    "windowed",
+    "output",
+    "mac",
+]
 """What a primitive is charged by.
 
-Of (rows, columns) operations: `element` rows x columns, `row` rows, `reduction` rows x (columns - 1), the
-comparisons of a maximum. Of (m, k) by (k, n) products: `left` mk, `right` kn, `smaller` the lesser of the
-two, `packed` that operand in whole blocks of the primitive (see `charge.packed_blocks`), `output` mn, `mac`
-mkn.
+Of (rows, columns) operations: `element` rows x columns, `score` those of them that a causal mask leaves (of T x T
+scores T(T+1)/2; all where there is no mask), `row` rows, `reduction` rows x (columns - 1), the comparisons of a
+maximum, `leftover` those that a maximum by pairs makes beyond them where scores are left over (none for 2^n).
+Of (m, k) by (k, n) products: `left` mk, `right` kn, `smaller` the lesser of the two, `packed` that operand in whole
+blocks of the primitive (see `charge.packed_blocks`), `windowed` both operand and result in whole blocks (see
+`charge.windowed_blocks`), `output` mn, `score` as above of the result, `row` m, `mac` mkn.
 """
-_MEASURES = get_args(Measure)
-_OF_ELEMENTS = ("element", "row", "reduction")
-_OF_MATMULS = ("left", "right", "smaller", "packed", "output", "mac")
-Unit = Literal["B/element", "B", "round trips/call", "s/element", "s", "s/round trip"]
+_OF_ELEMENTS = ("element", "score", "row", "reduction", "leftover")
+_OF_MATMULS = ("left", "right", "smaller", "packed", "windowed", "output", "score", "row", "mac")
+Unit = Literal["B/element", "B/element/bit", "B", "round trips/call", "s/element", "s", "s/round trip"]
+Payer = Literal["parties", "dealer"]
+"""Who sends what a preprocessing needs: the parties to each other, or a dealer to them."""
 
 _WEIGHTED = ("linear", "lookup")
+_PRODUCTS = ("matmul_scores", "matmul_values")
 _WEIGHTS = ("_private", "_secret")
 
 
@@ -75,6 +93,10 @@ class Primitive:
         block: calls are padded to a multiple of it (ciphertext slots).
         lanes: a call of more than one block is divided into so many, each padded by itself.
         small: dearer price of small calls, where batching is not full.
+        offline: what a query's preprocessing sends for it, an element.
+        offline_seconds: what making that takes, an element; sending it not included.
+        once: sent once for a pair of parties, an element (a server's encrypted weights).
+        per_bit: change of `bytes` for every bit that the ring is wider than the one they were read with.
     """
 
     bytes: Constant
@@ -83,6 +105,29 @@ class Primitive:
     block: int = 1
     lanes: int = 1
     small: SmallCalls | None = None
+    offline: Constant | None = None
+    offline_seconds: Constant | None = None
+    once: Constant | None = None
+    per_bit: Constant | None = None
+
+    def constants(self) -> Iterator[tuple[str, Constant, Unit]]:
+        """Each by its field, with the unit it must have."""
+        yield "bytes", self.bytes, "B/element"
+        yield "rounds", self.rounds, "round trips/call"
+        yield "seconds", self.seconds, "s/element"
+        optional: tuple[tuple[str, Constant | None, Unit], ...] = (
+            ("offline", self.offline, "B/element"),
+            ("offline_seconds", self.offline_seconds, "s/element"),
+            ("once", self.once, "B/element"),
+            ("per_bit", self.per_bit, "B/element/bit"),
+        )
+        for name, constant, unit in optional:
+            if constant is not None:
+                yield name, constant, unit
+        if self.small is not None:
+            yield "small.bytes", self.small.bytes, "B/element"
+            if self.small.rounds is not None:
+                yield "small.rounds", self.small.rounds, "round trips/call"
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,15 +153,31 @@ class Setup:
     seconds: Constant
 
 
+@dataclass(frozen=True, slots=True)
+class Ring:
+    """Width of the numbers that are shared.
+
+    Attributes:
+        bits: that the prices are for; `protocol.ring.bits=37` asks for others where the primitives say what a bit
+            costs.
+        read_bits: that the constants were read with.
+    """
+
+    bits: int
+    read_bits: int
+
+
 @dataclass(frozen=True)
 class Protocol:
-    """A two-party protocol.
+    """A protocol between a client, a server and, by its trust model, a third party.
 
     Attributes:
         name: as in `protocol=name`.
         title: one line for people.
-        trust: who is trusted with what, for example that a dealer hands out the triples.
-        offline: whether bytes of a preprocessing phase are `included` or `omitted`.
+        trust: who is trusted with what, a word of `trust.TRUST`.
+        offline: whether the constants `bytes` have a preprocessing phase `included` or `omitted`; of an omitted one
+            the primitives' `offline` say what is known.
+        payer: who sends what a preprocessing needs.
         weights: `private` to the server, or `secret` (shared like activations); linears and the embedding
             lookup are lowered by the entries `linear_private`, `lookup_private` or `..._secret` of `use`; norms
             and factors of the server's own by such an entry where there is one.
@@ -127,6 +188,7 @@ class Protocol:
         use: which lowering serves an operation kind; `protocol.use.gelu=gelu_puma` picks another.
         round_seconds: compute of both parties for every round trip, whatever travels (waking up, packing);
             the network's own round-trip time is not in it. None: nothing.
+        ring: width of its numbers; None: it is not said, and no price depends on it.
     """
 
     name: str
@@ -140,8 +202,11 @@ class Protocol:
     lowerings: Mapping[str, tuple[Term, ...]]
     use: Mapping[str, str]
     round_seconds: Constant | None = None
+    payer: Payer = "parties"
+    ring: Ring | None = None
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "trust", trust_word(self.trust))
         for where, constant, unit in self._constants():
             if constant.value < 0:
                 raise RequestError(f"protocol.{where}.value={constant.value:g} must be 0 or above")
@@ -156,8 +221,51 @@ class Protocol:
                 raise RequestError(
                     f"protocol.primitives.{name}.small.below={primitive.small.below} must be 1 or above"
                 )
+        self._check_ring()
         self._check_lowerings()
         self._check_use()
+
+    def lowering_of(self, operation: Operation) -> tuple[Term, ...]:
+        """The terms an operation is built from; the products of attention may have entries of their own.
+
+        Raises:
+            RequestError: the protocol does not say how.
+        """
+        own = f"{operation.kind}_{operation.name}"
+        return (
+            self.lowerings[self.use[own]]
+            if own in _PRODUCTS and own in self.use
+            else self.lowering(operation.kind)
+        )
+
+    @property
+    def extra_bits(self) -> int:
+        """How much wider the ring is than the one the constants were read with."""
+        return 0 if self.ring is None else self.ring.bits - self.ring.read_bits
+
+    @property
+    def any_ring(self) -> bool:
+        """Whether it has prices for rings of other widths than its own."""
+        return self.ring is not None and any(p.per_bit is not None for p in self.primitives.values())
+
+    def with_offline(self) -> Protocol:
+        """The same with every query's preprocessing in its bytes and seconds.
+
+        Raises:
+            RequestError: the preprocessing is left out, and nothing says what it sends.
+        """
+        if self.offline == "included":
+            return self
+        known = [
+            p for p in self.primitives.values() if p.offline is not None or p.offline_seconds is not None
+        ]
+        if not known:
+            raise RequestError(
+                f"offline=include needs what the preprocessing of protocol={self.name} sends, which nobody has "
+                "published: take offline=apart"
+            )
+        primitives = {name: _online_and_offline(p) for name, p in self.primitives.items()}
+        return replace(self, primitives=primitives, offline="included")
 
     def lowering(self, kind: str) -> tuple[Term, ...]:
         """The terms an operation of this kind is built from.
@@ -180,14 +288,20 @@ class Protocol:
         if self.round_seconds is not None:
             yield "round_seconds", self.round_seconds, "s/round trip"
         for name, primitive in self.primitives.items():
-            where = f"primitives.{name}"
-            yield f"{where}.bytes", primitive.bytes, "B/element"
-            yield f"{where}.rounds", primitive.rounds, "round trips/call"
-            yield f"{where}.seconds", primitive.seconds, "s/element"
-            if primitive.small is not None:
-                yield f"{where}.small.bytes", primitive.small.bytes, "B/element"
-                if primitive.small.rounds is not None:
-                    yield f"{where}.small.rounds", primitive.small.rounds, "round trips/call"
+            for field, constant, unit in primitive.constants():
+                yield f"primitives.{name}.{field}", constant, unit
+
+    def _check_ring(self) -> None:
+        if self.ring is None:
+            return
+        for name, bits in (("bits", self.ring.bits), ("read_bits", self.ring.read_bits)):
+            if not 1 <= bits <= 128:
+                raise RequestError(f"protocol.ring.{name}={bits} must be from 1 to 128")
+        if self.extra_bits and not self.any_ring:
+            raise RequestError(
+                f"protocol.ring.bits={self.ring.bits} has no price: the constants of protocol {self.name} were "
+                f"read with {self.ring.read_bits} bits, and none says what a bit costs"
+            )
 
     def _check_lowerings(self) -> None:
         for name, terms in self.lowerings.items():
@@ -210,7 +324,7 @@ class Protocol:
                     f"protocol.use.{kind}={name} is not among protocol.lowerings: "
                     f"{nearest(name, self.lowerings)}"
                 )
-            matmul = _plain(kind) in MATMUL_KINDS
+            matmul = _plain(kind) in (*MATMUL_KINDS, *_PRODUCTS)
             allowed = _OF_MATMULS if matmul else _OF_ELEMENTS
             for term in self.lowerings[name]:
                 if term.per not in allowed:
@@ -218,6 +332,19 @@ class Protocol:
                         f"protocol.lowerings.{name} charges {term.primitive} per {term.per}, which {kind} "
                         f"does not have: take one of {', '.join(allowed)}"
                     )
+
+
+def _online_and_offline(primitive: Primitive) -> Primitive:
+    """Preprocessing as part of what a call sends and takes."""
+    sent, made = primitive.offline, primitive.offline_seconds
+    if sent is not None:
+        primitive = replace(
+            primitive, bytes=replace(primitive.bytes, value=primitive.bytes.value + sent.value)
+        )
+    if made is not None:
+        seconds = replace(primitive.seconds, value=primitive.seconds.value + made.value)
+        primitive = replace(primitive, seconds=seconds)
+    return replace(primitive, offline=None, offline_seconds=None)
 
 
 def _plain(kind: str) -> str:
@@ -234,7 +361,7 @@ def _usable(kind: str) -> bool:
     plain = _plain(kind)
     if plain in _WEIGHTED:
         return plain != kind
-    if plain in MATMUL_KINDS:
+    if kind in _PRODUCTS or plain in MATMUL_KINDS:
         return plain == kind
     if plain in FACTOR_KINDS:
         return plain == kind or plain == "private_scale"
@@ -243,7 +370,7 @@ def _usable(kind: str) -> bool:
 
 
 def _all_usable() -> list[str]:
-    plain = (*MATMUL_KINDS, *FACTOR_KINDS, *nonlinear_kinds())
+    plain = (*MATMUL_KINDS, *_PRODUCTS, *FACTOR_KINDS, *nonlinear_kinds())
     return [kind for name in plain for kind in (name, *(name + of for of in _WEIGHTS)) if _usable(kind)]
 
 

@@ -5,8 +5,17 @@ from __future__ import annotations
 from dataclasses import MISSING, fields
 from typing import Any
 
+import yaml
+
 from aero_search.cost.protocol import Primitive, Protocol, SmallCalls, Term
-from aero_search.schema import to_mapping
+from aero_search.schema import from_mapping, to_mapping
+from aero_search.shipped import shipped
+
+
+def shipped_protocol(name: str) -> Protocol:
+    """The protocol of conf/protocol/NAME.yaml as it is shipped."""
+    path = shipped("conf") / "protocol" / f"{name}.yaml"
+    return from_mapping(Protocol, yaml.safe_load(path.read_text(encoding="utf-8")), "protocol")
 
 
 def protocol_mapping(protocol: Protocol) -> dict[str, Any]:

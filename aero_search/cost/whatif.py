@@ -17,6 +17,7 @@ from aero_search.architecture.operations import (
 from aero_search.cost.batch import Pricer
 from aero_search.cost.network import Network
 from aero_search.cost.protocol import Protocol
+from aero_search.cost.workload import PREFILL, Workload
 from aero_search.errors import RequestError
 
 
@@ -51,7 +52,11 @@ class _Candidate:
 
 
 def single_changes(
-    architecture: Architecture, protocol: Protocol, network: Network, limit: int = 10
+    architecture: Architecture,
+    protocol: Protocol,
+    network: Network,
+    limit: int = 10,
+    workload: Workload = PREFILL,
 ) -> tuple[Change, ...]:
     """The single changes that save most seconds (then bytes), at most `limit`, best first.
 
@@ -60,7 +65,7 @@ def single_changes(
     Raises:
         RequestError: the protocol does not say how to run one of the operations.
     """
-    pricer = Pricer(protocol, network)
+    pricer = Pricer(protocol, network, workload)
     pricer.price([architecture])
     candidates = [c for c in _candidates(architecture) if _priced(pricer, c)]
     prices = pricer.price([architecture, *(c.architecture for c in candidates)])

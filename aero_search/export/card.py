@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from aero_search.architecture import BASELINE, notation
+from aero_search.cost.trust import TRUST
 from aero_search.export.choice import Choice
 from aero_search.export.layout import OPTIONAL, REQUIRED, TARGET_FILE, TOKENIZER_FILE
 from aero_search.markdown import code, code_block, plain
@@ -53,7 +54,7 @@ Against {BASELINE} at the same size: {_savings(choice)}.
 
 ## Where the prices come from
 
-Protocol {code(protocol.name)}: {plain(protocol.title)}; {plain(protocol.trust)}. Network {code(network.name)}:
+Protocol {code(protocol.name)}: {plain(protocol.title)}; {TRUST[protocol.trust]}. Network {code(network.name)}:
 {plain(network.source)}.
 
 {_sources(choice)}

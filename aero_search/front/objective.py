@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import Any, Literal, get_args
 
 from aero_search.architecture import Architecture
-from aero_search.cost import Cost, Network, Protocol, estimate, price_batch
+from aero_search.cost import PREFILL, Cost, Network, Prices, Protocol, Workload, estimate, price_batch
 from aero_search.errors import RequestError, nearest
 from aero_search.quantity import UNITS, parse_quantity, write_quantity
 
@@ -88,9 +88,11 @@ class Objective:
         return self.metrics[1:]
 
 
-def known_costs(architecture: Architecture, protocol: Protocol, network: Network) -> dict[str, float]:
+def known_costs(
+    architecture: Architecture, protocol: Protocol, network: Network, workload: Workload = PREFILL
+) -> dict[str, float]:
     """Every cost metric of an architecture: seconds, bytes, FLOPs (2 x MACs), rounds."""
-    return metrics_of(estimate(architecture, protocol, network))
+    return metrics_of(estimate(architecture, protocol, network, workload=workload))
 
 
 def metrics_of(cost: Cost) -> dict[str, float]:
@@ -104,10 +106,14 @@ def metrics_of(cost: Cost) -> dict[str, float]:
 
 
 def known_costs_of_many(
-    architectures: Sequence[Architecture], protocol: Protocol, network: Network
+    architectures: Sequence[Architecture], protocol: Protocol, network: Network, workload: Workload = PREFILL
 ) -> list[dict[str, float]]:
     """`known_costs` of each, forty times as fast and equal up to the order of floating-point sums."""
-    prices = price_batch(architectures, protocol, network)
+    return metrics_of_prices(price_batch(architectures, protocol, network, workload))
+
+
+def metrics_of_prices(prices: Prices) -> list[dict[str, float]]:
+    """The same of a batch that is priced."""
     columns = {
         "latency_s": prices.latency_seconds,
         "communication_bytes": prices.communication_bytes,

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from aero_search.architecture import BASELINE, Architecture, ModelShape, parse_notation, retarget
-from aero_search.cost import Network, Protocol, estimate
+from aero_search.cost import PREFILL, Network, Protocol, Workload, estimate
 from aero_search.front.objective import Objective, known_costs_of_many, metrics_of
 
 
@@ -34,11 +34,13 @@ class Pricing:
 
     Attributes:
         target: the shape that every architecture is carried over to first; None prices what is trained.
+        workload: what one query is.
     """
 
     protocol: Protocol
     network: Network
     target: ModelShape | None = None
+    workload: Workload = PREFILL
 
     def priced(self, architecture: Architecture) -> Architecture:
         """The architecture whose cost is told: itself, or the same choices at the target's size.
@@ -54,7 +56,7 @@ class Pricing:
 
     def price(self, architecture: Architecture) -> Price:
         """The same with its parts, from one estimate."""
-        cost = estimate(self.priced(architecture), self.protocol, self.network)
+        cost = estimate(self.priced(architecture), self.protocol, self.network, workload=self.workload)
         seconds, bytes_ = cost.latency_seconds.by_op, cost.communication_bytes.by_op
         parts = {
             **{f"seconds_by_part/{part}": float(value) for part, value in seconds.items()},
@@ -64,7 +66,8 @@ class Pricing:
 
     def many(self, architectures: Sequence[Architecture]) -> list[dict[str, float]]:
         """The same of many at once, for a sampler that looks at thousands."""
-        return known_costs_of_many([self.priced(a) for a in architectures], self.protocol, self.network)
+        priced = [self.priced(a) for a in architectures]
+        return known_costs_of_many(priced, self.protocol, self.network, self.workload)
 
     def baseline(self, like: Architecture, objective: Objective) -> dict[str, float]:
         """The objective's costs of SM + LN + G at the size of `like`, or the target's; savings count from it."""

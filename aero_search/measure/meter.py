@@ -17,7 +17,7 @@ _OPERATION = re.compile(
     r"- (\S+), executed (\d+) times, duration ([\d.e+-]+)s, "
     r"send bytes (\d+) recv bytes (\d+), send actions (\d+), recv actions (\d+)"
 )
-_LINK = re.compile(
+LINK = re.compile(
     r"Link details: total send bytes (\d+), recv bytes (\d+), send actions (\d+), recv actions (\d+)"
 )
 
@@ -97,7 +97,7 @@ def read_profile(text: str, name: str, seconds: float) -> Run:
             operations.append(
                 Reading(found[1], int(count), float(elapsed), int(sent), int(received), messages)
             )
-        elif found := _LINK.search(line):
+        elif found := LINK.search(line):
             sent, received, send_actions, recv_actions = map(int, found.groups())
             total = Reading("total", 1, seconds, sent, received, send_actions + recv_actions)
     if total is None:

@@ -12,11 +12,16 @@ from typing import TYPE_CHECKING, Literal
 
 from aero_search.cost import (
     PARTS,
+    PREFILL,
+    TRUST,
     Change,
     Comparison,
     Cost,
     Network,
     Protocol,
+    SystemComparison,
+    Workload,
+    crossing,
     published_differences,
 )
 from aero_search.errors import RequestError
@@ -42,6 +47,7 @@ _COLOURS: dict[str, str] = {
     "feed_forward": "#009E73",
     "scaling": "#F0E442",
     "lm_head": "#000000",
+    "sampling": "#8B4513",
 }
 
 
@@ -120,7 +126,12 @@ def dominating(cost: Cost) -> str:
 
 
 def cost_report(
-    name: str, cost: Cost, protocol: Protocol, network: Network, changes: Sequence[Change] = ()
+    name: str,
+    cost: Cost,
+    protocol: Protocol,
+    network: Network,
+    changes: Sequence[Change] = (),
+    workload: Workload = PREFILL,
 ) -> Group:
     """Everything `aero-search cost` prints of one architecture."""
     from rich.console import Group, RenderableType
@@ -128,13 +139,18 @@ def cost_report(
 
     latency = cost.latency_seconds
     head = (
-        f"{name}\nprotocol {protocol.name} ({protocol.title}; {protocol.trust})\n"
+        f"{name}\nprotocol {protocol.name} ({protocol.title}; {TRUST[protocol.trust]})\n"
         f"network {network.name} ({network.bandwidth_mbps:g} Mbps, {network.rtt_ms:g} ms)\n"
         f"{format_bytes(cost.communication_bytes.total)}, {cost.rounds:,.0f} round trips, "
         f"{format_seconds(latency.total)} = {format_seconds(latency.compute)} compute "
         f"+ {format_seconds(latency.transfer)} transfer + {format_seconds(latency.round_trips)} round trips\n"
         f"set-up, once: {format_bytes(cost.communication_bytes.setup)}, {format_seconds(latency.setup)}"
     )
+    if workload != PREFILL:
+        head += f"\nworkload {workload.text}"
+    if cost.communication_bytes.offline:
+        sent = format_bytes(cost.communication_bytes.offline)
+        head += f"\npreprocessing, beside it: {sent} by the {protocol.payer} (offline=include counts it)"
     parts: list[RenderableType] = [Text(head), parts_table(cost), layers_table(cost), Text(dominating(cost))]
     if protocol.offline == "omitted":
         parts.append(
@@ -190,6 +206,58 @@ def published_report(comparisons: Sequence[Comparison]) -> Group:
         tables += [_comparison_table(split, rows), Text(_summary(rows))]
     tables.append(_differences_table(comparisons))
     return Group(*tables)
+
+
+def systems_report(compared: Sequence[tuple[Protocol, Sequence[SystemComparison]]]) -> Group:
+    """By system, rows that its file was not fitted to beside what it predicts, and rows that contradict others."""
+    from rich.console import Group, RenderableType
+    from rich.text import Text
+
+    parts: list[RenderableType] = []
+    for protocol, comparisons in compared:
+        title = f"{protocol.name}: {protocol.title} ({protocol.trust}, preprocessing {protocol.offline})"
+        for split, what in (
+            ("validate", "not seen by the fit"),
+            ("contradicts", "in contradiction to others"),
+        ):
+            chosen = [c for c in comparisons if c.row.split == split]
+            if chosen:
+                parts.append(_systems_table(f"{title}, rows {what}", chosen))
+        notes = {c.row.label: c.row.note for c in comparisons if c.row.split == "contradicts" and c.row.note}
+        parts += [Text(f"{label}: {note}") for label, note in notes.items()]
+        parts.append(Text(_within(protocol, comparisons)))
+    if warning := crossing(protocol.trust for protocol, _ in compared):
+        parts.append(Text(warning))
+    return Group(*parts)
+
+
+def _systems_table(title: str, comparisons: Sequence[SystemComparison]) -> Sheet:
+    shown = {
+        "bytes": format_bytes,
+        "offline_bytes": format_bytes,
+        "rounds": lambda value: f"{value:,.1f}",
+        "seconds": format_seconds,
+    }
+    cells = [
+        (
+            c.row.label,
+            c.quantity.replace("_", " "),
+            shown[c.quantity](c.read),
+            shown[c.quantity](c.predicted),
+            f"{c.error:+.2%}",
+        )
+        for c in comparisons
+    ]
+    return sheet(("row", "quantity", "read", "predicted", "error"), cells, title, words=2)
+
+
+def _within(protocol: Protocol, comparisons: Sequence[SystemComparison]) -> str:
+    found = []
+    for quantity in ("bytes", "offline_bytes", "rounds", "seconds"):
+        errors = [abs(c.error) for c in comparisons if c.quantity == quantity and c.row.split == "validate"]
+        if errors:
+            found.append(f"{quantity.replace('_', ' ')} within {max(errors):.2%} ({len(errors)})")
+    return f"{protocol.name}, rows not seen: " + (", ".join(found) or "none")
 
 
 def _comparison_table(split: str, rows: Sequence[Comparison]) -> Sheet:

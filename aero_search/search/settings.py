@@ -8,6 +8,9 @@ from dataclasses import MISSING, fields
 from typing import Any
 
 from aero_search.architecture.operations import SOFTMAX
+from aero_search.cost.protocol import Protocol
+from aero_search.cost.trust import trust_word
+from aero_search.cost.workload import PREFILL
 from aero_search.errors import RequestError
 from aero_search.schema import to_mapping
 from aero_search.search.worker import Plan
@@ -31,6 +34,7 @@ def study_settings(plan: Plan, base: Mapping[str, Any], fingerprint: str) -> dic
         "protocol": to_mapping(plan.protocol),
         "network": to_mapping(plan.network),
         "target": to_mapping(plan.target) or {},
+        "workload": {} if plan.workload == PREFILL else to_mapping(plan.workload),
         "space": space,
         "corpus fingerprint": fingerprint,
     }
@@ -45,6 +49,8 @@ def check_settings(name: str, old: Settings, new: Settings) -> None:
         RequestError: the study was made with other settings, naming the first that differs.
     """
     old = {**_before(new), **old}
+    if "protocol.trust" in old:  # written in full before it was a word
+        old["protocol.trust"] = trust_word(old["protocol.trust"])
     # What a study starts from first: settings of that follow from it.
     for field in sorted({*old, *new}, key=lambda name: (not name.startswith("init."), name)):
         if old.get(field) != new.get(field):
@@ -61,7 +67,8 @@ def _before(new: Settings) -> dict[str, Any]:
     """
     gained = ("protocol.primitives.", "protocol.lowerings.", "protocol.use.")
     recipe = {f"recipe.{f.name}": f.default for f in fields(Recipe) if f.default is not MISSING}
-    later = {"attention.kind": SOFTMAX, "attention.softmax_heads": 0, **recipe}
+    protocol = {f"protocol.{f.name}": f.default for f in fields(Protocol) if f.default is not MISSING}
+    later = {"attention.kind": SOFTMAX, "attention.softmax_heads": 0, **recipe, **protocol}
     return {
         name: value if name.startswith(gained) else later[name]
         for name, value in new.items()

@@ -86,7 +86,7 @@ class Summarizer:
 
     def __init__(self, tree: Tree, build: Build, pricing: Pricing, objective: Objective) -> None:
         self._tree, self._build, self._pricing, self._objective = tree, build, pricing, objective
-        self._pricer = Pricer(pricing.protocol, pricing.network)
+        self._pricer = Pricer(pricing.protocol, pricing.network, pricing.workload)
         self._known: dict[Architecture, Costs] = {}
         self._networks: dict[_Frozen, Architecture | None] = {}
         self._multiplicities: dict[_Frozen, float] = {}

@@ -94,6 +94,7 @@ class StudyRunner:
             objective=plan.objective.settings(),
             protocol=to_mapping(plan.protocol),
             network=to_mapping(plan.network),
+            workload=to_mapping(plan.workload),
             target=to_mapping(plan.target),
             command=self.command,
             created=time.time(),

@@ -10,7 +10,7 @@ import optuna
 from optuna.storages import RDBStorage
 
 from aero_search.architecture import Architecture, ModelShape, notation
-from aero_search.cost import Network, Protocol
+from aero_search.cost import PREFILL, Network, Protocol, Workload
 from aero_search.data.corpus import Corpus
 from aero_search.fail_points import passes
 from aero_search.front.objective import Objective
@@ -41,6 +41,7 @@ class Plan:
         name: of the study.
         output_dir: absolute; the databases and the study's folder lie under it.
         target: the shape at which costs are counted; None: the one that is trained.
+        workload: what one query is, which costs belong to.
         only_queued: train the queued points and propose none (a plain sweep).
         corpus_folder: the prepared corpus of candidates that name none.
         compute: the devices of each worker.
@@ -58,11 +59,12 @@ class Plan:
     only_queued: bool = False
     compute: Compute = field(default_factory=Compute)
     target: ModelShape | None = None
+    workload: Workload = PREFILL
 
     @property
     def pricing(self) -> Pricing:
         """What candidates are priced under."""
-        return Pricing(self.protocol, self.network, self.target)
+        return Pricing(self.protocol, self.network, self.target, self.workload)
 
     @property
     def folder(self) -> Path:

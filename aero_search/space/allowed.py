@@ -15,7 +15,16 @@ from aero_search.errors import RequestError, nearest
 ARCHITECTURE_GROUPS = ("model", "norm", "activation", "ffn", "stabilizer", "attention", "regularizer")
 CANDIDATE = (*ARCHITECTURE_GROUPS, "variant", "recipe", "distill", "train")
 # What a space may be made for, beside its candidates' own settings: prices and a budget.
-BASE = (*CANDIDATE, "objective", "protocol", "network", "search.n_trials", "search.confirm")
+BASE = (
+    *CANDIDATE,
+    "objective",
+    "protocol",
+    "network",
+    "workload",
+    "offline",
+    "search.n_trials",
+    "search.confirm",
+)
 
 _NAME = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*", re.ASCII)
 _WORDS = r"[\w.+-]+(?: [\w.+-]+)*"

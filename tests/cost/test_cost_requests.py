@@ -63,7 +63,10 @@ def test_unknown_operation(content):
 
 def test_measure_the_operation_does_not_have(content):
     content["use"]["gelu"] = "private_matmul"
-    assert "per packed, which gelu does not have: take one of element, row, reduction" in refusal(content)
+    assert (
+        "per packed, which gelu does not have: take one of element, score, row, reduction, leftover"
+        in refusal(content)
+    )
 
 
 @pytest.mark.parametrize(("field", "value"), [("block", 0), ("lanes", 0), ("small", {"below": 0})])

@@ -67,7 +67,7 @@ class PageSource:
 
 def page_document(source: PageSource) -> dict[str, Any]:
     """The data of the page, SI units; every number in it can be written as JSON."""
-    tariff = PageTariff(source.protocols)
+    tariff = PageTariff(source.protocols, source.pricing.workload)
     records, pricing, front = source.records, source.pricing, source.front
     results = results_of(records)
     base = source.base

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from aero_search.architecture import Architecture
-from aero_search.cost import Network, Pricer, Protocol, flops
+from aero_search.cost import PREFILL, Network, Pricer, Protocol, Workload, flops
 from aero_search.errors import RequestError
 
 # Prices of a link are added by the page; this one only lets a `Pricer` be made.
@@ -20,13 +20,14 @@ class PageTariff:
     everything a page needs. A protocol that lacks one of an architecture's operations has no price for it.
     """
 
-    def __init__(self, protocols: Mapping[str, Protocol]) -> None:
-        self._pricers = {name: Pricer(protocol, _ANY_LINK) for name, protocol in protocols.items()}
+    def __init__(self, protocols: Mapping[str, Protocol], workload: Workload = PREFILL) -> None:
+        self.workload = workload
+        self._pricers = {name: Pricer(protocol, _ANY_LINK, workload) for name, protocol in protocols.items()}
 
     def __call__(self, architecture: Architecture) -> dict[str, Any]:
         """FLOPs (2 x MACs), and by protocol [bytes, round trips, compute seconds], None where it has no price."""
         by = {name: _price(pricer, architecture) for name, pricer in self._pricers.items()}
-        return {"flops": float(flops(architecture).total), "by": by}
+        return {"flops": float(flops(architecture, workload=self.workload).total), "by": by}
 
     def many(self, architectures: Sequence[Architecture]) -> list[dict[str, Any]]:
         """The same of each."""

@@ -86,7 +86,7 @@ def _cell(
     """One row at one size; None where it cannot be built at it."""
     try:
         sized = architecture if shape is None else retarget(architecture, shape)
-        changes = single_changes(sized, protocol, network, _CHANGES)
+        changes = single_changes(sized, protocol, network, _CHANGES, tariff.workload)
     except RequestError:
         return None
     return {

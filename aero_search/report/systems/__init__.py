@@ -1,0 +1,1 @@
+"""Many systems beside each other, for people."""
