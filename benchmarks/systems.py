@@ -53,6 +53,28 @@ def table(quantity: str) -> Iterator[str]:
         yield f"{text:24s}" + "".join(f"{cell:>12s}" for cell in cells)
 
 
+STEPS = (
+    ("norms removed", "SM + LN + G", "SM + G"),
+    ("GELU to ReLU", "SM + LN + G", "SM + LN + R"),
+    ("activations removed", "SM + G", "SM"),
+    ("feed-forwards fused", "SM + ScFFN", "SM + ScFuFFN"),
+    ("all of them", "SM + LN + G", "SM + ScFuFFN"),
+)
+
+
+def steps() -> Iterator[str]:
+    """Share of the bytes that each step saves, by system."""
+    yield f"{'':24s}" + "".join(f"{name[:11]:>12s}" for name in NAMES)
+    for what, before, after in STEPS:
+        cells = []
+        for name in NAMES:
+            sent = [
+                price(shipped_protocol(name), parse_notation(text, GPT2), "GB") for text in (before, after)
+            ]
+            cells.append("-" if sent[0] is None or sent[1] is None else f"{1 - sent[1] / sent[0]:.1%}")
+        yield f"{what:24s}" + "".join(f"{cell:>12s}" for cell in cells)
+
+
 def price(protocol: Protocol, architecture: Architecture, quantity: str) -> float | None:
     try:
         cost = estimate(architecture, protocol, LAN)
@@ -128,6 +150,9 @@ def main() -> None:
         "",
         "seconds of the same at 1 Gbps and 1 ms",
         *table("s"),
+        "",
+        "share of the bytes that each step saves",
+        *steps(),
         "",
         "PUMA's rows by operation",
         *by_operation(),

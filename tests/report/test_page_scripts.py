@@ -16,10 +16,12 @@ from pages import NETWORKS, PROTOCOLS, page_source, priced_front
 from studies import STUDY
 from studies import record as make_record
 
+from aero_search.cost import shipped_protocol, systems
 from aero_search.errors import RequestError
 from aero_search.front.front import Front
 from aero_search.front.objective import Constraint, Objective
 from aero_search.front.pricing import Pricing
+from aero_search.front.robust import priced_where_known
 from aero_search.quantity import UNITS, write_quantity
 from aero_search.report.axis import axis_around
 from aero_search.report.chart import panels
@@ -123,6 +125,30 @@ def test_the_page_counts_as_python_does(bounded: bool, tmp_path: Path) -> None:
         assert told["chosen"] == (expected(front, budget) if front.points else None)
         over = {record.number for record in front.over}
         assert not over & {*told["fits"], told["chosen"], told["near"]}
+
+
+def test_the_page_counts_as_python_does_under_every_system(tmp_path: Path) -> None:
+    """Candidates that a system cannot run have no price on the page, and are no part of its front."""
+    offered = {name: shipped_protocol(name) for name in systems()}
+    source = page_source(tmp_path)
+    source = replace(source, protocols={**source.protocols, **offered})
+    network = NETWORKS["wan"]
+    link = {"bandwidth": network.bandwidth_mbps, "rtt": network.rtt_ms, "budget": {}, "texts": {}}
+    told = answers(source, [{"protocol": name, **link} for name in offered])
+    refused = {}
+    for (name, protocol), said in zip(offered.items(), told, strict=True):
+        pricing = Pricing(protocol, network)
+        costs = priced_where_known([r.architecture for r in source.records], pricing)
+        known = [r for r, cost in zip(source.records, costs, strict=True) if cost is not None]
+        refused[name] = len(source.records) - len(known)
+        front = priced_front(known, pricing, source.front.objective)
+        assert said["front"] == [record.number for record in front.points], name
+        assert said["hypervolume"] == pytest.approx(front.hypervolume, rel=1e-9), name
+        assert set(said["costs"]) == {str(record.number) for record in known}
+        for record in front.points:
+            assert said["costs"][str(record.number)] == pytest.approx(front.row(record), rel=1e-9)
+    # ReLU and learned temperatures.
+    assert refused == {name: 6 if name in ("bolt", "shaft") else 0 for name in offered}
 
 
 PANEL = """
