@@ -54,8 +54,8 @@ class _Shared:
 # Bytes that a folder's name may have on common file systems.
 _LONGEST_NAME = 255
 _SHARED = ("output_dir", "format", "space", "study", "offline")
-_CORE = ("data", "recipe", "compute", "objective", "budget", "protocol", "network", "workload", "search", "tracking",
-         "init", "distill", "train")  # fmt: skip
+_CORE = ("data", "recipe", "compute", "objective", "budget", "protocol", "network", "workload", "search",
+         "tracking", "init", "distill", "train")  # fmt: skip
 
 
 def check_study_name(name: str, field: str) -> None:
