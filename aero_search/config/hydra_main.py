@@ -115,7 +115,7 @@ def told(config_name: str | None) -> Iterator[None]:
     """
     try:
         yield
-    except AeroSearchError:
+    except (AeroSearchError, ModuleNotFoundError):  # a package that is missing: the command line says which
         raise
     except Exception as problem:
         if unforeseen.is_reading() or isinstance(problem, HydraException | OmegaConfBaseException):
