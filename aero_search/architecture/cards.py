@@ -84,10 +84,23 @@ class NormCard(Card):
             an affine layer norm: mean, difference, square, scale and affine.
         absorbs_scale: whether its module, once built, can take a factor of its input and of its output into its
             own numbers, which the folding of scaled feed-forwards needs (see `model.norms`).
+        folds: what is affine in it goes into the linears that read it, so private inference pays for the rest
+            alone (`model.norms.Folds`). Identity values read no linear, and exclude it.
+        shift: whether its affine part adds a constant: never, where the family has biases, or always.
     """
 
     flops_per_element: int = 5
     absorbs_scale: bool = False
+    folds: bool = False
+    shift: Literal["never", "biased", "always"] = "never"
+
+    def leaves_shift(self, biases: bool) -> bool:
+        """Whether the linear that reads it needs a bias for it once it is folded.
+
+        Args:
+            biases: whether the family's linears have biases.
+        """
+        return self.folds and (self.shift == "always" or (biases and self.shift == "biased"))
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -43,6 +43,7 @@ NORMS = Registry(
         absorbs_scale=True,
     ),
     NormCard(name=NONE, absorbs_scale=True),
+    NormCard(name="batchnorm", term="BN", absorbs_scale=True, folds=True, shift="always"),
 )
 
 _LINEAR, _RELU = (IDENTITY,), (RELU, IDENTITY)

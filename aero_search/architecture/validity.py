@@ -132,6 +132,12 @@ def _kinds(a: Architecture) -> Iterator[str]:
                 f"attention.kind={kind} and regularizer.weight above 0 exclude each other: the entropy regularizer "
                 f"is made for {SOFTMAX}, so take regularizer.weight=0"
             )
+    if a.attention.value_projection == "identity":
+        for name in sorted({layer.norm for layer in a.layers if NORMS[layer.norm].folds}):
+            yield (
+                f"norm.kind={name} and attention.value_projection=identity exclude each other: the norm folds into "
+                "the linears that read it, and identity values have none, so take attention.value_projection=full"
+            )
     if a.stabilizer.kind == "scaled":
         norms = {"norm.final": {a.final_norm}, "norm.kind": {layer.norm for layer in a.layers}}
         for field, names in norms.items():

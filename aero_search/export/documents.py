@@ -27,6 +27,7 @@ def metrics(choice: Choice, result: Result) -> dict[str, Any]:
         "parameters": result.parameters,
         "entropy_nats_by_layer_and_head": to_mapping(result.entropy),
         "entropy_health": to_mapping(result.health),
+        "norm_health": to_mapping(result.norms),
         "curve": to_mapping(result.curve),
         "baseline": {"notation": BASELINE, "perplexity": front.baseline_perplexity, **front.baseline},
         "savings_against_baseline": {metric: front.saving(record, metric) for metric in front.baseline},

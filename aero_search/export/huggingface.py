@@ -186,6 +186,7 @@ def _fields(folded: FoldedDecoder, a: Architecture) -> dict[str, Any]:
             "query_scale": module.attention is not None and module.attention.query_scale_ht is not None,
             "attention_eps": _eps(module.attention_norm),
             "ffn_eps": _eps(module.feed_forward_norm),
+            "shifted": cards.NORMS[layer.norm].leaves_shift(a.has_bias),
         }
         for layer, module in zip(a.layers, folded.decoder_layers(), strict=True)
     ]
@@ -206,6 +207,7 @@ def _fields(folded: FoldedDecoder, a: Architecture) -> dict[str, Any]:
         "shaped": a.attention.shaped,
         "final_norm": a.final_norm,
         "final_eps": _eps(folded.final_norm),
+        "head_bias": cards.NORMS[a.final_norm].leaves_shift(a.has_bias),
     }
 
 

@@ -31,13 +31,14 @@ class AeroConfig(PretrainedConfig):
     Attributes:
         layers: mappings with `norm` (layernorm, rmsnorm, none), `ffn` (full, fused, none), `activation` of a full
             feed-forward, the epsilons `attention_eps` and `ffn_eps` of the norms, `attention` (pairs of a kind and
-            how many heads have it, first heads first; none: no attention), and `query_scale`: queries have a
-            constant factor for each head and position.
+            how many heads have it, first heads first; none: no attention), `query_scale`: queries have a
+            constant factor for each head and position, and `shifted`: a norm left a bias in the linears that read it.
         rotary_dim: rotated channels of each head; 0 has learned positions instead.
         parallel_residual: attention and feed-forward both read the layer's input.
         tied: the LM head is the token embedding.
         value_projection: whether attention has value and output projections.
         shaped: attention is alpha * V + beta * A V - gamma * C V with the uniform causal matrix C.
+        head_bias: the LM head has a bias.
     """
 
     model_type = "aero"
@@ -60,6 +61,7 @@ class AeroConfig(PretrainedConfig):
         shaped: bool = False,
         final_norm: str = "layernorm",
         final_eps: float = 1e-5,
+        head_bias: bool = False,
         **kwargs: Any,
     ) -> None:
         self.vocab_size, self.hidden_size, self.intermediate_size = vocab_size, hidden_size, intermediate_size
@@ -71,7 +73,7 @@ class AeroConfig(PretrainedConfig):
         self.bias, self.gated = bias, gated
         self.tied, self.value_projection = tied, value_projection
         self.shaped = shaped
-        self.final_norm, self.final_eps = final_norm, final_eps
+        self.final_norm, self.final_eps, self.head_bias = final_norm, final_eps, head_bias
         # The head below reads the embedding itself; transformers has nothing to tie.
         kwargs["tie_word_embeddings"] = False
         super().__init__(**kwargs)
@@ -93,6 +95,8 @@ NORMS: dict[str, Callable[[float, AeroConfig], nn.Module]] = {
     "layernorm": _layernorm,
     "rmsnorm": _rmsnorm,
     "none": _none,
+    # Folded into what reads it.
+    "batchnorm": _none,
 }
 
 
@@ -143,10 +147,11 @@ class Attention(nn.Module):
         self.weigh = None if fused else beside([(WEIGHERS[kind], count) for kind, count in kinds])
         self.d_head = config.hidden_size // config.num_attention_heads
         width, kv_width = config.hidden_size, config.num_key_value_heads * self.d_head
-        self.query = nn.Linear(width, width, bias=config.bias)
-        self.key = nn.Linear(width, kv_width, bias=config.bias)
+        bias = config.bias or layer.get("shifted", False)
+        self.query = nn.Linear(width, width, bias=bias)
+        self.key = nn.Linear(width, kv_width, bias=bias)
         projected = config.value_projection
-        self.value = nn.Linear(width, kv_width, bias=config.bias) if projected else nn.Identity()
+        self.value = nn.Linear(width, kv_width, bias=bias) if projected else nn.Identity()
         self.output = nn.Linear(width, width, bias=config.bias) if projected else nn.Identity()
         self.shaping = Shaping(config.num_attention_heads) if config.shaped else None
         self.scaled = bool(layer["query_scale"])
@@ -190,11 +195,12 @@ class FeedForward(nn.Module):
     def __init__(self, config: AeroConfig, layer: dict[str, Any]) -> None:
         super().__init__()
         width, hidden = config.hidden_size, config.intermediate_size
-        self.fused = nn.Linear(width, width, bias=config.bias) if layer["ffn"] == "fused" else None
+        bias = config.bias or layer.get("shifted", False)
+        self.fused = nn.Linear(width, width, bias=bias) if layer["ffn"] == "fused" else None
         if self.fused is not None:
             return
-        self.gate = nn.Linear(width, hidden, bias=config.bias) if config.gated else None
-        self.up = nn.Linear(width, hidden, bias=config.bias)
+        self.gate = nn.Linear(width, hidden, bias=bias) if config.gated else None
+        self.up = nn.Linear(width, hidden, bias=bias)
         self.activation = MODULES[layer["activation"]]()
         self.down = nn.Linear(hidden, width, bias=config.bias)
 
@@ -248,7 +254,8 @@ class AeroForCausalLM(PreTrainedModel, GenerationMixin):
         self.position_embedding = None if config.rotary_dim else learned
         self.layers = nn.ModuleList(Layer(config, i) for i in range(len(config.layers)))
         self.final_norm = build_norm(config.final_norm, config.final_eps, config)
-        self.head = None if config.tied else nn.Linear(config.hidden_size, config.vocab_size, bias=False)
+        head = nn.Linear(config.hidden_size, config.vocab_size, bias=config.head_bias)
+        self.head = None if config.tied else head
         self.post_init()
 
     def get_input_embeddings(self) -> nn.Module:
@@ -294,8 +301,8 @@ class AeroForCausalLM(PreTrainedModel, GenerationMixin):
             cache.update(x_btc[:, None, :, :1], x_btc[:, None, :, :1], 0)
         for layer in self.layers:
             x_btc = layer(x_btc, position_ids, visible_b1ts, cache)
-        weight = self.token_embedding.weight if self.head is None else self.head.weight
-        logits_btv = F.linear(self.final_norm(x_btc), weight)
+        x_btc = self.final_norm(x_btc)
+        logits_btv = F.linear(x_btc, self.token_embedding.weight) if self.head is None else self.head(x_btc)
         loss = None
         if labels is not None:
             loss = F.cross_entropy(logits_btv[:, :-1].flatten(0, 1).float(), labels[:, 1:].flatten())

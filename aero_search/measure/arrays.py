@@ -53,6 +53,8 @@ def server_arrays(folded: FoldedDecoder) -> dict[str, Array]:
     arrays |= dict(_values("final_norm.", NORMS[folded.architecture.final_norm], folded.final_norm))
     head = folded.token_embedding if folded.head is None else folded.head
     arrays["lm_head.weight"] = _array(head.weight.T)
+    if folded.head is not None and folded.head.bias is not None:
+        arrays["lm_head.bias"] = _array(folded.head.bias)
     return arrays
 
 

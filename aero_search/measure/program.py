@@ -148,7 +148,8 @@ def _stages(forward: Pass) -> Iterator[Stage]:
     for stage in _norm(a, a.final_norm, "final_norm", None, stream, "normed"):
         yield stage
         stream = "normed"
-    yield Stage("lm_head", "lm_head", None, "linear", (stream, "lm_head.weight"), (LOGITS,))
+    head = _linear("lm_head", NORMS[a.final_norm].leaves_shift(a.has_bias))
+    yield Stage("lm_head", "lm_head", None, "linear", (stream, *head), (LOGITS,))
 
 
 def _attention(forward: Pass, layer: Layer, index: int, stream: str, attended: str) -> Iterator[Stage]:
@@ -165,7 +166,7 @@ def _attention(forward: Pass, layer: Layer, index: int, stream: str, attended: s
         source = f"{at}normed"
     q, k, v = (f"{at}{name}" for name in ("q", "k", "v"))
     yield Stage(
-        f"{at}qkv", "projections", index, "qkv", (source, *_linear(f"{at}qkv", a.has_bias)), (q, k, v)
+        f"{at}qkv", "projections", index, "qkv", (source, *_behind_norm(a, layer, f"{at}qkv")), (q, k, v)
     )
     if a.rotary_channels:
         rotated = (f"{at}q.rotated", f"{at}k.rotated")
@@ -215,12 +216,12 @@ def _feed_forward(
         yield stage
         source = f"{at}ffn_normed"
     if layer.is_fused:
-        reads = (source, *_linear(f"{at}fused", a.has_bias), attended)
+        reads = (source, *_behind_norm(a, layer, f"{at}fused"), attended)
         yield Stage(f"{at}fused", "feed_forward", index, "linear_residual", reads, (after,))
         return
     up, hidden = f"{at}up", f"{at}hidden"
     wide = (f"{at}gate", up) if a.gated else (up,)
-    reads = (source, *_linear(f"{at}up", a.has_bias))
+    reads = (source, *_behind_norm(a, layer, f"{at}up"))
     yield Stage(f"{at}up", "feed_forward", index, "split" if a.gated else "linear", reads, wide)
     card = ACTIVATIONS[layer.activation]
     if card.operation is not None:
@@ -238,6 +239,11 @@ def _feed_forward(
 
 def _linear(name: str, bias: bool) -> tuple[str, ...]:
     return (f"{name}.weight", f"{name}.bias") if bias else (f"{name}.weight",)
+
+
+def _behind_norm(a: Architecture, layer: Layer, name: str) -> tuple[str, ...]:
+    """A linear that reads a layer's norm, whose shift may have been folded into it."""
+    return _linear(name, a.has_bias or NORMS[layer.norm].leaves_shift(a.has_bias))
 
 
 def _norm(

@@ -181,8 +181,9 @@ class Decoder(nn.Module):
             if entropy_bht is not None:
                 entropies.append(entropy_bht)
         x_btc = self.final_norm(x_btc)
-        weight = self.token_embedding.weight if self.head is None else self.head.weight
-        return F.linear(x_btc, weight), tuple(entropies)
+        if self.head is None:
+            return F.linear(x_btc, self.token_embedding.weight), tuple(entropies)
+        return self.head(x_btc), tuple(entropies)
 
 
 def build_model(

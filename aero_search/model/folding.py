@@ -4,7 +4,8 @@ Weight and spectral norms become the weights they stand for. Two linears with no
 Temperatures become a constant factor of the queries. The scaled feed-forward, X = beta * X_SA + FFN / alpha,
 becomes a plain residual: the folded stream is Y = X / c, where c is the product of the betas passed so far,
 and the linears that read or write the stream absorb c. A normalization reads Y as it read X once its epsilon
-is divided by c^2: norm(c Y; eps) = sign(c) * norm(Y; eps / c^2).
+is divided by c^2: norm(c Y; eps) = sign(c) * norm(Y; eps / c^2). What is affine in a norm that `Folds` goes
+into the linears that read it, which have a bias then; the folded architecture still names the norm.
 
 Arithmetic is float64; suffixes are c channel of the stream, h head, t position.
 """
@@ -12,16 +13,17 @@ Arithmetic is float64; suffixes are c channel of the stream, h head, t position.
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from aero_search.architecture import Architecture, Attention, Regularizer, Stabilizer, canonical
-from aero_search.architecture.operations import FUSED, NONE
+from aero_search.architecture.operations import FUSED, NONE, NORMS
 from aero_search.errors import AeroSearchError
 from aero_search.model.decoder import Decoder, DecoderLayer
 from aero_search.model.feed_forward import FeedForward, FusedFeedForward
-from aero_search.model.norms import AbsorbsScale
+from aero_search.model.norms import AbsorbsScale, Folds
 
 
 def folded_architecture(architecture: Architecture) -> Architecture:
@@ -31,8 +33,8 @@ def folded_architecture(architecture: Architecture) -> Architecture:
         replace(layer, ffn=FUSED) if layer.is_full and not a.gated and not layer.has_activation else layer
         for layer in a.layers
     )
-    # Without a final norm the head absorbs c, and can no longer be the embedding.
-    untied = a.stabilizer.kind == "scaled" and a.final_norm == NONE
+    # A head that absorbs c or the final norm can no longer be the embedding.
+    untied = NORMS[a.final_norm].folds or (a.stabilizer.kind == "scaled" and a.final_norm == NONE)
     return canonical(
         replace(
             a,
@@ -81,13 +83,27 @@ class FoldedDecoder(Decoder):
             for choice, layer in zip(a.layers, self.decoder_layers(), strict=True):
                 if layer.attention is not None and a.feels_scale(choice):
                     layer.attention.query_scale_ht = torch.ones(a.n_head, a.seq_len)
-        if a.stabilizer.kind == "scaled":
-            for layer in self.decoder_layers():
-                if layer.attention_norm is not None:
-                    layer.attention_norm = _adjustable(layer.attention_norm)
-                if layer.feed_forward_norm is not None:
-                    layer.feed_forward_norm = _adjustable(layer.feed_forward_norm)
-            self.final_norm = _adjustable(self.final_norm)
+        scaled = a.stabilizer.kind == "scaled"
+        for choice, layer in zip(a.layers, self.decoder_layers(), strict=True):
+            if layer.attention_norm is not None:
+                layer.attention_norm = _remaining(layer.attention_norm, scaled)
+            if layer.feed_forward_norm is not None:
+                layer.feed_forward_norm = _remaining(layer.feed_forward_norm, scaled)
+            if NORMS[choice.norm].leaves_shift(a.has_bias):
+                _give_biases(layer)
+        self.final_norm = _remaining(self.final_norm, scaled)
+        if self.head is not None and NORMS[a.final_norm].leaves_shift(a.has_bias):
+            self.head.register_parameter("bias", nn.Parameter(torch.zeros(a.vocab_size)))
+
+
+class _Read(NamedTuple):
+    """What a linear of the folded model reads, of what the trained one read: trained = gain * folded + shift."""
+
+    gain: float | Tensor = 1.0
+    shift: Tensor | None = None
+
+
+_AS_IT_IS = _Read()
 
 
 @torch.no_grad()
@@ -109,11 +125,10 @@ def fold(model: Decoder) -> FoldedDecoder:
     c = 1.0
     for i, (layer, plain) in enumerate(zip(model.decoder_layers(), folded.decoder_layers(), strict=True)):
         c = _fold_layer(layer, plain, c, f"layers.{i}")
-    _fold_norm(model.final_norm, folded.final_norm, c)
+    read = _fold_norm(model.final_norm, folded.final_norm, c)
     if folded.head is not None:
         source = model.token_embedding if model.head is None else model.head
-        reach = c if isinstance(model.final_norm, nn.Identity) else 1.0
-        _set(folded.head.weight, _exact(source.weight) * reach)
+        _fold_linear(source, folded.head, read)
     model.train(training)
     return folded
 
@@ -134,8 +149,7 @@ def _fold_layer(layer: DecoderLayer, plain: DecoderLayer, c: float, name: str) -
         after, written = c * beta, alpha * beta * c
     assert layer.feed_forward_norm is not None
     assert plain.feed_forward_norm is not None
-    _fold_norm(layer.feed_forward_norm, plain.feed_forward_norm, c)
-    read = c if isinstance(layer.feed_forward_norm, nn.Identity) else 1.0
+    read = _fold_norm(layer.feed_forward_norm, plain.feed_forward_norm, c)
     _fold_feed_forward(layer.feed_forward, plain.feed_forward, read, 1 / written)
     return after
 
@@ -152,17 +166,15 @@ def _fold_attention(layer: DecoderLayer, plain: DecoderLayer, c: float) -> None:
     assert layer.attention_norm is not None
     assert plain.attention_norm is not None
     normalized = not isinstance(layer.attention_norm, nn.Identity)
-    identity_values = source.value is None
-    gain = 1 / c if normalized and identity_values else 1.0
-    _fold_norm(layer.attention_norm, plain.attention_norm, c, gain)
-    read = 1 / gain if normalized else c
-    _fold_linear(source.query, target.query, read, 1.0)
-    _fold_linear(source.key, target.key, read, 1.0)
+    gain = 1 / c if normalized and source.value is None else 1.0
+    read = _fold_norm(layer.attention_norm, plain.attention_norm, c, gain)
+    _fold_linear(source.query, target.query, read)
+    _fold_linear(source.key, target.key, read)
     if source.value is not None and source.output is not None:
         assert target.value is not None
         assert target.output is not None
-        _fold_linear(source.value, target.value, 1.0 if normalized else c, 1.0)
-        _fold_linear(source.output, target.output, 1.0, 1 / c)
+        _fold_linear(source.value, target.value, read)
+        _fold_linear(source.output, target.output, write=1 / c)
     if source.temperature is not None and target.query_scale_ht is not None:
         length = target.query_scale_ht.shape[-1]
         target.query_scale_ht.copy_(source.temperature(length).reciprocal())
@@ -171,33 +183,51 @@ def _fold_attention(layer: DecoderLayer, plain: DecoderLayer, c: float) -> None:
 
 
 def _fold_feed_forward(
-    source: FeedForward | FusedFeedForward, target: FeedForward | FusedFeedForward, read: float, write: float
+    source: FeedForward | FusedFeedForward, target: FeedForward | FusedFeedForward, read: _Read, write: float
 ) -> None:
     if isinstance(source, FusedFeedForward) and isinstance(target, FusedFeedForward):
         _fold_linear(source.fused, target.fused, read, write)
     elif isinstance(source, FeedForward) and isinstance(target, FusedFeedForward):
-        up, down = _exact(source.up.weight), _exact(source.down.weight)
-        _set(target.fused.weight, down @ up * (read * write))
-        if source.up.bias is not None and source.down.bias is not None:
-            bias_c = down @ _exact(source.up.bias) + _exact(source.down.bias)
-            _set(target.fused.bias, bias_c * write)
+        up, up_bias_f = _reading(source.up, read)
+        down, down_bias_c = _reading(source.down, _AS_IT_IS)
+        _set(target.fused.weight, down @ up * write)
+        if target.fused.bias is not None:
+            _set(target.fused.bias, (down @ up_bias_f + down_bias_c) * write)
     elif isinstance(source, FeedForward) and isinstance(target, FeedForward):
         if source.gate is not None and target.gate is not None:
-            _fold_linear(source.gate, target.gate, read, 1.0)
-        _fold_linear(source.up, target.up, read, 1.0)
-        _fold_linear(source.down, target.down, 1.0, write)
+            _fold_linear(source.gate, target.gate, read)
+        _fold_linear(source.up, target.up, read)
+        _fold_linear(source.down, target.down, write=write)
         target.activation.load_state_dict(source.activation.state_dict())
 
 
-def _fold_linear(source: nn.Linear, target: nn.Linear, read: float, write: float) -> None:
-    """target(x) = write * source(read * x)."""
-    _set(target.weight, _exact(source.weight) * (read * write))
-    if source.bias is not None:
-        _set(target.bias, _exact(source.bias) * write)
+def _fold_linear(
+    source: nn.Linear | nn.Embedding, target: nn.Linear, read: _Read = _AS_IT_IS, write: float = 1.0
+) -> None:
+    """target(x) = write * source(read.gain * x + read.shift)."""
+    weight, bias = _reading(source, read)
+    _set(target.weight, weight * write)
+    if target.bias is not None:
+        _set(target.bias, bias * write)
 
 
-def _fold_norm(source: nn.Module, target: nn.Module, c: float, gain: float = 1.0) -> None:
-    """target(y) = gain * source(c * y)."""
+def _reading(source: nn.Linear | nn.Embedding, read: _Read) -> tuple[Tensor, Tensor]:
+    """Weight and bias of a linear (of an embedding as the head) that reads `read` of what it was made for."""
+    weight = _exact(source.weight)
+    bias = weight.new_zeros(weight.shape[0])
+    if isinstance(source, nn.Linear) and source.bias is not None:
+        bias = _exact(source.bias)
+    if read.shift is not None:
+        bias = bias + weight @ read.shift
+    return weight * read.gain, bias
+
+
+def _fold_norm(source: nn.Module, target: nn.Module, c: float, gain: float = 1.0) -> _Read:
+    """Fill a norm that reads the stream divided by c, and whose result is times `gain` where it takes a gain."""
+    if isinstance(source, Folds):
+        return _Read(*source.fold_into(target, c))
+    if isinstance(target, nn.Identity):
+        return _Read(c)
     if isinstance(target, FoldedNorm):
         assert isinstance(source, nn.LayerNorm | nn.RMSNorm)
         target.eps.copy_(torch.tensor((source.eps or 0.0) / c**2))
@@ -205,20 +235,36 @@ def _fold_norm(source: nn.Module, target: nn.Module, c: float, gain: float = 1.0
         _set(target.weight, _exact(source.weight) * gain_c)
         if target.bias is not None and isinstance(source, nn.LayerNorm):
             _set(target.bias, _exact(source.bias) * gain)
-    else:
-        target.load_state_dict(source.state_dict())
-        if isinstance(target, nn.Identity) or (c == 1 and gain == 1):
-            return
-        if not isinstance(target, AbsorbsScale):
-            raise AeroSearchError(
-                f"a norm of the class {type(target).__name__} cannot be folded: it needs a method "
-                "absorb(scale, gain)"
-            )
-        target.absorb(c, gain)
+        return _Read(1 / gain)
+    target.load_state_dict(source.state_dict())
+    if c == 1 and gain == 1:
+        return _AS_IT_IS
+    if not isinstance(target, AbsorbsScale):
+        raise AeroSearchError(
+            f"a norm of the class {type(target).__name__} cannot be folded: it needs a method absorb(scale, gain)"
+        )
+    target.absorb(c, gain)
+    return _Read(1 / gain)
 
 
-def _adjustable(norm: nn.Module) -> nn.Module:
-    return FoldedNorm(norm) if isinstance(norm, nn.LayerNorm | nn.RMSNorm) else norm
+def _remaining(norm: nn.Module, scaled: bool) -> nn.Module:
+    """What stays of a norm in a folded model; where feed-forwards were scaled, its epsilon can be divided."""
+    if isinstance(norm, Folds):
+        return norm.core()
+    return FoldedNorm(norm) if scaled and isinstance(norm, nn.LayerNorm | nn.RMSNorm) else norm
+
+
+def _give_biases(layer: DecoderLayer) -> None:
+    """A bias for every linear that reads a norm."""
+    attention, feed_forward = layer.attention, layer.feed_forward
+    readers = [] if attention is None else [attention.query, attention.key, attention.value]
+    if isinstance(feed_forward, FusedFeedForward):
+        readers.append(feed_forward.fused)
+    elif feed_forward is not None:
+        readers += [feed_forward.up, feed_forward.gate]
+    for linear in readers:
+        if linear is not None and linear.bias is None:
+            linear.register_parameter("bias", nn.Parameter(linear.weight.new_zeros(linear.out_features)))
 
 
 def _exact(tensor: Tensor) -> Tensor:

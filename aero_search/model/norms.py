@@ -1,7 +1,7 @@
 """Normalizations: which module stands in front of attention, of the feed-forward and of the LM head.
 
 A module maps (..., d_model) to the same shape. One whose card says `absorbs_scale` is an `nn.LayerNorm` or an
-`nn.RMSNorm`, which folding knows, or one that `AbsorbsScale`.
+`nn.RMSNorm`, which folding knows, or one that `AbsorbsScale`; one whose card says `folds` is one that `Folds`.
 """
 
 from __future__ import annotations
@@ -9,11 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Protocol, runtime_checkable
 
-from torch import nn
+from torch import Tensor, nn
 
 from aero_search.architecture import Architecture
 from aero_search.architecture.operations import NORMS
 from aero_search.architecture.registry import Implementations
+from aero_search.model.running_norms import BatchNorm
 
 # GPT-2's and GPT-NeoX's published value, and the one transformers builds Llama with.
 LAYERNORM_EPS = 1e-5
@@ -31,6 +32,21 @@ class AbsorbsScale(Protocol):
         """Compute gain * norm(scale * x) from now on, where it computed norm(x)."""
 
 
+@runtime_checkable
+class Folds(Protocol):
+    """A norm whose affine part goes into the linears that read it."""
+
+    def core(self) -> nn.Module:
+        """What stays of it in a folded model, with its tensors: `nn.Identity` where nothing does."""
+
+    def fold_into(self, core: nn.Module, scale: float) -> tuple[Tensor, Tensor]:
+        """Fill the core such that norm(scale * x) = gain * core(x) + shift.
+
+        Returns:
+            gain and shift, (d_model,) each, in float64.
+        """
+
+
 @BUILDERS.register("layernorm")
 def _layernorm(architecture: Architecture) -> nn.Module:
     return nn.LayerNorm(architecture.d_model, eps=LAYERNORM_EPS, bias=architecture.has_bias)
@@ -44,6 +60,11 @@ def _rmsnorm(architecture: Architecture) -> nn.Module:
 @BUILDERS.register("none")
 def _none(architecture: Architecture) -> nn.Module:
     return nn.Identity()
+
+
+@BUILDERS.register("batchnorm")
+def _batchnorm(architecture: Architecture) -> nn.Module:
+    return BatchNorm(architecture.d_model, bias=architecture.has_bias)
 
 
 def build_norm(name: str, architecture: Architecture) -> nn.Module:

@@ -65,6 +65,9 @@ def result_rows(result: Result, costs: Mapping[str, float], priced_at: str = "")
         quarters = " / ".join(f"{share:.0%}" for share in health.quarters)
         yield "attention", f"{health.verdict}{': ' + health.reason if health.reason else ''}"
         yield "heads by quarter of entropy", f"{quarters} of {health.largest:.2f} nats, lowest first"
+    if (norms := result.norms) is not None:
+        said = norms.reason or f"batches at most {norms.largest:.2g} running deviations away"
+        yield "running statistics of norms", f"{norms.verdict}: {said}"
     yield "parameters", f"{result.parameters:,}"
     yield "tokens, seconds", f"{result.tokens:,}, {result.seconds:.0f}"
     if priced_at:

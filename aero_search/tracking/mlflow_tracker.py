@@ -35,6 +35,7 @@ KIND, VERDICT, REASON = "aero.kind", VERDICT_TAG, "aero.reason"
 # Read by MLflow's charts and its run table.
 COLOUR = "mlflow.runColor"
 HEALTH, HEALTH_REASON = "aero.health", "aero.health_reason"
+NORM_HEALTH, NORM_HEALTH_REASON = "aero.norm_health", "aero.norm_health_reason"
 FRONT_FILE, TABLE_FILE = "front.json", "front_table.json"
 # Training loss is logged every so many steps; its curve is no clearer with all of them.
 LOSS_EVERY = 10
@@ -175,6 +176,8 @@ class MlflowCandidate(CandidateRun):
         tags = {VERDICT: result.verdict, REASON: result.reason}
         if result.health is not None:
             tags |= {HEALTH: result.health.verdict, HEALTH_REASON: result.health.reason}
+        if result.norms is not None:
+            tags |= {NORM_HEALTH: result.norms.verdict, NORM_HEALTH_REASON: result.norms.reason}
         self._send({name: text for name, text in tags.items() if text})
         self._sender.send(*_files(self._run, artifacts), End(self._run, "FINISHED"))
         self._over()
@@ -229,6 +232,8 @@ def _validation(point: CurvePoint, entropy: Sequence[Sequence[float]]) -> tuple[
             "health/balanced_share": point.health.balanced,
             "health/lowest_quarter_share": point.health.quarters[0],
         }
+    if point.norms is not None:
+        values["health/norm_gap"] = point.norms.largest
     return _points(values, point.step)
 
 

@@ -11,10 +11,11 @@ from typing import Any, cast
 import lightning as L
 import torch
 from torch import Tensor
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from aero_search.architecture import Architecture
 from aero_search.model import Decoder, Loss, build_model
+from aero_search.model.running_norms import measured_gaps
+from aero_search.training.average import WeightAverage
 from aero_search.training.distillation import Distillation
 from aero_search.training.optimizer import build_optimizer, lr_factor
 from aero_search.training.recipe import Recipe
@@ -27,6 +28,8 @@ class CandidateModule(L.LightningModule):
     Attributes:
         held_out: what the last validation found; NaN before the first.
         entropy: mean attention entropy by layer and head of the last validation, nats.
+        norm_gaps: of the norms with running statistics, by their names, on this rank's share of the first batch of
+            the last validation.
 
     Args:
         prepare: changes the fresh decoder before anything is trained.
@@ -45,12 +48,10 @@ class CandidateModule(L.LightningModule):
         self.decoder = build_model(architecture, seed=recipe.seed, init_std=recipe.init_std)
         if prepare is not None:
             prepare(self.decoder)
-        self.average: AveragedModel | None = None
-        if recipe.ema:
-            average = get_ema_multi_avg_fn(recipe.ema)  # type: ignore[no-untyped-call] # torch leaves it so
-            self.average = AveragedModel(self.decoder, multi_avg_fn=average).requires_grad_(False)
+        self.average = WeightAverage(self.decoder, recipe.ema) if recipe.ema else None
         self.held_out = HeldOut()
         self.entropy: list[list[float]] = []
+        self.norm_gaps: dict[str, float] = {}
         # Windows whose entropy was measured, and its mean over them, (n_layer, n_head).
         self._measured = 0
         self._entropy_lh = torch.zeros(())
@@ -130,7 +131,8 @@ class CandidateModule(L.LightningModule):
         if not len(batch_bt):  # a last batch may have fewer windows than there are ranks
             return
         if batch_idx == 0:
-            entropy_lh = self.trained.head_entropy(batch_bt[:, :-1])
+            with measured_gaps(self.trained) as self.norm_gaps:
+                entropy_lh = self.trained.head_entropy(batch_bt[:, :-1])
             self._entropy_lh, self._measured = entropy_lh.float(), len(batch_bt)
         self.held_out += score(self.trained, batch_bt)
 

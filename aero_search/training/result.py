@@ -14,6 +14,7 @@ from aero_search.init.sizes import unserved
 from aero_search.integrity import DamagedError, file_digest, read_sealed, write_sealed
 from aero_search.schema import SchemaError, from_mapping, to_mapping
 from aero_search.training.entropy_health import EntropyHealth
+from aero_search.training.norm_health import NormHealth
 
 Verdict = Literal["finished", "plateau", "stopped", "diverged"]
 RESULT_FILE = "result.json"
@@ -30,6 +31,7 @@ class CurvePoint:
         health: of the attention; None where entropy is empty.
         accuracy: share of the held-out tokens that are the most likely one, 0 to 1.
         bits_per_byte: of the held-out text; None where the corpus does not say how many bytes it has.
+        norms: of the norms with running statistics; None without such.
     """
 
     step: int
@@ -42,6 +44,7 @@ class CurvePoint:
     # None in results of versions that did not measure them.
     accuracy: float | None = None
     bits_per_byte: float | None = None
+    norms: NormHealth | None = None
 
 
 @dataclass(frozen=True)
@@ -89,6 +92,7 @@ class Result:
         accuracy, bits_per_byte: as perplexity; None too in results of earlier versions.
         unigram_accuracy: of the held-out split when always the training split's most frequent token is told.
         teacher: None where it started from random weights.
+        norms: of the norms with running statistics at the last validation; None without such.
         weights_digest: of weights.safetensors; empty where there are none, and in results of earlier versions.
     """
 
@@ -116,6 +120,7 @@ class Result:
     bits_per_byte: float | None = None
     unigram_accuracy: float | None = None
     teacher: Teacher | None = None
+    norms: NormHealth | None = None
 
     def write(self, folder: Path) -> Path:
         """Write `result.json` with its checksum, whole or not at all."""

@@ -36,6 +36,7 @@ from aero_search.training.environment import versions
 from aero_search.training.health import Unigram, bits_per_byte, divergence, judge_validation, perplexity
 from aero_search.training.memory import is_out_of_memory, out_of_memory
 from aero_search.training.module import CandidateModule
+from aero_search.training.norm_health import norm_health
 from aero_search.training.progress import Halt, Listener
 from aero_search.training.ranks import Job, Place, Ranks, environment_plugins, trainer_devices
 from aero_search.training.recipe import Recipe
@@ -121,6 +122,7 @@ class Watch(L.Callback):
             health=health,
             accuracy=held_out.accuracy,
             bits_per_byte=bits_per_byte(loss, self.unigram.bytes_per_token),
+            norms=norm_health(self.module.norm_gaps),
         )
         self.entropy = entropy or self.entropy
         self.curve.append(point)
@@ -150,6 +152,9 @@ class Watch(L.Callback):
         layers = (collapsed_layer(e, self._largest) for e in (self.module.entropy, self.entropy))
         layer = next((layer for layer in layers if layer is not None), None)
         self.reason = divergence(step, self.module.recipe.lr, layer)
+        norms = norm_health(self.module.norm_gaps)
+        if norms is not None and norms.reason:
+            self.reason += f"; {norms.reason}"
         trainer.should_stop = True
 
 
@@ -224,6 +229,7 @@ def train(
         unigram_perplexity=watch.unigram.perplexity,
         versions=versions() | {"device": compute.describe()},
         health=watch.health,
+        norms=watch.curve[-1].norms if watch.curve else None,
         weights_digest=weights,
         accuracy=last.accuracy if last else None,
         bits_per_byte=last.bits_per_byte if last else None,

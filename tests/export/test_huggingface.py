@@ -28,6 +28,7 @@ from aero_search.export.models import difference, example_tokens
 from aero_search.export.verify import Verification, verify_bundle
 from aero_search.export.verify_exports import exported_kind, verify_export
 from aero_search.model import Decoder, build_model, fold
+from aero_search.model.running_norms import running_statistics
 from tests.export.made import Made
 
 BASE = Architecture(n_head=2, d_model=32, seq_len=12, vocab_size=31, layers=(Layer(),) * 2)
@@ -70,6 +71,8 @@ CASES: dict[str, tuple[Architecture, str]] = {
         ),
         CUSTOM,
     ),
+    "batch norm, folded": (parse_notation("SM + BN + R", BASE), CUSTOM),
+    "llama, batch norm": (parse_notation("SM + BN + SwiGLU", LLAMA), CUSTOM),
 }
 LAYERED = replace(BASE, n_head=4)
 CASES |= {
@@ -101,6 +104,8 @@ def perturbed(architecture: Architecture) -> Decoder:
     with torch.no_grad():
         for parameter in model.parameters():
             parameter.add_(torch.randn(parameter.shape, generator=generator) * 0.1)
+        for statistic in running_statistics(model):
+            statistic.add_(torch.rand(statistic.shape, generator=generator))
     return model.eval()
 
 

@@ -63,7 +63,7 @@ def test_every_variant_of_every_family(variant, model) -> None:
     assert difference(far_from_the_start(build_model(architecture, seed=0))) < 1e-4
 
 
-NORMS, ACTIVATIONS = ("layernorm", "rmsnorm", "none"), (
+NORMS, ACTIVATIONS = ("layernorm", "rmsnorm", "none", "batchnorm"), (
     "gelu", "gelu_tanh", "relu", "leaky_relu", "leaky_relu_learned", "leaky_relu_shared", "squared_relu",
     "quadratic", "silu", "identity",
 )  # fmt: skip

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from aero_search.architecture import Attention, Layer, Regularizer, Stabilizer
+from aero_search.architecture.operations import NORMS
 from aero_search.errors import AeroSearchError
 from aero_search.model import (
     Decoder,
@@ -18,14 +19,16 @@ from aero_search.model import (
     load_weights,
     save_weights,
 )
+from aero_search.model.running_norms import running_norms
 from aero_search.model.stabilizers import Scaling
 from tests.model.helpers import batch, tiny
 
 SCALED = Stabilizer("scaled")
+FOLDING = [name for name, card in NORMS.items() if card.folds]
 
 
 def far_from_the_start(model: Decoder) -> Decoder:
-    """Every vector and scalar of the model random, signs of the gains included."""
+    """Every vector and scalar of the model random, signs of the gains and running statistics included."""
     generator = torch.Generator().manual_seed(11)
     with torch.no_grad():
         for parameter in model.parameters():
@@ -35,6 +38,10 @@ def far_from_the_start(model: Decoder) -> Decoder:
             if isinstance(module, Scaling):
                 for gain in (module.alpha, module.beta):
                     gain.copy_(gain.sign() * (0.5 + gain.abs()))
+        for norm in running_norms(model).values():
+            norm.running_square.uniform_(0.3, 3.0, generator=generator)
+            if norm.running_mean is not None:
+                norm.running_mean.normal_(generator=generator)
     return model.eval()
 
 
@@ -63,6 +70,29 @@ def test_scaled_feed_forwards_fold_whatever_their_gains(family, norm, final_norm
         single = model.float()
         logits_btv = single(inputs_bt)
         assert (fold(single)(inputs_bt) - logits_btv).abs().max() <= 1e-5 * logits_btv.abs().max()
+
+
+@pytest.mark.parametrize("stabilizer", [SCALED, Stabilizer(), Stabilizer("spectral_norm", "qk+ffn")])
+@pytest.mark.parametrize("family", ["gpt2", "pythia", "llama"])
+@pytest.mark.parametrize("norm", FOLDING)
+def test_norms_fold_into_what_reads_them(norm, family, stabilizer, tmp_path) -> None:
+    kinds = [("gelu", "full"), ("identity", "full"), ("identity", "fused"), ("identity", "none")]
+    layers = (*(Layer(norm, activation, ffn) for activation, ffn in kinds), Layer("layernorm"), Layer("none"))
+    for final, gated in (("layernorm", False), (norm, False), (norm, True)):
+        architecture = tiny(
+            family=family, layers=layers, final_norm=final, stabilizer=stabilizer, gated=gated
+        )
+        model = far_from_the_start(build_model(architecture, seed=0).double())
+        inputs_bt, _ = batch()
+        folded = fold(model)
+        with torch.no_grad():
+            torch.testing.assert_close(folded(inputs_bt), model(inputs_bt), atol=1e-9, rtol=1e-9)
+        save_weights(folded, tmp_path / "folded.safetensors")
+        loaded = FoldedDecoder(architecture).double().eval()
+        load_weights(loaded, tmp_path / "folded.safetensors")
+        assert torch.equal(loaded(inputs_bt), folded(inputs_bt))
+        if NORMS[norm].operation is None:
+            assert isinstance(folded.decoder_layers()[0].attention_norm, torch.nn.Identity)
 
 
 def test_nothing_of_training_is_left() -> None:

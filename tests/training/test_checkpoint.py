@@ -37,7 +37,7 @@ ARCHITECTURE = Architecture(
     d_model=16,
     seq_len=16,
     vocab_size=300,
-    layers=(Layer("none", "leaky_relu_shared"),) * 2,
+    layers=(Layer("batchnorm", "leaky_relu_shared"), Layer("none", "leaky_relu_shared")),
     attention=Attention(temperature="learned"),
     stabilizer=Stabilizer("spectral_norm"),
     regularizer=Regularizer(weight=0.02),

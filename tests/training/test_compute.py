@@ -91,7 +91,9 @@ def test_accumulation_is_a_larger_batch(corpus: Corpus, tmp_path: Path, clip: fl
 @pytest.mark.parametrize("reduction", ["mean", "sum"])
 def test_two_processes_train_as_one(corpus: Corpus, tmp_path: Path, reduction: str) -> None:
     regularizer = Regularizer(weight=0.02 if reduction == "mean" else 1e-5, reduction=reduction)  # type: ignore[arg-type]
-    architecture = replace(ARCHITECTURE, regularizer=regularizer)
+    # The statistics of the batch are those of both shares.
+    layers = (Layer("batchnorm"), Layer())
+    architecture = replace(ARCHITECTURE, layers=layers, regularizer=regularizer)
     recipe = replace(SHORT, eps=1e-4, accumulate=2)
     heard: list[float] = []
 

@@ -84,4 +84,5 @@ def _trained(record: Record, result: Result) -> dict[str, Any]:
         "health": None if health is None else health.verdict.replace("_", " "),
         "overloaded_share": None if health is None else health.overloaded_share,
         "health_reason": "" if health is None else health.reason,
+        "norm_health": "" if result.norms is None else result.norms.reason,
     }

@@ -22,7 +22,7 @@ aero.onChange((view) => {
   );
   if (aero.measured(candidate)) {
     const said = candidate.health ? `${aero.attention(candidate.health, candidate.overloaded_share)}${candidate.health_reason ? `: ${candidate.health_reason}` : ""}` : "";
-    aero.fill("entropy", aero.heatmap(candidate), aero.make("p", { class: "muted" }, `${candidate.entropy.length} layers down, heads across; dark 0, yellow ${aero.digits(candidate.even_entropy)} nats (even attention). ${said}`));
+    aero.fill("entropy", aero.heatmap(candidate), aero.make("p", { class: "muted" }, `${candidate.entropy.length} layers down, heads across; dark 0, yellow ${aero.digits(candidate.even_entropy)} nats (even attention). ${[said, candidate.norm_health].filter(Boolean).join("; ")}`));
   } else {
     aero.fill("entropy", aero.make("p", { class: "muted" }, "No entropies are known of this candidate."));
   }
