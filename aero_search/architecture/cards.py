@@ -41,6 +41,8 @@ class Card:
         values: what the implementations need beside their input: attributes of the PyTorch module and, in this
             order, arguments of the JAX function. They are the server's own, so a protocol may lower the kind
             apart as `NAME_private` and `NAME_secret`.
+        made_of: other kinds of the inventory that it can be built of, with how many of each run at once. A protocol
+            without a lowering of its own for it takes theirs, one kind after another.
         unsupported: where it does not run, and why, as the end of a sentence.
         modules: what registers its implementations when imported, where `aero_search` itself does not.
     """
@@ -51,6 +53,7 @@ class Card:
     cheaper: tuple[str, ...] = ()
     lowerings: tuple[str, ...] = ()
     values: tuple[str, ...] = ()
+    made_of: Mapping[str, int] = field(default_factory=dict)
     unsupported: Mapping[Place, str] = field(default_factory=dict)
     modules: Mapping[Place, str] = field(default_factory=dict)
 

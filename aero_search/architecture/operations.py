@@ -44,6 +44,47 @@ NORMS = Registry(
     ),
     NormCard(name=NONE, absorbs_scale=True),
     NormCard(name="batchnorm", term="BN", absorbs_scale=True, folds=True, shift="always"),
+    NormCard(name="static", term="StN", absorbs_scale=True, folds=True, shift="biased"),
+    NormCard(
+        name="simple_rms",
+        term="SRMS",
+        operation="simple_rms",
+        cheaper=(NONE,),
+        lowerings=("simple_rms",),
+        values=("eps",),
+        made_of={RMSNORM: 1},
+        flops_per_element=3,
+        absorbs_scale=True,
+        folds=True,
+    ),
+    NormCard(
+        name="dyt",
+        term="DyT",
+        operation="dyt",
+        cheaper=("hard_dyt", NONE),
+        lowerings=("dyt",),
+        values=("alpha",),
+        # An upper bound: its sigmoid is the tanh, and its product is not needed.
+        made_of={"private_scale": 1, "silu": 1},
+        flops_per_element=4,
+        absorbs_scale=True,
+        folds=True,
+        shift="biased",
+    ),
+    # What it clips at is the server's own and only added, so two comparisons are all.
+    NormCard(
+        name="hard_dyt",
+        term="HDyT",
+        operation="hard_dyt",
+        cheaper=(NONE,),
+        lowerings=("hard_dyt",),
+        values=("bound",),
+        made_of={RELU: 2},
+        flops_per_element=5,
+        absorbs_scale=True,
+        folds=True,
+        shift="biased",
+    ),
 )
 
 _LINEAR, _RELU = (IDENTITY,), (RELU, IDENTITY)
@@ -139,6 +180,38 @@ ACTIVATIONS = Registry(
         operation="softplus",
         cheaper=_RELU,
         unsupported={"jax": "no lowering of it has been run under SPU"},
+    ),
+    ActivationCard(
+        name="quadratic_learned",
+        term="QL",
+        gated_term="QGLUL",
+        operation="quadratic_learned",
+        cheaper=_LINEAR,
+        lowerings=("quadratic_learned",),
+        values=("curvature", "slope"),
+        made_of={"private_scale": 1, "multiply": 1},
+    ),
+    ActivationCard(
+        name="relu6",
+        term="R6",
+        gated_term="R6eGLU",
+        operation="relu6",
+        cheaper=_RELU,
+        lowerings=("relu6",),
+        made_of={RELU: 2},
+        hidden_act="relu6",
+    ),
+    *(
+        ActivationCard(
+            name=f"piecewise_{pieces}",
+            term=f"PL{pieces}",
+            gated_term=f"PL{pieces}GLU",
+            operation=f"piecewise_{pieces}",
+            cheaper=_RELU,
+            lowerings=(f"piecewise_{pieces}",),
+            made_of={RELU: pieces - 1, "public_scale": 1},
+        )
+        for pieces in (4, 5, 6)
     ),
     ActivationCard(name=IDENTITY),
 )

@@ -268,19 +268,30 @@ class Protocol:
         return replace(self, primitives=primitives, offline="included")
 
     def lowering(self, kind: str) -> tuple[Term, ...]:
-        """The terms an operation of this kind is built from.
+        """The terms an operation of this kind is built from; those of what it is made of where `use` has no line.
 
         Raises:
             RequestError: the protocol does not say how.
         """
         weighted = f"{kind}_{self.weights}"
         name = weighted if kind in _WEIGHTED or weighted in self.use else kind
-        if name not in self.use:
-            raise RequestError(
-                f"protocol {self.name} does not say how to run {name}: "
-                f"name a lowering in protocol.use.{name}{_choices(self.lowerings)}"
+        if name in self.use:
+            return self.lowerings[self.use[name]]
+        card = operation_card(kind)
+        parts = {} if card is None else card.made_of
+        if parts and all(part in self.use for part in parts):
+            return tuple(
+                replace(
+                    term, times=count * term.times, depth=term.times if term.depth is None else term.depth
+                )
+                for part, count in parts.items()
+                for term in self.lowering(part)
             )
-        return self.lowerings[self.use[name]]
+        of = f", nor {' and '.join(parts)}, of which it can be built" if parts else ""
+        raise RequestError(
+            f"protocol {self.name} does not say how to run {name}{of}: "
+            f"name a lowering in protocol.use.{name}{_choices(self.lowerings)}"
+        )
 
     def _constants(self) -> Iterator[tuple[str, Constant, Unit]]:
         yield "setup.bytes", self.setup.bytes, "B"

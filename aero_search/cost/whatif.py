@@ -99,8 +99,8 @@ def _candidates(a: Architecture) -> Iterator[_Candidate]:
     for i, layer in enumerate(a.layers):
         for kind, what, cheaper in _cheaper(layer):
             changed = _with(a, i, cheaper)
-            # An attention kind may exclude what the rest of the network needs, and something must be left.
-            if kind not in ("attention", "feed_forward") or not list(violations(changed)):
+            # A change may exclude what the rest of the network needs, and something must be left.
+            if not list(violations(changed)):
                 yield _Candidate(kind, what, i, changed)
     for final in NORMS[a.final_norm].cheaper:
         what = _replaced(f"final {a.final_norm}", final)

@@ -155,7 +155,10 @@ def transformers_model(folded: FoldedDecoder) -> Any:
         from aero_search.export.modeling_aero import AeroConfig, AeroForCausalLM
 
         theirs = AeroForCausalLM(AeroConfig(**_fields(folded, a)))
-        tensors = {name: t for name, t in folded.state_dict().items() if not name.endswith("_norm.eps")}
+        # An epsilon is a number of config.json where theirs has no tensor for it.
+        has = theirs.state_dict().keys()
+        found_here = folded.state_dict().items()
+        tensors = {name: t for name, t in found_here if name in has or not name.endswith("_norm.eps")}
     else:
         tokens = dict.fromkeys(("bos_token_id", "eos_token_id", "pad_token_id"))
         config = getattr(transformers, found.config)(**found.fields, **tokens)

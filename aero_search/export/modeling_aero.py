@@ -19,7 +19,7 @@ from transformers import Cache, DynamicCache, GenerationMixin, PretrainedConfig,
 from transformers.modeling_outputs import CausalLMOutputWithPast
 
 from aero_search.model.attention_weights import WEIGHERS, beside
-from aero_search.model.elementwise import MODULES
+from aero_search.model.elementwise import MODULES, Clip, ScaledTanh, SimpleRMS
 
 # transformers 5.24 calls `cache` what was `past_key_values` before, in what it passes and in what it reads.
 CACHE_FIELD = next(f.name for f in fields(CausalLMOutputWithPast) if f.name in ("cache", "past_key_values"))
@@ -29,7 +29,7 @@ class AeroConfig(PretrainedConfig):
     """Sizes, and for each layer its norm, its activation and its kind of feed-forward.
 
     Attributes:
-        layers: mappings with `norm` (layernorm, rmsnorm, none), `ffn` (full, fused, none), `activation` of a full
+        layers: mappings with `norm` (a name of NORMS), `ffn` (full, fused, none), `activation` of a full
             feed-forward, the epsilons `attention_eps` and `ffn_eps` of the norms, `attention` (pairs of a kind and
             how many heads have it, first heads first; none: no attention), `query_scale`: queries have a
             constant factor for each head and position, and `shifted`: a norm left a bias in the linears that read it.
@@ -95,8 +95,12 @@ NORMS: dict[str, Callable[[float, AeroConfig], nn.Module]] = {
     "layernorm": _layernorm,
     "rmsnorm": _rmsnorm,
     "none": _none,
-    # Folded into what reads it.
+    # Folded into what reads them, altogether or but for what is here.
     "batchnorm": _none,
+    "static": _none,
+    "simple_rms": lambda eps, config: SimpleRMS(eps),
+    "dyt": lambda eps, config: ScaledTanh(),
+    "hard_dyt": lambda eps, config: Clip(),
 }
 
 

@@ -7,7 +7,7 @@ secrets and reciprocals do, so their number is what distinguishes lowerings.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from math import erf, pi, sqrt
 from typing import Any
 
@@ -202,6 +202,61 @@ def quadratic(x: Array) -> Array:
     return x * x + x
 
 
+def quadratic_learned(x: Array, curvature: Array, slope: Array) -> Array:
+    """curvature x^2 + slope x, with coefficients that are the server's own."""
+    return x * (curvature * x + slope)
+
+
+def _turning(x: Array, turns: Sequence[tuple[float, float]]) -> Array:
+    """The sum of turn * max(x - knot, 0): all comparisons at once, and one truncation of the sum."""
+    knots, slopes = (jnp.array(numbers, jnp.float32) for numbers in zip(*turns, strict=True))
+    return jnp.maximum(x[..., None] - knots, 0.0) @ slopes
+
+
+def relu6(x: Array) -> Array:
+    """max(x, 0) less max(x - 6, 0)."""
+    positive = jnp.maximum(jnp.stack([x, x - 6.0]), 0.0)
+    return positive[0] - positive[1]
+
+
+def piecewise_4(x: Array) -> Array:
+    """GELU in four straight pieces."""
+    return _turning(x, _turns(4))
+
+
+def piecewise_5(x: Array) -> Array:
+    """GELU in five straight pieces."""
+    return _turning(x, _turns(5))
+
+
+def piecewise_6(x: Array) -> Array:
+    """GELU in six straight pieces."""
+    return _turning(x, _turns(6))
+
+
+def _turns(pieces: int) -> Sequence[tuple[float, float]]:
+    # Here, because it imports torch.
+    from aero_search.model.elementwise import TURNS
+
+    return TURNS[pieces]
+
+
+def dyt(x: Array, alpha: Array) -> Array:
+    """tanh(alpha x)."""
+    return jnp.tanh(x * alpha)
+
+
+def hard_dyt(x: Array, bound: Array) -> Array:
+    """x within -bound and bound, which is the server's own: max(x + bound, 0) - max(x - bound, 0) - bound."""
+    above = jnp.maximum(jnp.stack([x + bound, x - bound]), 0.0)
+    return above[0] - above[1] - bound
+
+
+def simple_rms(x: Array, eps: Array) -> Array:
+    """x times the reciprocal root of its mean square + eps."""
+    return x * jax.lax.rsqrt(jnp.sum(x * x, axis=-1, keepdims=True) * (1 / x.shape[-1]) + eps)
+
+
 def layernorm(x: Array, weight: Array, eps: Array, bias: Array | None = None) -> Array:
     """Centre, scale by the reciprocal root of variance + eps, then the learned gain and bias."""
     centred = x - jnp.sum(x, axis=-1, keepdims=True) * (1 / x.shape[-1])
@@ -238,9 +293,17 @@ _FUNCTIONS: dict[str, Callable[..., Array]] = {
         leaky_relu_learned,
         squared_relu,
         quadratic,
+        quadratic_learned,
+        relu6,
+        piecewise_4,
+        piecewise_5,
+        piecewise_6,
         silu,
         layernorm,
         rmsnorm,
+        simple_rms,
+        dyt,
+        hard_dyt,
     )
 }
 

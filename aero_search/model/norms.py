@@ -14,7 +14,8 @@ from torch import Tensor, nn
 from aero_search.architecture import Architecture
 from aero_search.architecture.operations import NORMS
 from aero_search.architecture.registry import Implementations
-from aero_search.model.running_norms import BatchNorm
+from aero_search.model.folding_norms import DynamicTanh, HardDynamicTanh, SimpleRMSNorm
+from aero_search.model.running_norms import BatchNorm, StaticNorm
 
 # GPT-2's and GPT-NeoX's published value, and the one transformers builds Llama with.
 LAYERNORM_EPS = 1e-5
@@ -39,11 +40,11 @@ class Folds(Protocol):
     def core(self) -> nn.Module:
         """What stays of it in a folded model, with its tensors: `nn.Identity` where nothing does."""
 
-    def fold_into(self, core: nn.Module, scale: float) -> tuple[Tensor, Tensor]:
+    def fold_into(self, core: nn.Module, scale: float) -> tuple[Tensor, Tensor | None]:
         """Fill the core such that norm(scale * x) = gain * core(x) + shift.
 
         Returns:
-            gain and shift, (d_model,) each, in float64.
+            gain, (d_model,) or a scalar, and shift, (d_model,) or None for nothing; in float64.
         """
 
 
@@ -65,6 +66,20 @@ def _none(architecture: Architecture) -> nn.Module:
 @BUILDERS.register("batchnorm")
 def _batchnorm(architecture: Architecture) -> nn.Module:
     return BatchNorm(architecture.d_model, bias=architecture.has_bias)
+
+
+@BUILDERS.register("static")
+def _static(architecture: Architecture) -> nn.Module:
+    return StaticNorm(architecture.d_model, bias=architecture.has_bias)
+
+
+@BUILDERS.register("simple_rms")
+def _simple_rms(architecture: Architecture) -> nn.Module:
+    return SimpleRMSNorm(RMSNORM_EPS)
+
+
+BUILDERS.register("dyt")(DynamicTanh)
+BUILDERS.register("hard_dyt")(HardDynamicTanh)
 
 
 def build_norm(name: str, architecture: Architecture) -> nn.Module:

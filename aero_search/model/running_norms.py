@@ -64,7 +64,7 @@ class RunningNorm(nn.Module):
     def core(self) -> nn.Module:
         return nn.Identity()
 
-    def fold_into(self, core: nn.Module, scale: float) -> tuple[Tensor, Tensor]:
+    def fold_into(self, core: nn.Module, scale: float) -> tuple[Tensor, Tensor | None]:
         gain_c = self.weight.detach().double() * (self.running_square.double() + EPS).rsqrt()
         shift_c = torch.zeros_like(gain_c) if self.bias is None else self.bias.detach().double()
         if self.running_mean is not None:
@@ -101,6 +101,19 @@ class BatchNorm(RunningNorm):
             return mean_c, variance_c
         mean_c = _mean_over_devices(x_nc.mean(0))
         return mean_c, _mean_over_devices((x_nc - mean_c).square().mean(0))
+
+
+class StaticNorm(RunningNorm):
+    """One root mean square of all channels, and nothing subtracted."""
+
+    def __init__(self, width: int, bias: bool) -> None:
+        super().__init__(width, bias)
+        self.running_mean = None
+        self.register_buffer("running_square", torch.ones(()))
+
+    def statistics(self, x_nc: Tensor) -> tuple[Tensor | None, Tensor]:
+        square = x_nc.square().mean()
+        return None, _mean_over_devices(square) if _several_devices(self) else square
 
 
 def running_norms(model: nn.Module) -> dict[str, RunningNorm]:

@@ -72,6 +72,13 @@ CASES: dict[str, tuple[Architecture, str]] = {
         CUSTOM,
     ),
     "batch norm, folded": (parse_notation("SM + BN + R", BASE), CUSTOM),
+    "hard DyT behind scaled feed-forwards": (parse_notation("SM + HDyT + QL + ScFFN", BASE), CUSTOM),
+    "several norms": (
+        replace(
+            BASE, layers=(Layer("static", "relu6"), Layer("dyt", "piecewise_5")), final_norm="simple_rms"
+        ),
+        CUSTOM,
+    ),
     "llama, batch norm": (parse_notation("SM + BN + SwiGLU", LLAMA), CUSTOM),
 }
 LAYERED = replace(BASE, n_head=4)

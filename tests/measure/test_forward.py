@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from aero_search.architecture import Architecture, Attention, Layer, Stabilizer
+from aero_search.architecture import Architecture, Attention, Layer, Stabilizer, operations
 from aero_search.architecture.operations import ATTENTIONS
 from aero_search.config.paths import conf_dir
 from aero_search.measure.program import runnable_lowerings, weight_names
@@ -63,10 +63,8 @@ def test_every_variant_of_every_family(variant, model) -> None:
     assert difference(far_from_the_start(build_model(architecture, seed=0))) < 1e-4
 
 
-NORMS, ACTIVATIONS = ("layernorm", "rmsnorm", "none", "batchnorm"), (
-    "gelu", "gelu_tanh", "relu", "leaky_relu", "leaky_relu_learned", "leaky_relu_shared", "squared_relu",
-    "quadratic", "silu", "identity",
-)  # fmt: skip
+NORMS = tuple(operations.NORMS)
+ACTIVATIONS = tuple(name for name, card in operations.ACTIVATIONS.items() if "jax" not in card.unsupported)
 
 
 @pytest.mark.parametrize(
