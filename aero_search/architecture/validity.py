@@ -133,7 +133,7 @@ def _kinds(a: Architecture) -> Iterator[str]:
                 f"is made for {SOFTMAX}, so take regularizer.weight=0"
             )
     if a.attention.value_projection == "identity":
-        for name in sorted({layer.norm for layer in a.layers if NORMS[layer.norm].folds}):
+        for name in sorted({layer.norm for layer in a.layers if layer.attends and NORMS[layer.norm].folds}):
             yield (
                 f"norm.kind={name} and attention.value_projection=identity exclude each other: the norm folds into "
                 "the linears that read it, and identity values have none, so take attention.value_projection=full"

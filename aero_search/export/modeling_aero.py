@@ -32,7 +32,7 @@ class AeroConfig(PretrainedConfig):
         layers: mappings with `norm` (a name of NORMS), `ffn` (full, fused, none), `activation` of a full
             feed-forward, the epsilons `attention_eps` and `ffn_eps` of the norms, `attention` (pairs of a kind and
             how many heads have it, first heads first; none: no attention), `query_scale`: queries have a
-            constant factor for each head and position, and `shifted`: a norm left a bias in the linears that read it.
+            constant factor for each head and position, and `shifted`: a norm left a bias in what reads it.
         rotary_dim: rotated channels of each head; 0 has learned positions instead.
         parallel_residual: attention and feed-forward both read the layer's input.
         tied: the LM head is the token embedding.
