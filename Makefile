@@ -4,7 +4,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --constraint constraints.txt
 
-.PHONY: search test mpc test-mpc test-ranges lint docs dist install lock locked sbom
+.PHONY: search test fuzz mpc test-mpc test-ranges lint docs dist install lock locked sbom
 
 install: .venv/installed
 
@@ -13,6 +13,10 @@ search: .venv/installed
 
 test: .venv/installed-dev
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist loadfile $(ARGS)
+
+# Fuzzed command lines and files, about a second each: make fuzz ARGS="SEED COUNT"
+fuzz: .venv/installed-dev
+	$(BIN)/python -m tests.fuzz $(or $(ARGS),0 10000)
 
 # Real private inference, and its tests, in an environment of its own: SPU needs an older numpy.
 mpc: .venv-mpc/installed

@@ -9,6 +9,8 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from aero_search.version import __version__
+
 if TYPE_CHECKING:
     from aero_search.api.pricing import parse_notation, price
     from aero_search.api.studies import Study, open_study, search
@@ -27,8 +29,6 @@ __all__ = [
     "search",
     "train",
 ]
-
-__version__ = "0.1.0"
 
 # Where each name lives; imported when it is first used, so that `import aero_search` takes no time. `search` is the
 # subpackage of that name, which can be called.

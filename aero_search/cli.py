@@ -12,11 +12,12 @@ import threading
 from collections.abc import Iterator, Sequence
 from types import FrameType
 
-from aero_search import __version__, unforeseen
+from aero_search import unforeseen
 from aero_search.errors import AeroSearchError, RequestError, nearest
 from aero_search.invocation import typed
 from aero_search.passwords import masked
 from aero_search.printing import print_line, visible
+from aero_search.version import __version__
 
 # One line each; a test freezes the names. A command's module is `aero_search.commands.<name>`.
 COMMANDS = {

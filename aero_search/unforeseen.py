@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from aero_search import __version__
+from aero_search.version import __version__
 
 DEBUG = "AERO_SEARCH_DEBUG"
 _READING = "reading the request"

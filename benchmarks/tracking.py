@@ -33,6 +33,7 @@ from aero_search.config.paths import conf_dir
 from aero_search.data import prepare
 from aero_search.search.candidate import make_candidate
 from aero_search.search.files import write_candidate
+from aero_search.tracking.opening import open_tracker
 from aero_search.tracking.spec import TrackingSpec
 from aero_search.tracking.tracker import CandidateRun, Tracker
 from aero_search.training.result import RESULT_FILE, WEIGHTS_FILE, CurvePoint
@@ -89,7 +90,7 @@ def main() -> None:
             costs = request.pricing.price(candidate.architecture).figures
             runs = {}
             for what, address in (("SQLite", None), ("server", uri), ("server down", down)):
-                tracker = Tracker.open(
+                tracker = open_tracker(
                     TrackingSpec("mlflow", address, "benchmark"), folder / what.replace(" ", "-")
                 )
                 tracker.initialize()

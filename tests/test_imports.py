@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from pathlib import Path
 
 import pytest
@@ -22,6 +22,7 @@ RANK = {
     "integrity": 0,
     "disk": 0,
     "schema": 0,
+    "version": -2,
     "quantity": 0,
     "plain_yaml": 0,
     "user_files": 1,
@@ -77,6 +78,27 @@ def test_imports_point_one_way(path: Path) -> None:
         if name.startswith("aero_search."):
             there = name.split(".")[1]
             assert there == here or RANK[there] < RANK[here], f"{here} imports {name}"
+
+
+def test_no_modules_import_each_other_in_a_circle() -> None:
+    names = {".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts): path for path in MODULES}
+    names = {name.removesuffix(".__init__"): path for name, path in names.items()}
+    names["aero_search"] = PACKAGE / "__init__.py"
+    waiting = {name: set(imported_modules(path, names)) - {name} for name, path in names.items()}
+    # What imports nothing that is left goes, until only circles, and what leads into them, remain.
+    while free := {name for name, there in waiting.items() if not there}:
+        waiting = {name: there - free for name, there in waiting.items() if name not in free}
+    assert not waiting, f"modules in or above a circle: {sorted(waiting)}"
+
+
+def imported_modules(path: Path, names: Container[str]) -> Iterator[str]:
+    """The modules that a module imports, at its head or within a function."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names if alias.name in names)
+        elif isinstance(node, ast.ImportFrom) and node.module in names:
+            members = {f"{node.module}.{alias.name}" for alias in node.names}
+            yield from (inner if inner in names else node.module for inner in members)
 
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))

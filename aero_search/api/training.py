@@ -89,7 +89,7 @@ def train_request(
     from aero_search.data.windows import check_long_enough
     from aero_search.search.candidate import make_candidate
     from aero_search.search.run import train_candidate
-    from aero_search.tracking.tracker import Tracker
+    from aero_search.tracking.opening import open_tracker
 
     architecture, recipe, compute = request.architecture, request.recipe, request.compute
     compute.check(recipe)
@@ -108,7 +108,7 @@ def train_request(
     if recovery is not None:
         for lost in unserved(recovery.checkpoint.architecture, architecture):
             tell(f"no rule carries weights into {lost}")
-    tracker = Tracker.open(request.tracking, output_dir)
+    tracker = open_tracker(request.tracking, output_dir)
     tracker.initialize()
     tracked = tracker.start_candidate(
         None,

@@ -23,7 +23,7 @@ from aero_search.search.ladder import ROW, Ladder, first_points, ladder_space, l
 from aero_search.search.study import Study
 from aero_search.search.study_runner import StudyRunner
 from aero_search.space import Assignment
-from aero_search.tracking.tracker import Tracker
+from aero_search.tracking.opening import open_tracker
 
 _ROW = f"{ROW}="
 
@@ -133,7 +133,7 @@ class LadderSweep:
         run = study.study.user_attrs.get("run")
         if not run:
             return
-        tracker = Tracker.open(runner.plan.tracking, runner.plan.output_dir)
+        tracker = open_tracker(runner.plan.tracking, runner.plan.output_dir)
         front = runner.front(study.records())
         tracker.update_study(
             run,

@@ -134,9 +134,9 @@ def _measure(
 
 
 def _track(request: Request, subject: MeasureTarget, measured: Measurement, path: Path) -> None:
-    from aero_search.tracking.tracker import Tracker
+    from aero_search.tracking.opening import open_tracker
 
-    tracker = Tracker.open(request.tracking, request.output_dir.resolve())
+    tracker = open_tracker(request.tracking, request.output_dir.resolve())
     tracker.initialize()
     tracker.record(
         subject.parent_run or None,

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from aero_search import __version__
 from aero_search.app.saved_study import SavedStudy, open_saved_study
 from aero_search.config.command import Command
 from aero_search.config.paths import output_option, writable
@@ -17,6 +16,7 @@ from aero_search.config.request import Request
 from aero_search.errors import RequestError
 from aero_search.passwords import masked
 from aero_search.printing import print_line
+from aero_search.version import __version__
 
 if TYPE_CHECKING:
     from aero_search.architecture import Architecture, ModelShape
@@ -109,10 +109,10 @@ def _track(request: Request, past: SavedStudy, path: Path) -> None:
     if not run_id:
         return
     from aero_search.report.front import front_rows
-    from aero_search.tracking.tracker import Tracker
+    from aero_search.tracking.opening import open_tracker
 
     front = past.told_front
-    tracker = Tracker.open(request.tracking, request.output_dir)
+    tracker = open_tracker(request.tracking, request.output_dir)
     tracker.update_study(
         run_id,
         metrics={},

@@ -6,12 +6,12 @@ import warnings
 from importlib import metadata
 from pathlib import Path
 
-from aero_search import __version__
 from aero_search.errors import AeroSearchError
 from aero_search.export.choice import Choice
 from aero_search.export.layout import TOKENIZER_FILE
 from aero_search.export.serving import COMPLETION, DEFAULTS, PROMPT
 from aero_search.passwords import masked
+from aero_search.version import __version__
 
 _NEEDED = ("torch", "tokenizers", "safetensors")
 

@@ -26,6 +26,7 @@ from aero_search.search.settings import check_settings
 from aero_search.search.study import Study
 from aero_search.search.worker import Plan, Worker
 from aero_search.space import Assignment
+from aero_search.tracking.opening import open_tracker
 from aero_search.tracking.tracker import StudyStatus, Tracker
 from aero_search.workers.database import create_study, name_metrics, open_storage
 from aero_search.workers.study_files import require_unused
@@ -124,7 +125,7 @@ class StudyRunner:
         Raises:
             AeroSearchError: workers died again and again.
         """
-        tracker = Tracker.open(self.plan.tracking, self.plan.output_dir)
+        tracker = open_tracker(self.plan.tracking, self.plan.output_dir)
         tracker.initialize()
         parent_run = self._parent_run(study, tracker)
         varied = list(dict.fromkeys(p.override for p in self.plan.space.parameters))

@@ -21,6 +21,7 @@ from aero_search.search.rung_reports import RungReports
 from aero_search.search.spec import SearchSpec
 from aero_search.search.study import Claim, Study
 from aero_search.space import Space
+from aero_search.tracking.opening import open_tracker
 from aero_search.tracking.spec import TrackingSpec
 from aero_search.tracking.tracker import Tracker
 from aero_search.training.compute import Compute
@@ -119,7 +120,7 @@ class Worker:
         stop_with_parent(self.parent_process, self.parent_host)
         use_devices(self.index, self.plan.compute)
         study = self.plan.open_study()
-        tracker = Tracker.open(self.plan.tracking, self.plan.output_dir)
+        tracker = open_tracker(self.plan.tracking, self.plan.output_dir)
         while not self._work(study, tracker):
             pass
 

@@ -9,7 +9,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-from aero_search.tracking.spec import TrackingSpec
 from aero_search.training.result import CurvePoint, Result
 
 StudyStatus = Literal["FINISHED", "FAILED", "KILLED"]
@@ -47,15 +46,6 @@ class Tracker:
 
     This one logs nothing and needs nothing.
     """
-
-    @staticmethod
-    def open(spec: TrackingSpec, output_dir: Path) -> Tracker:
-        """The tracker of a spec; imports mlflow only where it is asked for, and connects to nothing yet."""
-        if spec.kind == "none":
-            return Tracker()
-        from aero_search.tracking.mlflow_tracker import MlflowTracker
-
-        return MlflowTracker(spec, output_dir)
 
     def initialize(self) -> None:
         """Create store and experiment, once, before other processes open them (2 to 8 s on a fresh store)."""

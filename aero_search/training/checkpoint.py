@@ -20,7 +20,7 @@ from safetensors import SafetensorError
 from aero_search.architecture import key
 from aero_search.disk import NoRoomError, room_sentence
 from aero_search.integrity import tell
-from aero_search.training.ranks import Job
+from aero_search.training.job import Job
 from aero_search.training.tensor_tree import load_tree, save_tree
 
 CHECKPOINT_FILE = "checkpoint.safetensors"

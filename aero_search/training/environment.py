@@ -7,14 +7,14 @@ import subprocess
 from importlib import metadata
 from pathlib import Path
 
-import aero_search
+from aero_search.version import __version__
 
 _LIBRARIES = ("torch", "lightning", "numpy", "optuna", "mlflow", "hydra-core")
 
 
 def versions() -> dict[str, str]:
     """Name to version of everything a result may depend on; libraries that are absent are left out."""
-    found = {"aero-search": aero_search.__version__, "python": platform.python_version()}
+    found = {"aero-search": __version__, "python": platform.python_version()}
     for name in _LIBRARIES:
         try:
             found[name] = metadata.version(name)
@@ -27,7 +27,7 @@ def versions() -> dict[str, str]:
 
 def _git_commit() -> str | None:
     """The checkout that the code runs from, marked where it has changes; None for an installed wheel."""
-    folder = Path(aero_search.__file__).parent
+    folder = Path(__file__).parents[1]
     if not (folder.parent / ".git").exists():
         return None
     try:

@@ -1,7 +1,7 @@
 """Several processes that train one candidate together, behind Lightning's DDP on this machine.
 
 Rank 0 is the process that was asked; it alone writes results and tells listeners. It starts the others as
-`python -m aero_search.training.ranks`, with their work as JSON on stdin: they repeat neither the command line nor
+`python -m aero_search.training.rank`, with their work as JSON on stdin: they repeat neither the command line nor
 the tracking, and it makes no difference whether rank 0 is a command, a worker of a study or a notebook.
 """
 
@@ -12,9 +12,7 @@ import os
 import subprocess
 import sys
 import tempfile
-import threading
 import time
-from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from types import TracebackType
@@ -25,40 +23,14 @@ from lightning.fabric.plugins.environments.cluster_environment import ClusterEnv
 from lightning.fabric.plugins.environments.lightning import find_free_network_port
 from lightning.pytorch.strategies import DDPStrategy
 
-import aero_search
-from aero_search.architecture import Architecture
-from aero_search.data.corpus import Corpus
 from aero_search.errors import AeroSearchError
-from aero_search.init.recovery import Recovery
-from aero_search.schema import from_mapping, to_mapping
-from aero_search.training.compute import Compute
-from aero_search.training.recipe import Recipe
+from aero_search.schema import to_mapping
+from aero_search.training.job import Job, Place
 
 # A rank that hears nothing of the others for so long gives up; validations and checkpoints take seconds.
 _TIMEOUT = timedelta(minutes=5)
 # How long the others may take to end once rank 0 has.
 _GRACE_SECONDS = 60.0
-
-
-@dataclass(frozen=True)
-class Job:
-    """What every rank needs to know of one training; `folder` is the candidate's."""
-
-    architecture: Architecture
-    recipe: Recipe
-    corpus: Corpus
-    folder: Path
-    compute: Compute
-    threads: int | None
-    recovery: Recovery | None = None
-
-
-@dataclass(frozen=True)
-class Place:
-    """Which of a job's processes this is, and where rank 0 listens."""
-
-    rank: int
-    port: int
 
 
 class RankEnvironment(ClusterEnvironment):
@@ -137,12 +109,12 @@ class Ranks:
             return Place(0, 0)
         port = find_free_network_port()
         environment = dict(os.environ)
-        source = str(Path(aero_search.__file__).parents[1])
+        source = str(Path(__file__).parents[2])
         environment["PYTHONPATH"] = os.pathsep.join(filter(None, (source, environment.get("PYTHONPATH"))))
         for rank in range(1, job.compute.devices):
             log = tempfile.TemporaryFile()
             process = subprocess.Popen(
-                [sys.executable, "-m", "aero_search.training.ranks"],
+                [sys.executable, "-m", "aero_search.training.rank"],
                 stdin=subprocess.PIPE,
                 stdout=log,
                 stderr=log,
@@ -211,35 +183,3 @@ def _message(job: Job, place: Place) -> str:
             "parent": os.getpid(),
         }
     )
-
-
-def main() -> None:
-    """Train as one of the ranks above 0."""
-    from aero_search.training.run import fit
-
-    said = json.loads(sys.stdin.read())
-    _stop_with(said["parent"])
-    job = Job(
-        architecture=from_mapping(Architecture, said["architecture"]),
-        recipe=from_mapping(Recipe, said["recipe"]),
-        corpus=Corpus.open(said["corpus"]),
-        folder=Path(said["folder"]),
-        compute=from_mapping(Compute, said["compute"]),
-        threads=said["threads"],
-        recovery=None if said["recovery"] is None else Recovery.of_message(said["recovery"]),
-    )
-    fit(job, Place(said["rank"], said["port"]), ())
-    leave_group()
-
-
-def _stop_with(parent: int) -> None:
-    def watch() -> None:
-        while os.getppid() == parent:
-            time.sleep(1.0)
-        os._exit(1)
-
-    threading.Thread(target=watch, name="stop-with-rank-0", daemon=True).start()
-
-
-if __name__ == "__main__":
-    main()

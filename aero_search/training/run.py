@@ -34,11 +34,12 @@ from aero_search.training.entropy_health import (
 )
 from aero_search.training.environment import versions
 from aero_search.training.health import Unigram, bits_per_byte, divergence, judge_validation, perplexity
+from aero_search.training.job import Job, Place
 from aero_search.training.memory import is_out_of_memory, out_of_memory
 from aero_search.training.module import CandidateModule
 from aero_search.training.norm_health import norm_health
 from aero_search.training.progress import Halt, Listener
-from aero_search.training.ranks import Job, Place, Ranks, environment_plugins, trainer_devices
+from aero_search.training.ranks import Ranks, environment_plugins, trainer_devices
 from aero_search.training.recipe import Recipe
 from aero_search.training.recovery import limit, start
 from aero_search.training.result import WEIGHTS_FILE, CurvePoint, Result, Teacher, Verdict

@@ -1,18 +1,15 @@
 """Fuzzed command lines and files: no traceback, exit code 0, 1 or 2, no end missing, nothing written by a refusal.
 
-`AERO_SEARCH_FUZZ=COUNT` and `AERO_SEARCH_FUZZ_SEED=SEED` say how much the slow test runs. Counts of longer runs are
-in benchmarks/results/fuzz.txt.
+`make fuzz` runs many more, which takes hours. Counts of such runs are in benchmarks/results/fuzz.txt.
 """
 
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 
 import pytest
 
-from tests.fuzz.__main__ import fuzz
 from tests.fuzz.mutate import Case, cases
 from tests.fuzz.running import complaint, reading_complaint
 
@@ -40,16 +37,6 @@ def test_reading() -> None:
 def test_whole_commands() -> None:
     wrong = {found: case for case in cases(21, _WHOLE) if (found := complaint(case))}
     assert not wrong
-
-
-@pytest.mark.slow
-def test_many() -> None:
-    count, seed = (int(os.environ.get(name, said)) for name, said in (
-        ("AERO_SEARCH_FUZZ", "10000"), ("AERO_SEARCH_FUZZ_SEED", "0")
-    ))  # fmt: skip
-    done, kinds = fuzz(seed, count)
-    assert done == count
-    assert not kinds
 
 
 def test_the_harness_sees_what_is_wrong(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -170,7 +170,7 @@ def test_a_measurement_is_logged_below_its_study(played, monkeypatch) -> None:
         def record(self, parent: str | None, name: str, kind: str, **what: Mapping[str, Any]) -> None:
             logged.append((parent, name, kind, what))
 
-    monkeypatch.setattr("aero_search.tracking.tracker.Tracker.open", lambda spec, folder: Recorder())
+    monkeypatch.setattr("aero_search.tracking.opening.open_tracker", lambda spec, folder: Recorder())
     assert main(["measure", *TINY]) == 0
     ((parent, name, kind, what),) = logged
     assert (parent, name, kind) == (None, "measured SM + LN + G, random weights", "measurement")

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from aero_search.tracking.opening import open_tracker
 from aero_search.tracking.spec import TrackingSpec
 from aero_search.tracking.tracker import Tracker
 from aero_search.training.entropy_health import entropy_health
@@ -22,7 +23,7 @@ SPEC = TrackingSpec(kind="mlflow", uri=None, experiment="tests")
 def output_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An output folder, with a space in its name, whose store is initialized."""
     folder = tmp_path_factory.mktemp("out puts")
-    Tracker.open(SPEC, folder).initialize()
+    open_tracker(SPEC, folder).initialize()
     return folder
 
 
@@ -35,7 +36,7 @@ def client(output_dir: Path) -> Any:
 
 @pytest.fixture
 def tracker(output_dir: Path) -> Tracker:
-    return Tracker.open(SPEC, output_dir)
+    return open_tracker(SPEC, output_dir)
 
 
 @pytest.fixture(scope="session")

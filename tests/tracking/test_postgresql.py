@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from aero_search.tracking.opening import open_tracker
 from aero_search.tracking.spec import TrackingSpec
-from aero_search.tracking.tracker import Tracker
 from tests.workers.postgresql import PASSWORD, Server
 
 
@@ -20,7 +20,7 @@ def test_a_study_s_run_is_in_the_database_and_its_files_under_the_output_folder(
     monkeypatch.setenv("PGPASSWORD", PASSWORD)
     with Server() as server:
         spec = TrackingSpec("mlflow", server.address, "aero-search")
-        tracker = Tracker.open(spec, tmp_path)
+        tracker = open_tracker(spec, tmp_path)
         tracker.initialize()
         run = tracker.start_study("shared", "a study", {"norm": "none"})
         tracker.update_study(

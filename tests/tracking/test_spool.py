@@ -11,6 +11,7 @@ import pytest
 from aero_search.errors import AeroSearchError, RequestError
 from aero_search.tracking.delivery import Delivery
 from aero_search.tracking.journal import Journal, journal_of, journals
+from aero_search.tracking.opening import open_tracker
 from aero_search.tracking.operations import (
     Batch,
     Create,
@@ -26,7 +27,6 @@ from aero_search.tracking.operations import (
 from aero_search.tracking.sender import Sender, send_kept
 from aero_search.tracking.spec import TrackingSpec
 from aero_search.tracking.sync import send, waiting
-from aero_search.tracking.tracker import Tracker
 from aero_search.training.result import Result
 from tests.tracking.records import listen, record_of
 
@@ -70,12 +70,12 @@ def outage(monkeypatch: pytest.MonkeyPatch) -> Outage:
 
 def whole_study(output_dir: Path, result: Result, files: Path, name: str) -> str:
     """A study of two candidates, each heard by a tracker of its own as in two workers; returns its run's name."""
-    tracker = Tracker.open(SPEC, output_dir)
+    tracker = open_tracker(SPEC, output_dir)
     parent = tracker.start_study(name, "# searched", {"space": "aero"}, {"study": name})
     weights = files / "weights.safetensors"
     weights.write_bytes(b"weights")
     for number in range(2):
-        worker = Tracker.open(SPEC, output_dir)
+        worker = open_tracker(SPEC, output_dir)
         run = worker.start_candidate(parent, f"{name} #{number}", {"norm": number}, {"flops": 7.0})
         listen(run, result)
         run.finish(result, [weights])
@@ -226,7 +226,7 @@ def test_a_server_that_returns_is_told_by_the_search_itself(
     output_dir: Path, client: Any, result: Result, tmp_path: Path, outage: Outage
 ) -> None:
     undisturbed = record_of(client, whole_study(output_dir, result, tmp_path, "study"))
-    tracker = Tracker.open(SPEC, output_dir)
+    tracker = open_tracker(SPEC, output_dir)
     outage.down = True
     parent = tracker.start_study("study", "# searched", {"space": "aero"}, {"study": "study"})
     assert tracker.resume_study(parent)
@@ -235,7 +235,7 @@ def test_a_server_that_returns_is_told_by_the_search_itself(
     assert journals(output_dir) == []
     assert list(record_of(client, parent)) == list(undisturbed)[:1]
     # Another process knows it by the same name.
-    assert Tracker.open(SPEC, output_dir).resume_study(parent)
+    assert open_tracker(SPEC, output_dir).resume_study(parent)
 
 
 class Killed(BaseException):

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from aero_search.tracking.opening import open_tracker
 from aero_search.tracking.spec import TrackingSpec
 from aero_search.tracking.tracker import Tracker
 from aero_search.training.result import CurvePoint, Result
@@ -179,9 +180,9 @@ CHILD = """
 import sys
 from pathlib import Path
 from aero_search.tracking.spec import TrackingSpec
-from aero_search.tracking.tracker import Tracker
+from aero_search.tracking.opening import open_tracker
 from aero_search.training.result import CurvePoint
-tracker = Tracker.open(TrackingSpec("mlflow", None, "tests"), Path(sys.argv[1]))
+tracker = open_tracker(TrackingSpec("mlflow", None, "tests"), Path(sys.argv[1]))
 for i in range(3):
     run = tracker.start_candidate(sys.argv[2], f"SM {i}", {"i": i}, {"flops": 1.0})
     for step in range(1, 51):
@@ -220,7 +221,7 @@ def test_the_store_is_in_write_ahead_mode(output_dir: Path) -> None:
 def test_a_store_that_is_down_costs_little_and_is_said_once(
     uri: str, tmp_path: Path, result: Result, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    tracker = Tracker.open(TrackingSpec("mlflow", uri, "tests"), tmp_path)
+    tracker = open_tracker(TrackingSpec("mlflow", uri, "tests"), tmp_path)
     started = time.monotonic()
     tracker.initialize()
     parent = tracker.start_study("study", "", {"a": 1})
@@ -245,7 +246,7 @@ def test_a_server_that_hangs_is_left_alone_after_the_first_call(
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
     with socket.create_server(("127.0.0.1", 0)) as silent:
         uri = f"http://127.0.0.1:{silent.getsockname()[1]}"
-        tracker = Tracker.open(TrackingSpec("mlflow", uri, "tests"), tmp_path)
+        tracker = open_tracker(TrackingSpec("mlflow", uri, "tests"), tmp_path)
         started = time.monotonic()
         tracker.initialize()
         for _ in range(5):
@@ -256,7 +257,7 @@ def test_a_server_that_hangs_is_left_alone_after_the_first_call(
 
 
 def test_without_tracking_nothing_is_written(tmp_path: Path, result: Result) -> None:
-    tracker = Tracker.open(TrackingSpec("none", None, "tests"), tmp_path)
+    tracker = open_tracker(TrackingSpec("none", None, "tests"), tmp_path)
     assert type(tracker) is Tracker
     tracker.initialize()
     run = tracker.start_candidate(tracker.start_study("s", "", {}), "SM", {}, COSTS)

@@ -24,7 +24,7 @@ from aero_search.data import Corpus, CorpusSpec, prepare
 from aero_search.training import checkpoint
 from aero_search.training.checkpoint import CHECKPOINT_FILE, checkpoint_of
 from aero_search.training.compute import Compute
-from aero_search.training.ranks import Job
+from aero_search.training.job import Job
 from aero_search.training.recipe import Recipe
 from aero_search.training.result import CurvePoint, Result
 from aero_search.training.run import train
