@@ -46,7 +46,7 @@ def command(folder: Path, *arguments: str) -> list[str]:
 
 def run(folder: Path, *arguments: str, code: int = 0) -> subprocess.CompletedProcess[str]:
     done = subprocess.run(
-        command(folder, *arguments), cwd=folder, capture_output=True, text=True, timeout=300, check=False
+        command(folder, *arguments), cwd=folder, capture_output=True, text=True, timeout=600, check=False
     )
     assert done.returncode == code, done.stderr[-2000:]
     return done
@@ -77,7 +77,7 @@ def test_a_killed_ladder_goes_on_where_it_stopped(folder: Path, tiny: list[str])
         stderr=subprocess.DEVNULL,
         start_new_session=True,
     )
-    deadline = time.monotonic() + 240
+    deadline = time.monotonic() + 600
     while not results(folder, "ladder-mine") and time.monotonic() < deadline:
         time.sleep(0.1)
     os.killpg(first.pid, signal.SIGKILL)

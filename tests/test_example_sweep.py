@@ -29,7 +29,7 @@ def run(example: Path, script: str, *arguments: str, code: int = 0) -> str:
         env={**os.environ, "PYTHONPATH": str(ROOT)},
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=600,
         check=False,
     )
     assert done.returncode == code, done.stdout[-1000:] + done.stderr[-2000:]

@@ -49,7 +49,7 @@ def run(folder: Path, *command: str, **variables: str) -> subprocess.CompletedPr
         env=environment | variables,
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=600,
         check=False,
     )
 

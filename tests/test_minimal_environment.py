@@ -75,7 +75,7 @@ def run_without_the_rest(*arguments: str, folder: Path) -> subprocess.CompletedP
     code = BLOCKED.format(absent=absent_modules(), present=sorted(brought()))
     command = [sys.executable, "-c", code, *arguments]
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
-    return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=300, env=environment)
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=600, env=environment)
 
 
 @pytest.fixture

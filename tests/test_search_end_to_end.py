@@ -27,7 +27,7 @@ def aero(folder: Path, *arguments: str, code: int = 0) -> str:
         cwd=folder,
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=600,
         check=False,
     )
     assert done.returncode == code, done.stderr[-2000:]
@@ -227,13 +227,13 @@ def test_ctrl_c_says_that_the_same_command_goes_on(tmp_path: Path, tiny: list[st
     process = subprocess.Popen(
         [sys.executable, "-m", "aero_search", "train", *slow], cwd=tmp_path, stderr=subprocess.PIPE, text=True
     )
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 600
     while not list(tmp_path.glob("outputs/train/*/candidate.yaml")):
         assert time.monotonic() < deadline
         time.sleep(0.1)
     time.sleep(6)
     process.send_signal(signal.SIGINT)
-    _, errors = process.communicate(timeout=60)
+    _, errors = process.communicate(timeout=600)
     assert process.returncode == 130
     assert "the same command resumes" in errors
     assert "Traceback" not in errors
@@ -286,7 +286,7 @@ def test_kill_dash_nine_loses_and_repeats_no_finished_candidate(tmp_path: Path, 
         command, cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
     )
     candidates = tmp_path / "outputs/studies/killed/candidates"
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + 600
     while len(list(candidates.glob("*/result.json"))) < 2:
         assert time.monotonic() < deadline
         assert process.poll() is None, "the search ended before it could be killed"
@@ -330,11 +330,11 @@ def test_a_worker_that_is_killed_takes_only_its_candidate_with_it(tmp_path: Path
         start_new_session=True,
     )
     candidates = tmp_path / "outputs/studies/hurt/candidates"
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + 600
     while not list(candidates.glob("*/progress.json")):
         assert time.monotonic() < deadline
         time.sleep(0.05)
     victims = [pid for pid in _descendants_of_session(process.pid) if pid != process.pid]
     os.kill(victims[-1], signal.SIGKILL)
-    assert process.wait(timeout=240) == 0
+    assert process.wait(timeout=600) == 0
     assert len(trained(front(tmp_path, "hurt"))) == 5

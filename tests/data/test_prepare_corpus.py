@@ -110,7 +110,7 @@ def test_four_processes_at_once_pack_once(make_folder, tmp_path: Path) -> None:
         subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT)
         for _ in range(4)
     ]
-    said = [process.communicate(timeout=60) for process in running]
+    said = [process.communicate(timeout=600) for process in running]
     assert [process.returncode for process in running] == [0] * 4, said
     assert len({out for out, _ in said}) == 1
     # Whoever packs says so in one line; the others wait in silence.

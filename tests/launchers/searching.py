@@ -63,7 +63,7 @@ class Searching:
 
     def wait_for(self, calls: int) -> None:
         """Until so many calls have begun."""
-        deadline = time.monotonic() + 300
+        deadline = time.monotonic() + 600
         while len(self.begun()) < calls:
             assert self.process.poll() is None, self.output()
             assert time.monotonic() < deadline, self.output()
@@ -71,7 +71,7 @@ class Searching:
 
     def finish(self) -> list[FrozenTrial]:
         """Wait for its end; every trial of the budget, each called to the end exactly once. Returns them."""
-        assert self.process.wait(timeout=200) == 0, self.output()
+        assert self.process.wait(timeout=600) == 0, self.output()
         url = self.server.address.replace("postgresql", "postgresql+psycopg", 1)
         trials = load_study(study_name="launched", storage=url).trials
         done = [t for t in trials if t.state == TrialState.COMPLETE]

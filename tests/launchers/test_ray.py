@@ -35,7 +35,7 @@ def cluster() -> Iterator[subprocess.Popen[str]]:
         },
     )
     yield process
-    process.communicate("\n\n", timeout=120)
+    process.communicate("\n\n", timeout=600)
 
 
 def test_a_node_that_is_killed_takes_only_its_call_with_it(

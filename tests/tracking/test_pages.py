@@ -34,7 +34,7 @@ def study(tmp_path_factory: pytest.TempPathFactory, tiny: list[str]) -> Path:
         return Path(given)
     folder = tmp_path_factory.mktemp("pages")
     command = ["search", "study.name=aero", "search.n_trials=8", "search.workers=1", *tiny]
-    subprocess.run([sys.executable, "-m", "aero_search", *command], cwd=folder, check=True, timeout=300)
+    subprocess.run([sys.executable, "-m", "aero_search", *command], cwd=folder, check=True, timeout=600)
     return folder
 
 
@@ -79,7 +79,7 @@ def browser() -> Iterator[Any]:
 
 def shown(browser: Any, *texts: str) -> str:
     """Wait until a page shows all of these; returns its text."""
-    end = time.monotonic() + 60
+    end = time.monotonic() + 600
     while True:
         text: str = browser.execute_script("return document.body.innerText")
         if all(wanted in text for wanted in texts):
@@ -92,7 +92,7 @@ def shown(browser: Any, *texts: str) -> str:
 
 def drawn(browser: Any, what: str, least: int = 1) -> None:
     """Wait until a chart shows so many of these; a busy machine draws late."""
-    end = time.monotonic() + 60
+    end = time.monotonic() + 600
     while (found := len(browser.find_elements("css selector", what))) < least:
         assert time.monotonic() < end, f"{found} of {what}, {least} expected"
         time.sleep(0.3)

@@ -35,13 +35,13 @@ def start(folder: Path, *arguments: str) -> subprocess.Popen[str]:
 
 
 def finished(process: subprocess.Popen[str], code: int = 0) -> tuple[str, str]:
-    out, said = process.communicate(timeout=300)
+    out, said = process.communicate(timeout=600)
     assert process.returncode == code, said[-2000:]
     return out, said
 
 
 def wait_for(true: Callable[[], bool], process: subprocess.Popen[str]) -> None:
-    end = time.monotonic() + 200
+    end = time.monotonic() + 600
     while not true():
         assert process.poll() is None, process.communicate()
         assert time.monotonic() < end

@@ -286,7 +286,7 @@ def test_a_killed_command_goes_on(tiny: list[str], tmp_path: Path) -> None:
     environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])}
     subprocess.run(command("whole"), cwd=tmp_path, env=environment, check=True, capture_output=True)
     process = subprocess.Popen(command("parts"), cwd=tmp_path, env=environment, start_new_session=True)
-    until = time.monotonic() + 120
+    until = time.monotonic() + 600
     while not list(tmp_path.glob(f"parts/train/*/{CHECKPOINT_FILE}")) and time.monotonic() < until:
         time.sleep(0.05)
     time.sleep(0.5)

@@ -86,7 +86,7 @@ class Server:
                 start_new_session=True,
                 **self._as,
             )
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 600
         while not self._answers():
             assert time.monotonic() < deadline, (self._folder / "log").read_text()
             time.sleep(0.1)

@@ -117,7 +117,7 @@ def test_a_worker_taken_for_dead_hears_of_it_and_stops(server: Server, tmp_path:
         listener = StillMine(worker)
         listener.step(1, 3.0)
         server.execute(f"UPDATE aero_search_workers SET dead = true WHERE study = '{name}'")
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 600
         while not worker.lost:
             assert time.monotonic() < deadline
             time.sleep(0.02)
@@ -131,7 +131,7 @@ def test_beats_keep_a_worker_alive_and_a_dead_one_stays_dead(
     registry = open_shared(server, tmp_path, name, heartbeat=0.05).registry
     with registry.enter() as worker:
         silence(server, name)
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 600
         while server.execute(
             f"SELECT 1 FROM aero_search_workers WHERE study = '{name}' AND beat < now() - interval '1 minute'"
         ):
