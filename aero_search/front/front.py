@@ -12,6 +12,7 @@ from typing import Any
 from aero_search.architecture import BASELINE, ModelShape, notation, retarget
 from aero_search.errors import RequestError, nearest
 from aero_search.front.front_membership import FrontMembership, memberships
+from aero_search.front.networks import TrainedNetwork, trained_networks
 from aero_search.front.objective import PERPLEXITY, Objective
 from aero_search.front.pareto import Reference, knee, nondominated
 from aero_search.front.record import Record
@@ -27,11 +28,12 @@ class Front:
     """The records of a study, sorted into front and rest.
 
     Attributes:
-        points: non-dominated finished candidates, from cheapest to most expensive by the first cost.
-        dominated: the other candidates with a perplexity.
+        points: non-dominated networks, each as its best candidate, from cheapest to dearest by the first cost.
+        dominated: the other candidates with a perplexity, other training settings of the same networks among them.
         diverged: candidates without one.
         baseline: the costs of SM + LN + G at the same size, in the objective's order.
-        baseline_perplexity: of the best trained SM + LN + G in the study; None if it has none.
+        baseline_record: the best trained SM + LN + G of the study, on the front or not; None if it has none.
+        networks: what was trained, by network.
         target: the shape that costs belong to; None: the one that was trained.
         over: trained candidates above a limit of the objective; other prices than the study's put them there.
         stopped: at a rung, so that what they would have reached is not known.
@@ -42,7 +44,8 @@ class Front:
     points: tuple[Record, ...]
     dominated: tuple[Record, ...]
     diverged: tuple[Record, ...]
-    baseline_perplexity: float | None
+    baseline_record: Record | None
+    networks: tuple[TrainedNetwork, ...]
     over: tuple[Record, ...] = ()
     target: ModelShape | None = None
     stopped: tuple[Record, ...] = ()
@@ -50,8 +53,37 @@ class Front:
     @cached_property
     def memberships(self) -> Mapping[int, FrontMembership]:
         """How sure each place is, by trial number; empty where no candidate was trained with several seeds."""
-        records = [record for record in (*self.points, *self.dominated) if record.state == "finished"]
+        records = [
+            network.best
+            for network in self.networks
+            if network.best
+            and network.best.state == "finished"
+            and not self.objective.over(network.best.costs)
+        ]
         return memberships(records, self.objective.costs, [record.number for record in self.points])
+
+    @cached_property
+    def _network_of(self) -> Mapping[int, TrainedNetwork]:
+        return {record.number: network for network in self.networks for record in network.trainings}
+
+    def network(self, record: Record) -> TrainedNetwork:
+        """The network that a candidate trains, with all of its trainings."""
+        return self._network_of[record.number]
+
+    def represents(self, record: Record) -> bool:
+        """Whether a candidate is the one that stands for its network."""
+        network = self._network_of.get(record.number)
+        return network is not None and network.best is not None and network.best.number == record.number
+
+    def standing(self, record: Record) -> Record:
+        """A candidate as it is compared: where it stands for its network, with the perplexity of all its seeds."""
+        best = self._network_of[record.number].best if self.represents(record) else None
+        return best or record
+
+    @property
+    def baseline_perplexity(self) -> float | None:
+        """Of `baseline_record`."""
+        return None if self.baseline_record is None else self.baseline_record.perplexity
 
     @property
     def baseline(self) -> Mapping[str, float]:
@@ -235,6 +267,7 @@ class Front:
             "lr": record.lr,
             "seed": record.seed,
             "seconds": record.seconds,
+            "trained": self._trainings(record),
             "overrides": list(record.overrides),
             "folder": str(record.folder),
         }
@@ -249,6 +282,16 @@ class Front:
                 **to_mapping(membership),
             }
         return entry if self.target is None else {**entry, "target_notation": self.deployed(record)}
+
+    def _trainings(self, record: Record) -> dict[str, Any]:
+        """What stands behind a candidate: of its network the rates and settings tried, of itself the seeds."""
+        network = self.network(record)
+        return {
+            "rates": network.rates,
+            "settings": network.settings,
+            "seeds": record.seeds,
+            "trials": [training.number for training in network.trainings],
+        }
 
     def _require_points(self) -> None:
         if self.points:
@@ -270,22 +313,30 @@ def build_front(
     Args:
         target: the shape that the records' costs belong to.
     """
-    trained = [record for record in records if record.perplexity is not None and record.state != "running"]
-    fitting = [record for record in trained if not objective.over(record.costs)]
-    rows = [_row(objective, record) for record in fitting]
+    networks = trained_networks(records)
+    best = {network.best.number: network.best for network in networks if network.best}
+    trained = [
+        best.get(record.number, record)
+        for record in records
+        if record.perplexity is not None and record.state != "running"
+    ]
+    rivals = [record for record in best.values() if not objective.over(record.costs)]
+    rows = [_row(objective, record) for record in rivals]
     on_front = [bool(on) for on in nondominated(reference.scaled(rows))] if rows else []
-    points = [record for record, on in zip(fitting, on_front, strict=True) if on]
-    baselines = [r.perplexity for r in trained if _is_baseline(reference, r) and r.perplexity is not None]
+    points = [record for record, on in zip(rivals, on_front, strict=True) if on]
+    numbers = {record.number for record in points}
+    baselines = [record for record in best.values() if _is_baseline(reference, record)]
     return Front(
         objective=objective,
         reference=reference,
         points=tuple(sorted(points, key=lambda record: _row(objective, record)[1])),
-        dominated=tuple(record for record, on in zip(fitting, on_front, strict=True) if not on),
+        dominated=tuple(r for r in trained if r.number not in numbers and not objective.over(r.costs)),
         diverged=tuple(record for record in records if record.state == "diverged"),
         stopped=tuple(record for record in records if record.state == "stopped"),
         over=tuple(record for record in trained if objective.over(record.costs)),
         target=target,
-        baseline_perplexity=min(baselines, default=None),
+        baseline_record=min(baselines, key=lambda record: _metric(record, PERPLEXITY), default=None),
+        networks=tuple(networks),
     )
 
 

@@ -22,14 +22,13 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import chdtri, ndtr, ndtri, stdtrit
 
+from aero_search.front.networks import UNKNOWN_SPREAD
 from aero_search.front.record import Record
 
 Array = npt.NDArray[np.float64]
 
 # Midpoints of the two expectations; the error is below a thousandth.
 _VARIANCES, _NORMALS = 24, 256
-# Spread of seeds where no two trainings of one candidate were measured: the most on the proxy, 1.6 %.
-_UNKNOWN_SPREAD = 0.016
 
 
 @dataclass(frozen=True)
@@ -69,7 +68,7 @@ def memberships(
     logs = [_logs(record) for record in records]
     freedom = sum(len(values) - 1 for values in logs)
     squares = sum(float(((values - values.mean()) ** 2).sum()) for values in logs)
-    spread = math.sqrt(squares / freedom) if freedom and squares > 0 else _UNKNOWN_SPREAD
+    spread = math.sqrt(squares / freedom) if freedom and squares > 0 else UNKNOWN_SPREAD
     means = np.array([values.mean() for values in logs])
     counts = np.array([len(values) for values in logs], dtype=np.float64)
     lost = np.array([_diverged(record) for record in records], dtype=np.float64)

@@ -32,8 +32,9 @@ class Record:
         folder: holds config, result and weights.
         steps: of its whole training; 0 in studies of earlier versions.
         curve: (step, perplexity) of the validations; of a running one those that are reported.
-        repeats: (seed, perplexity) of every seed it was trained with, its own first, None where one diverged;
+        replicates: (seed, perplexity) of every seed it was trained with, its own first, None where one diverged;
             empty where there is only its own.
+        network: equal for candidates that differ in training settings alone; empty: that of the architecture.
     """
 
     number: int
@@ -52,11 +53,17 @@ class Record:
     steps: int = 0
     curve: tuple[tuple[int, float], ...] = ()
     replicates: tuple[tuple[int, float | None], ...] = ()
+    network: str = ""
 
     @property
     def label(self) -> str:
         """The name shown in tables: notation and trial number."""
         return f"{self.notation}  #{self.number}"
+
+    @property
+    def seeds(self) -> int:
+        """How many trainings its perplexity stands for, diverged ones included."""
+        return len(self.replicates) or 1
 
     def metric(self, name: str) -> float | None:
         """A metric by name; perplexity may be None."""

@@ -14,7 +14,7 @@ from pathlib import Path
 import optuna
 from optuna.trial import FrozenTrial, TrialState
 
-from aero_search.architecture import Architecture
+from aero_search.architecture import Architecture, key
 from aero_search.errors import AeroSearchError, RequestError
 from aero_search.fail_points import passes
 from aero_search.front.objective import PERPLEXITY, Objective
@@ -138,7 +138,8 @@ class Study(ResumeAndReplicate):
             self.study.sampler = make_sampler(sampler, spec.seed, self._turn(), points)
             wasted += 1
             trial = self._ask()
-            overrides = seeded(space.overrides(space.suggest(trial)), trial.user_attrs.get(SEED))
+            assignment = space.suggest(trial)
+            overrides = seeded(space.overrides(assignment), trial.user_attrs.get(SEED))
             try:
                 candidate = compose(overrides)
                 check_fits(candidate.architecture)
@@ -154,7 +155,7 @@ class Study(ResumeAndReplicate):
             if twin is not None:
                 self._tell_duplicate(trial, twin)
                 continue
-            claim = self._claimed(trial, priced, worker)
+            claim = self._claimed(trial, priced, points.network(assignment, candidate), worker)
             # A worker that was taken for dead may have finished all the same, and so may a training whose trial
             # no database knows any longer.
             if not self._settled(self._trial(trial.number)):
@@ -314,7 +315,7 @@ class Study(ResumeAndReplicate):
             stopped = twin.state == TrialState.PRUNED
             self._end(trial.number, state=TrialState.PRUNED if stopped else TrialState.FAIL)
 
-    def _claimed(self, trial: optuna.Trial, priced: Priced, worker: WorkerLease) -> Claim:
+    def _claimed(self, trial: optuna.Trial, priced: Priced, network: str, worker: WorkerLease) -> Claim:
         candidate = priced.candidate
         resumes, confirms = (trial.user_attrs.get(name) for name in (RESUMES, CONFIRMS))
         if resumes is not None:
@@ -329,6 +330,7 @@ class Study(ResumeAndReplicate):
             seed=candidate.recipe.seed,
             steps=candidate.recipe.steps,
             costs=dict(priced.price.costs),
+            network=network,
             # Last: a trial that has it has everything.
             candidate=candidate.identity,
         )
@@ -346,10 +348,11 @@ class Study(ResumeAndReplicate):
             return known
         attrs = trial.user_attrs
         state: State = attrs["verdict"] if trial.state.is_finished() else "running"
+        architecture = from_mapping(Architecture, attrs["architecture"], "architecture")
         record = Record(
             number=trial.number,
             candidate=attrs["candidate"],
-            architecture=from_mapping(Architecture, attrs["architecture"], "architecture"),
+            architecture=architecture,
             notation=attrs["notation"],
             state=state,
             reason=attrs.get("reason", ""),
@@ -362,6 +365,7 @@ class Study(ResumeAndReplicate):
             folder=self.candidate_folder(attrs["candidate"]),
             steps=attrs.get("steps", 0),
             curve=curve(trial),
+            network=attrs.get("network") or key(architecture),
         )
         if trial.state.is_finished():
             # It cannot change any more, and thousands take seconds to read.

@@ -14,6 +14,8 @@ from aero_search.errors import RequestError, nearest
 # The groups of conf/ that make an architecture.
 ARCHITECTURE_GROUPS = ("model", "norm", "activation", "ffn", "stabilizer", "attention", "regularizer")
 CANDIDATE = (*ARCHITECTURE_GROUPS, "variant", "recipe", "distill", "train")
+# What may be tuned for each network by itself: it changes what training finds, and nothing of what inference costs.
+TRAINING = ("recipe", "distill", "regularizer", "attention.temperature_init")
 # What a space may be made for, beside its candidates' own settings: prices and a budget.
 BASE = (
     *CANDIDATE,

@@ -61,6 +61,13 @@ class Parameter(ABC):
         """The first value that it can take."""
         return self.values()[0]
 
+    @property
+    def usual(self) -> Value:
+        """The value of a setting that nobody has tuned: of numbers the middle one, else the first."""
+        values = self.values()
+        numbers = sorted(v for v in values if isinstance(v, int | float) and not isinstance(v, bool))
+        return numbers[len(numbers) // 2] if len(numbers) == len(values) else values[0]
+
     @abstractmethod
     def values(self) -> tuple[Value, ...]:
         """Every value it can take, in order; a continuous one has its middle alone."""

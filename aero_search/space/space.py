@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from aero_search.errors import RequestError, nearest
 from aero_search.schema import from_mapping
-from aero_search.space.allowed import BASE, check_setting
+from aero_search.space.allowed import BASE, TRAINING, check_setting
 from aero_search.space.parameter import Assignment, Categorical, Integer, Parameter, Real, Suggest, Value
 from aero_search.user_files import read_settings
 
@@ -28,7 +28,7 @@ class _Range:
 
 @dataclass(frozen=True)
 class _ParameterFile:
-    """One entry of `parameters:`; exactly one of choices, int and real."""
+    """One entry of `parameters:` or `tune:`; exactly one of choices, int and real."""
 
     # By its name from outside: in here `int` is the field below.
     choices: tuple[Value, ...] | None = None
@@ -44,8 +44,13 @@ class _SpaceFile:
 
     description: str
     parameters: Mapping[str, _ParameterFile]
+    tune: Mapping[str, _ParameterFile] = field(default_factory=dict)
     base: Mapping[str, Any] = field(default_factory=dict)
     start: tuple[Mapping[str, Any], ...] = ()
+
+    @property
+    def entries(self) -> Mapping[str, _ParameterFile]:
+        return {**self.parameters, **self.tune}
 
 
 @dataclass(frozen=True)
@@ -57,12 +62,31 @@ class Space:
         description: one or two sentences for people.
         parameters: in the order they are drawn; a condition only looks back.
         start: assignments tried before the sampler's own.
+        tune: overrides that change how a network is trained and not which one it is; those of the recipe always do.
     """
 
     name: str
     description: str
     parameters: tuple[Parameter, ...]
     start: tuple[Assignment, ...] = ()
+    tune: tuple[str, ...] = ()
+
+    def tuned(self, parameter: Parameter) -> bool:
+        """Whether a parameter is a setting of the training alone."""
+        return parameter.override.partition(".")[0] == "recipe" or parameter.override in self.tune
+
+    @property
+    def training(self) -> tuple[Parameter, ...]:
+        """The parameters that are settings of the training alone."""
+        return tuple(p for p in self.parameters if self.tuned(p))
+
+    def network(self, assignment: Assignment) -> dict[str, Value]:
+        """The assignment at usual training settings: equal for all those of one network."""
+        found: dict[str, Value] = {}
+        for p in self.parameters:
+            if p.active(found):
+                found[p.name] = p.usual if self.tuned(p) else assignment.get(p.name, p.first)
+        return found
 
     def suggest(self, trial: Suggest) -> dict[str, Value]:
         """Draw one assignment; inactive parameters are left out."""
@@ -128,10 +152,10 @@ def load_space(name: str, folder: Path, sizes: Mapping[str, int]) -> Space:
         RequestError: no such space, or one that makes no sense, in one sentence.
     """
     path, read = _read(name, folder)
-    layered = {key for key, entry in read.parameters.items() if entry.each}
+    layered = {key for key, entry in read.entries.items() if entry.each}
     parameters = tuple(
         parameter
-        for key, entry in read.parameters.items()
+        for key, entry in read.entries.items()
         for parameter in _expand(_parameter(key, entry, sizes), entry, sizes, layered)
     )
     _check_conditions(parameters, path.name)
@@ -139,7 +163,7 @@ def load_space(name: str, folder: Path, sizes: Mapping[str, int]) -> Space:
     for point in start:
         _check_start(parameters, point, path.name)
     _check_allowed(read, path.name)
-    return Space(path.stem, " ".join(read.description.split()), parameters, start)
+    return Space(path.stem, " ".join(read.description.split()), parameters, start, tuple(read.tune))
 
 
 def space_base(name: str, folder: Path) -> tuple[str, ...]:
@@ -165,9 +189,18 @@ def _check_allowed(read: _SpaceFile, where: str) -> None:
     """A space sets architecture and recipe; its base also what it is priced under."""
     for name, value in read.base.items():
         check_setting(name, value, f"{where}: base", BASE)
-    for name, entry in read.parameters.items():
-        for choice in entry.choices or (None,):
-            check_setting(name, choice, f"{where}: parameters")
+    for part, entries in (("parameters", read.parameters), ("tune", read.tune)):
+        for name, entry in entries.items():
+            for choice in entry.choices or (None,):
+                check_setting(name, choice, f"{where}: {part}")
+    for name in read.tune:
+        if name in read.parameters:
+            raise RequestError(f"{where} has {name} under parameters and under tune: leave one out")
+        if not {name, name.partition(".")[0]} & set(TRAINING):
+            raise RequestError(
+                f"{where}: tune has {name}, which makes another network: write it under parameters (tune takes "
+                f"{', '.join(TRAINING)})"
+            )
 
 
 def _parameter(name: str, entry: _ParameterFile, sizes: Mapping[str, int]) -> Parameter:

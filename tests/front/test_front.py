@@ -32,6 +32,7 @@ def record(number: int, perplexity: float | None, latency: float, state: State =
         seed=0,
         seconds=1.0,
         folder=Path("nowhere"),
+        network=f"n{number}",
     )
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from aero_search.front.front import Front, build_front
 from aero_search.front.objective import Objective
 from aero_search.front.pareto import Reference
@@ -22,7 +24,7 @@ COMMANDS = {"resume": "aero-search search study.name=s", "export": "aero-search 
 
 
 def front_of(rows: list[tuple[object, ...]]) -> Front:
-    records = [record(number, row) for number, row in enumerate(rows)]
+    records = [replace(record(number, row), network=f"n{number}") for number, row in enumerate(rows)]
     return build_front(
         records, Objective(("perplexity", "latency_s")), Reference(420.0, {"latency_s": COSTS["latency_s"]})
     )

@@ -156,6 +156,10 @@ BAD = {
     "a: [": "is not YAML",
     "description: x\nparameters: {a: {int: {low: 1, high: 4, step: 0}}}": "step=0: at least 1",
     "description: x\nparameters: {a: {int: {low: 1.5, high: 4}}}": "must be whole numbers",
+    "description: x\nparameters: {ffn: {choices: [full]}}\ntune: {norm: {choices: [none]}}": "another network",
+    "description: x\nparameters: {recipe.lr: {choices: [1]}}\ntune: {recipe.lr: {choices: [1]}}": "and under tune",
+    "description: x\nparameters: {norm: {choices: [none], when: {regularizer: entropy}}}\n"
+    "tune: {regularizer: {choices: [none, entropy]}}": "conditional on regularizer",
 }
 
 
@@ -176,3 +180,44 @@ def test_a_narrowed_parameter_still_counts_only_where_it_did() -> None:
     drawn = draws(narrowed)
     assert {d["regularizer.weight"] for d in drawn if "regularizer.weight" in d} == {0.02}
     assert all(("regularizer.weight" in d) == (d.get("regularizer") == "entropy") for d in drawn)
+
+
+TUNED = """
+description: a space for the test
+parameters:
+  attention.temperature: {choices: [none, learned]}
+tune:
+  attention.temperature_init: {real: {low: 0.01, high: 1.0, log: true}, when: {attention.temperature: learned}}
+  recipe.lr: {choices: [4.0e-3, 2.0e-3, 8.0e-3]}
+  recipe.schedule: {choices: [linear, cosine]}
+"""
+
+
+def test_what_is_tuned_makes_no_other_network(tmp_path: Path) -> None:
+    space = load_space(write(tmp_path, TUNED), tmp_path, SIZES)
+    assert [p.name for p in space.training] == ["attention.temperature_init", "recipe.lr", "recipe.schedule"]
+    learned = {
+        "attention.temperature": "learned",
+        "attention.temperature_init": 0.1,
+        "recipe.lr": 4e-3,
+        "recipe.schedule": "linear",
+    }
+    drawn = draws(space)
+    assert {frozenset(space.network(d).items()) for d in drawn} == {
+        frozenset(learned.items()),
+        frozenset({"attention.temperature": "none", "recipe.lr": 4e-3, "recipe.schedule": "linear"}.items()),
+    }
+    assert all(space.overrides(d) for d in drawn)
+
+
+def test_the_recipe_is_never_a_choice_of_the_network(tmp_path: Path) -> None:
+    """Also where a space of before, or the command line, has it among its parameters."""
+    space = load_space("aero", search_spaces_dir(), SIZES).with_parameters(
+        Categorical("recipe.steps", (600, 1200))
+    )
+    assert {p.name for p in space.training} == {
+        "attention.temperature_init",
+        "regularizer.weight",
+        "recipe.lr",
+        "recipe.steps",
+    }

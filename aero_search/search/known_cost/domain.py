@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from optuna.distributions import BaseDistribution
 
-from aero_search.architecture import Architecture
+from aero_search.architecture import Architecture, key
 from aero_search.errors import RequestError
 from aero_search.front.objective import Objective
 from aero_search.search.candidate import Candidate, FastComposer
@@ -103,6 +103,17 @@ class Domain:
                 found = []
             self._stored[key] = found[0] if found else None
         return self._stored[key]
+
+    def network(self, assignment: Assignment, candidate: Candidate) -> str:
+        """The network that an assignment trains, whatever its training settings: a key.
+
+        Args:
+            candidate: what the assignment means.
+        """
+        tuned = {p.name for p in self.space.training if p.override.partition(".")[0] != "recipe"}
+        if not tuned & assignment.keys():
+            return key(candidate.architecture)
+        return key(self._decode(self.space.network(assignment)).architecture)
 
     def points(self, assignments: Sequence[Assignment]) -> list[Point]:
         """The points of assignments that can be built and are above no limit, in order."""

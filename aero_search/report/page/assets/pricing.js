@@ -31,14 +31,15 @@ aero.view = () => {
   const over = (c) => Object.entries(data.limits).some(([metric, limit]) => c[metric] > limit);
   const fitting = trained.filter((c) => !over(c));
   const metrics = state.of === "axes" ? [...new Set([state.y, state.x])] : data.metrics;
-  const front = aero.nondominated(fitting, metrics);
+  // A network is one point: the best of its trainings.
+  const front = aero.nondominated(fitting.filter((c) => c.represents), metrics);
   const by = metrics.find((metric) => metric !== "perplexity") || metrics[0];
   front.sort((a, b) => a[by] - b[by]);
   for (const c of candidates) {
     c.verdict = front.includes(c) ? "front" : c.state === "finished" ? (over(c) ? "over a limit" : "dominated") : c.state;
     c.fits = aero.fits(c, state.budget) && !over(c);
   }
-  const first = trained.filter((c) => c.baseline).map((c) => c.perplexity);
+  const first = trained.filter((c) => c.baseline && c.represents).map((c) => c.perplexity);
   return {
     candidates, trained, fitting, front, unpriced, metrics, baseline,
     basePerplexity: first.length ? Math.min(...first) : null,
