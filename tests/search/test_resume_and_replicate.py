@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from optuna.trial import TrialState
 
+from aero_search.architecture import Attention
 from aero_search.front.front import Front, build_front
 from aero_search.front.pareto import Reference
 from aero_search.search.candidate import Candidate
@@ -19,14 +20,23 @@ from aero_search.search.study import Claim, Study
 from aero_search.space import Categorical, Space
 from aero_search.training.result import RESULT_FILE, Verdict, read_result
 from aero_search.workers.trial_queue import FileLease
-from tests.search.fakes import OBJECTIVE, SPACE, compose, open_study, spec, trained
+from tests.search import fakes
+from tests.search.fakes import OBJECTIVE, SPACE, open_study, spec, trained
 
 DOMINANCE = RungsSpec("dominance", first=0.3, chance=0.02)
 REFERENCE = Reference(200.0, {"latency_s": 4.0, "flops": 18.0})
-# One price for all, so that perplexity alone decides; tried in this order.
+# One price for all, so that perplexity alone decides; tried in this order. Each rate is a network of its own, see
+# `compose`.
 ONE_PRICE = Space("lr", "one network", (Categorical("norm", ("none",)), Categorical("ffn", ("fused",)),
                                         Categorical("lr", (1e-3, 2e-3, 3e-3, 4e-3))))  # fmt: skip
 Curve = list[tuple[int, float]]
+
+
+def compose(overrides: Sequence[str]) -> Candidate:
+    """A network with a temperature of its own for each rate, which costs nothing."""
+    candidate = fakes.compose(overrides)
+    start = Attention(temperature="learned", temperature_init=candidate.recipe.lr)
+    return replace(candidate, architecture=replace(candidate.architecture, attention=start))
 
 
 def rungs(n_trials: int, sampler: str = "random", confirm: int = 0) -> SearchSpec:
