@@ -11,7 +11,7 @@ from typing import Any
 
 from aero_search.architecture import BASELINE, ModelShape, notation, retarget
 from aero_search.errors import RequestError, nearest
-from aero_search.front.front_membership import FrontMembership, memberships
+from aero_search.front.front_membership import Change, FrontMembership, Scatter, memberships
 from aero_search.front.networks import TrainedNetwork, trained_networks
 from aero_search.front.objective import PERPLEXITY, Objective
 from aero_search.front.pareto import Reference, knee, nondominated
@@ -53,14 +53,25 @@ class Front:
     @cached_property
     def memberships(self) -> Mapping[int, FrontMembership]:
         """How sure each place is, by trial number; empty where no candidate was trained with several seeds."""
-        records = [
-            network.best
-            for network in self.networks
-            if network.best
-            and network.best.state == "finished"
-            and not self.objective.over(network.best.costs)
-        ]
-        return memberships(records, self.objective.costs, [record.number for record in self.points])
+        return memberships(self._learned, self.objective.costs, [record.number for record in self.points])
+
+    @cached_property
+    def _learned(self) -> list[Record]:
+        """What stands for its network, has left the plateau and keeps the limits."""
+        best = [network.best for network in self.networks if network.best is not None]
+        return [r for r in best if r.state == "finished" and not self.objective.over(r.costs)]
+
+    @cached_property
+    def scatter(self) -> Scatter:
+        """How far one seed moves a perplexity, over the networks that have left the plateau."""
+        return Scatter.of(self._learned)
+
+    def change(self, record: Record) -> Change | None:
+        """Perplexity against the baseline's with its interval; None where none is trained, and for itself."""
+        known = self.baseline_record
+        if known is None or record.perplexity is None or known.number == record.number:
+            return None
+        return self.scatter.change(record, known)
 
     @cached_property
     def _network_of(self) -> Mapping[int, TrainedNetwork]:
@@ -256,6 +267,7 @@ class Front:
         }
 
     def _entry(self, record: Record) -> dict[str, Any]:
+        change = self.change(record)
         entry: dict[str, Any] = {
             "trial": record.number,
             "notation": record.notation,
@@ -263,6 +275,7 @@ class Front:
             "state": record.state,
             "reason": record.reason,
             "perplexity": record.perplexity,
+            "change": None if change is None else {**to_mapping(change), "tied": change.tied},
             **record.costs,
             "lr": record.lr,
             "seed": record.seed,

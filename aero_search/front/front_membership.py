@@ -53,6 +53,55 @@ class FrontMembership:
     probability: float
 
 
+@dataclass(frozen=True)
+class Change:
+    """One mean perplexity against another, as shares: 0.01 is 1 % more.
+
+    Attributes:
+        low, high: ends of the 95 % interval.
+    """
+
+    share: float
+    low: float
+    high: float
+
+    @property
+    def tied(self) -> bool:
+        """Whether the interval holds no change at all."""
+        return self.low <= 0 <= self.high
+
+
+@dataclass(frozen=True)
+class Scatter:
+    """How far one seed moves log perplexity.
+
+    Attributes:
+        spread: standard deviation; the assumed one where no setting was repeated.
+        freedom: degrees of freedom it was measured with, 0 where it is assumed.
+    """
+
+    spread: float
+    freedom: int
+
+    @classmethod
+    def of(cls, records: Sequence[Record]) -> Scatter:
+        """Pooled over all that were trained with several seeds."""
+        logs = [_logs(record) for record in records]
+        freedom = sum(len(values) - 1 for values in logs)
+        squares = sum(float(((values - values.mean()) ** 2).sum()) for values in logs)
+        return cls(math.sqrt(squares / freedom) if freedom and squares > 0 else UNKNOWN_SPREAD, freedom)
+
+    def change(self, one: Record, other: Record) -> Change:
+        """What a perplexity is against another, with Student's interval of the difference of their means:
+
+        log(one / other) +- t(0.975, N) s sqrt(1 / k_one + 1 / k_other), normal where s is assumed.
+        """
+        a, b = _logs(one), _logs(other)
+        middle = float(a.mean() - b.mean())
+        half = _half_width(self.freedom) * self.spread * math.sqrt(1 / len(a) + 1 / len(b))
+        return Change(math.expm1(middle), math.expm1(middle - half), math.expm1(middle + half))
+
+
 def memberships(
     records: Sequence[Record], costs: Sequence[str], front: Sequence[int]
 ) -> Mapping[int, FrontMembership]:
@@ -66,9 +115,8 @@ def memberships(
     if not any(record.replicates for record in records):
         return {}
     logs = [_logs(record) for record in records]
-    freedom = sum(len(values) - 1 for values in logs)
-    squares = sum(float(((values - values.mean()) ** 2).sum()) for values in logs)
-    spread = math.sqrt(squares / freedom) if freedom and squares > 0 else UNKNOWN_SPREAD
+    scatter = Scatter.of(records)
+    spread, freedom = scatter.spread, scatter.freedom
     means = np.array([values.mean() for values in logs])
     counts = np.array([len(values) for values in logs], dtype=np.float64)
     lost = np.array([_diverged(record) for record in records], dtype=np.float64)

@@ -45,12 +45,13 @@ def front_table(front: Front, title: str = "") -> Sheet:
     if front.memberships:
         columns.append(Column("95 %", [row.membership[0] for row in rows], part=1))
         columns.append(Column("on front", [row.membership[1] for row in rows], part=1))
-    elif front.baseline_perplexity is not None:
+    if front.baseline_perplexity is not None:
         columns.append(Column("change", [row.change or "" for row in rows], part=1))
     for i, metric_scale in enumerate(scales.values()):
         heading = metric_scale.heading.replace("communication", "comm.")
         cells = [Text.assemble(row.costs[i][0], " ", (f"{row.costs[i][1]:>4}", "green")) for row in rows]
         columns.append(Column(heading, cells, part=2))
+    columns.append(Column("rates, seeds", [row.trained for row in rows], part=2))
     if not front.memberships:
         columns.append(Column("lr", [row.lr for row in rows], part=2))
     sections = (len(rows) - 1,) if alone and front.points else ()
@@ -104,7 +105,7 @@ def front_markdown(front: Front) -> str:
     ]
     for metric_scale in scales.values():
         heads += [metric_scale.heading, "saving"]
-    heads.append("learning rate")
+    heads += ["rates, seeds", "learning rate"]
     knee = front.balance
     rows = []
     for record in front.points:
@@ -147,6 +148,7 @@ class _Row:
     """One line of a table as text; `change` is None where no baseline is trained.
 
     Attributes:
+        trained: how many rates its network was trained at, and with how many seeds at its best one.
         membership: interval and probability; empty where the study has none.
     """
 
@@ -157,29 +159,31 @@ class _Row:
     change: str | None
     costs: list[tuple[str, str]]
     lr: str
+    trained: str
 
     def markdown(self) -> list[str]:
         cells = [self.trial, plain(self.architecture), self.perplexity, *self.membership]
         cells += [] if self.change is None else [self.change]
-        return [*cells, *(cell for pair in self.costs for cell in pair), self.lr]
+        return [*cells, *(cell for pair in self.costs for cell in pair), self.trained, self.lr]
 
 
 def _row(front: Front, scales: dict[str, Scale], record: Record | None = None) -> _Row:
     """A candidate's line, the baseline's where `record` is None."""
-    perplexity = record.perplexity if record else front.baseline_perplexity
-    known = front.baseline_perplexity
+    shown = record or front.baseline_record
+    perplexity = shown.perplexity if shown else None
     costs = record.costs if record else front.baseline
     return _Row(
         trial=f"#{record.number}" if record else "",
         architecture=record.notation if record else f"{BASELINE} (baseline)",
         perplexity="-" if perplexity is None else f"{perplexity:.2f}",
-        membership=_membership(front, record),
-        change=None if known is None or perplexity is None else _change(perplexity / known - 1),
+        membership=_membership(front, shown),
+        change=_change(front, shown) if shown and front.baseline_record else None,
         costs=[
             (metric_scale.text(costs[metric]), _saving(front.baseline[metric], costs[metric]))
             for metric, metric_scale in scales.items()
         ],
-        lr=f"{record.lr:.3g}" if record else "",
+        lr=f"{shown.lr:.3g}" if shown else "",
+        trained=f"{front.network(shown).rates}, {shown.seeds}" if shown else "",
     )
 
 
@@ -222,8 +226,16 @@ def _confirmed(front: Front) -> str:
     )
 
 
-def _change(share: float) -> str:
-    return f"{100 * share:+.1f}%" if abs(share) < 0.9995 else f"{100 * share:+.0f}%"
+def _change(front: Front, record: Record) -> str:
+    """The change against the baseline with half of its 95 % interval; a tie where that does not tell it from 0."""
+    change = front.change(record)
+    if change is None:
+        return "-"
+    half = 100 * (change.high - change.low) / 2
+    if change.tied:
+        return f"tie ±{half:.1f}%"
+    digits = 1 if abs(change.share) < 0.9995 else 0
+    return f"{100 * change.share:+.{digits}f} ±{half:.{digits}f}%"
 
 
 def _saving(baseline: float, cost: float) -> str:
@@ -239,6 +251,8 @@ def _scales(front: Front) -> dict[str, Scale]:
 
 def _caption(front: Front) -> str:
     parts = [f"{KNEE} best balance", f"{len(front.dominated)} dominated", f"{len(front.diverged)} diverged"]
+    if front.baseline_perplexity is not None and not front.scatter.freedom:
+        parts.append(f"± from an assumed {100 * front.scatter.spread:.1f} % between seeds")
     if front.baseline_perplexity is None:
         parts.append(f"{BASELINE} is not trained in this study")
     if front.target is not None:

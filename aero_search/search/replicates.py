@@ -13,6 +13,7 @@ from dataclasses import replace
 
 from optuna.trial import FrozenTrial, TrialState
 
+from aero_search.front.front import build_front
 from aero_search.front.objective import Objective
 from aero_search.front.pareto import Reference, nondominated
 from aero_search.front.record import Record
@@ -51,23 +52,23 @@ def first_seed(record: Record) -> Record:
 
 
 def to_confirm(records: Sequence[Record], objective: Objective, reference: Reference) -> list[int]:
-    """The front and its near rivals by the first seed alone: the numbers of what is worth other seeds.
+    """The front, its near rivals and the baseline by the first seed alone: numbers of what is worth other seeds.
 
-    A near rival would be on the front with 2 % less perplexity, which is what counts as a tie between seeds.
+    Of each network it is the best candidate. A near rival would be on the front with 2 % less perplexity, which is
+    what counts as a tie between seeds.
     """
-    trained = [
-        r
-        for r in map(first_seed, records)
-        if r.perplexity is not None and r.state == "finished" and not objective.over(r.costs)
-    ]
+    front = build_front([first_seed(record) for record in records], objective, reference)
+    standing = [network.best for network in front.networks if network.best is not None]
+    trained = [r for r in standing if r.state == "finished" and not objective.over(r.costs)]
     if not trained:
         return []
     shares = reference.scaled([[r.metric(m) or 0.0 for m in objective.metrics] for r in trained])
-    front = shares[nondominated(shares)]
+    ahead = shares[nondominated(shares)]
     near = math.log1p(TIE) / math.log(reference.unigram_perplexity)
     return [
         record.number
         for record, row in zip(trained, shares, strict=True)
-        # Ahead by less than a tie of whatever costs no more; on the front itself by none.
-        if not ((front[:, 1:] <= row[1:]).all(axis=1) & (front[:, 0] < row[0] - near)).any()
+        # Behind by less than a tie of whatever costs no more; on the front itself by none.
+        if front.is_baseline(record)
+        or not ((ahead[:, 1:] <= row[1:]).all(axis=1) & (ahead[:, 0] < row[0] - near)).any()
     ]

@@ -12,6 +12,7 @@ from aero_search.front.networks import trained_networks
 from aero_search.front.objective import Objective
 from aero_search.front.pareto import Reference
 from aero_search.front.record import Record
+from aero_search.search.replicates import to_confirm
 from tests.report.studies import STUDY, record
 
 OBJECTIVE = Objective(("perplexity", "latency_s"))
@@ -88,3 +89,48 @@ def test_running_ones_are_left_out_and_failed_ones_have_no_best() -> None:
     (network,) = trained_networks([running, trained(1, RELU, None, 2e-3)])
     assert network.best is None
     assert [r.number for r in network.trainings] == [1]
+
+
+def test_a_change_is_told_with_student_s_interval() -> None:
+    front = front_of(
+        replace(trained(0, BASELINE, math.sqrt(60 * 62), 1e-3), replicates=((0, 60.0), (1, 62.0))),
+        replace(trained(1, RELU, math.sqrt(70 * 72), 1e-3), replicates=((0, 70.0), (1, 72.0))),
+    )
+    change = front.change(front.points[0])
+    assert change is not None
+    squares = (math.log(62 / 60) ** 2 + math.log(72 / 70) ** 2) / 2
+    half = 4.302653 * math.sqrt(squares / 2)  # t, 2 degrees of freedom; 1 / 2 + 1 / 2 seeds
+    middle = math.log(70 * 72 / (60 * 62)) / 2
+    assert (change.share, change.low, change.high) == pytest.approx(
+        (math.expm1(middle), math.expm1(middle - half), math.expm1(middle + half))
+    )
+    assert not change.tied
+    assert front.change(front.points[1]) is None  # the baseline itself
+    told = {entry["trial"]: entry["change"] for entry in front.document()["front"]}
+    assert told[0] is None
+    assert told[1] == {
+        "share": change.share,
+        "low": change.low,
+        "high": change.high,
+        "tied": False,
+    }
+
+
+def test_without_seeds_the_assumed_scatter_makes_small_changes_ties() -> None:
+    front = front_of(trained(0, BASELINE, 61.0, 1e-3), trained(1, RELU, 60.0, 1e-3))
+    change = front.change(front.points[0])
+    assert change is not None
+    assert change.tied
+    half = 1.959964 * 0.016 * math.sqrt(2)
+    assert change.high == pytest.approx(math.expm1(math.log(60 / 61) + half))
+
+
+def test_seeds_go_to_the_best_of_each_network_and_to_the_baseline() -> None:
+    records = [
+        trained(0, BASELINE, 90.0, 1e-3),
+        trained(1, BASELINE, 80.0, 2e-3),
+        trained(2, RELU, 60.0, 1e-3),
+        trained(3, RELU, 60.1, 2e-3),
+    ]
+    # The baseline is dearer and far behind; the second rate of the same network is no rival.
+    assert to_confirm(records, OBJECTIVE, Reference(420.0, {"latency_s": 2.91})) == [1, 2]
