@@ -83,7 +83,7 @@ def test_near_rivals_are_named(front: Front) -> None:
     # As good a seed later it is dominated, and its chance is still said.
     records = [*front.points, *front.dominated]
     twin = next(r for r in records if r.number == 0)
-    rival = replace(twin, number=50, perplexity=62.0, replicates=((0, 61.9), (1, 62.1)))
+    rival = replace(twin, number=50, perplexity=62.0, replicates=((0, 61.9), (1, 62.1)), network="another")
     with_rival = build_front([*records, rival], front.objective, front.reference)
     chance = with_rival.memberships[50].probability
     assert 0.01 < chance < 0.99
