@@ -32,6 +32,7 @@ COMMANDS = {
     "report": "write one HTML page of a study that works offline",
     "export": "write one architecture of a study as a bundle, or for transformers or ONNX",
     "verify": "rebuild a bundle from its files alone, and compare its figures",
+    "evaluate": "score a bundle on held-out text, or on tasks of lm-evaluation-harness",
     "measure": "run real two-party private inference and compare it with the estimate",
     "calibrate": "fit a protocol and a network, and write them as files",
     "sync": "upload runs logged while the tracking server was unreachable",

@@ -20,7 +20,7 @@ def _own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_the_commands_are_frozen() -> None:
     assert list(COMMANDS) == [
         "search", "plan", "train", "ablate", "cost", "front", "studies", "repair", "report", "export", "verify",
-        "measure", "calibrate", "sync", "ui", "doctor",
+        "evaluate", "measure", "calibrate", "sync", "ui", "doctor",
     ]  # fmt: skip
 
 

@@ -36,6 +36,7 @@ NEEDS = {
     "data/tokenized": ["data.path=."],
     "data/languini": ["data.path=."],
     "verify": ["bundle=."],
+    "evaluate": ["bundle=."],
     "network/custom": ["network.bandwidth_mbps=300", "network.rtt_ms=20"],
 }
 NOTATION = {
