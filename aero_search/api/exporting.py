@@ -12,8 +12,10 @@ from aero_search.config.paths import writable
 from aero_search.config.request import Request
 from aero_search.errors import RequestError
 from aero_search.front.budget import Maxima
+from aero_search.front.quality import MAXIMIZED, QUALITIES
 from aero_search.invocation import typed
 from aero_search.passwords import masked
+from aero_search.report.units import quality_name, quality_text
 
 if TYPE_CHECKING:
     from aero_search.data.corpus import Corpus
@@ -74,7 +76,9 @@ def export_request(request: Request, say: Callable[[str], None] | None = None) -
     past = open_saved_study(request)
     limits = options.limits(request.budget)
     record = past.front.within(limits) if limits else past.front.pick(options.pick)
-    picked_by = ", ".join(f"{m} <= {v:g}" for m, v in limits.items()) or options.pick
+    picked_by = (
+        ", ".join(f"{m} {'>=' if m in MAXIMIZED else '<='} {v:g}" for m, v in limits.items()) or options.pick
+    )
     choice = Choice(
         past.name, record, past.front, past.pricing, picked_by, masked(str(past.attrs.get("command", "")))
     )
@@ -87,14 +91,16 @@ def export_request(request: Request, say: Callable[[str], None] | None = None) -
             "name a folder with to="
         )
     told = _Told(say)
+    quality = past.objective.quality
+    reached = f"{quality_name(quality)} {quality_text(quality, record.metric(quality))}"
     told.say(
-        f"{record.label}: perplexity {record.perplexity:.2f}, {record.costs['latency_s']:.3g} s",
+        f"{record.label}: {reached}, {record.costs['latency_s']:.3g} s",
         study=past.name,
         trial=record.number,
         notation=record.notation,
         key=record.candidate,
         picked_by=picked_by,
-        perplexity=record.perplexity,
+        **{name: record.metric(name) for name in QUALITIES},
         costs=dict(record.costs),
         target=None if past.pricing.target is None else past.pricing.target.name,
     )

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Literal
 from aero_search.api.exporting import export_request
 from aero_search.app.saved_study import SavedStudy, open_saved_study
 from aero_search.config.compose import compose_request, run_sweep
+from aero_search.front.quality import QUALITIES
 from aero_search.front.record import Record
 
 if TYPE_CHECKING:
@@ -125,7 +126,8 @@ class Study:
     def records(self) -> pd.DataFrame:
         """Every candidate trained, stopped or in training, one row each, by trial number.
 
-        Columns: notation, state, reason, perplexity, on_front, each known cost in SI units (latency_s,
+        Columns: notation, state, reason, perplexity, bits_per_byte, accuracy, on_front, each known cost in SI
+        units (latency_s,
         communication_bytes, flops, rounds), lr, seed, seconds, key, folder, and one column for each override that
         the space sets, such as `ffn.layers`. Perplexity is missing while a candidate runs, when it was stopped and
         when it diverged.
@@ -181,7 +183,7 @@ def _row(record: Record, on_front: bool) -> dict[str, object]:
         "notation": record.notation,
         "state": record.state,
         "reason": record.reason,
-        "perplexity": record.perplexity,
+        **{name: record.metric(name) for name in QUALITIES},
         "on_front": on_front,
         **record.costs,
         "lr": record.lr,

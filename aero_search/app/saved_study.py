@@ -16,6 +16,7 @@ from aero_search.front.front import Front, build_front
 from aero_search.front.objective import Objective
 from aero_search.front.pareto import Reference
 from aero_search.front.pricing import Pricing
+from aero_search.front.quality import QualityScale
 from aero_search.front.record import Record
 from aero_search.invocation import typed
 from aero_search.printing import print_line
@@ -163,7 +164,13 @@ def read_reference(
     """
     costs: Mapping[str, float] = said["costs"]
     if (told := said.get("baseline")) is not None:
-        return Reference(said["unigram_perplexity"], costs, from_mapping(Architecture, told, "baseline"))
+        scale = QualityScale.of(said)
+        return Reference(
+            said["unigram_perplexity"],
+            costs,
+            from_mapping(Architecture, told, "baseline"),
+            None if scale.worst is None else scale,
+        )
 
     def away(a: Architecture) -> float:
         priced = pricing.baseline(a, objective)

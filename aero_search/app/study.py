@@ -14,10 +14,10 @@ from aero_search.config.checkpoint import with_checkpoint
 from aero_search.config.paths import output_option, writable
 from aero_search.config.request import Request
 from aero_search.console import Console, make_console
-from aero_search.data import Corpus
 from aero_search.errors import RequestError
 from aero_search.front.front import Front
 from aero_search.front.pareto import Reference
+from aero_search.front.quality import MAXIMIZED, PERPLEXITY, QualityScale
 from aero_search.front.record import Record
 from aero_search.init.recovery import SURGERY
 from aero_search.invocation import typed
@@ -47,10 +47,29 @@ PROTOCOL_FILE = "protocol.yaml"
 _BASE_GROUPS = (*GROUPS, "recipe")
 
 
-def baseline_reference(request: Request, unigram_perplexity: float) -> Reference:
-    """The reference of a request's study: the unigram perplexity and the baseline's costs."""
-    costs = request.pricing.baseline(request.architecture, request.objective)
-    return Reference(unigram_perplexity, costs, parse_notation(BASELINE, request.architecture))
+def baseline_reference(request: Request, unigrams: Sequence[Unigram]) -> Reference:
+    """The reference of a request's study: what token frequencies alone reach, and the baseline's costs.
+
+    Of several corpora the worst, so that the box holds every candidate.
+
+    Raises:
+        RequestError: a corpus cannot tell the objective's quality.
+    """
+    objective = request.objective
+    costs = request.pricing.baseline(request.architecture, objective)
+    perplexity = max(unigram.perplexity for unigram in unigrams)
+    baseline = parse_notation(BASELINE, request.architecture)
+    quality = objective.quality
+    if quality == PERPLEXITY:
+        return Reference(perplexity, costs, baseline)
+    values = [getattr(unigram, quality) for unigram in unigrams]
+    if None in values:
+        raise RequestError(
+            f"objective.metrics names {quality}, which needs the bytes of the held-out text, and this corpus does "
+            "not say them: choose perplexity or accuracy"
+        )
+    worst = min(values) if quality in MAXIMIZED else max(values)
+    return Reference(perplexity, costs, baseline, QualityScale(quality, perplexity, worst))
 
 
 def make_runner(
@@ -109,16 +128,11 @@ def make_runner(
         plan=plan,
         settings=study_settings(plan, base, ", ".join(sorted({c.fingerprint for c in corpora.values()}))),
         start=start,
-        # Of several corpora the worst, so that the box holds every candidate.
-        reference=baseline_reference(request, max(map(_unigram_perplexity, corpora.values()))),
+        reference=baseline_reference(request, list(map(Unigram.of, corpora.values()))),
         command=command,
         follow_up=follow_up,
         corpora=corpora,
     )
-
-
-def _unigram_perplexity(corpus: Corpus) -> float:
-    return Unigram.of(corpus).perplexity
 
 
 def _check_groups_stay(space: Space) -> None:
@@ -291,7 +305,7 @@ def _front_metrics(front: Front, done: int) -> dict[str, float]:
         "stopped": len(front.stopped),
     }
     if front.points:
-        metrics["best_perplexity"] = front.best().perplexity
+        metrics[f"best_{front.objective.quality}"] = front.value(front.best())
     return metrics
 
 

@@ -102,6 +102,16 @@ def _figures(choice: Choice, result: Result) -> str:
             MEASURED,
             f"{result.steps:,} steps, weight seed {result.seed}, data seed {result.data_seed}",
         ),
+        *(
+            ()
+            if result.accuracy is None
+            else [("accuracy, held-out split", f"{result.accuracy:.4f}", MEASURED, "the same")]
+        ),
+        *(
+            ()
+            if result.bits_per_byte is None
+            else [("bits per byte, held-out split", f"{result.bits_per_byte:.4f}", MEASURED, "the same")]
+        ),
         ("validation loss", loss, MEASURED, "the same"),
         ("parameters of the trained weights", f"{result.parameters:,}", COUNTED, "the network"),
         (

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from aero_search.errors import RequestError
-from aero_search.front.objective import PERPLEXITY, Constraint, Objective
+from aero_search.front.objective import Constraint, Objective
+from aero_search.front.quality import ACCURACY, BITS_PER_BYTE, PERPLEXITY, QUALITIES
 from aero_search.quantity import UNITS, parse_quantity
 
 Amount = int | float | str | None
@@ -17,7 +18,8 @@ class Budget:
 
     Attributes:
         latency_s, communication_bytes, flops, rounds: the largest cost, with its unit (`30 s`, `2 GB`, `40 G`).
-        perplexity: the largest on the held-out split; known after training alone.
+        perplexity, bits_per_byte: the largest on the held-out split; known after training alone.
+        accuracy: the least there, 0 to 1.
 
     Raises:
         RequestError: an amount is no quantity of its metric.
@@ -28,31 +30,40 @@ class Budget:
     flops: Amount = None
     rounds: Amount = None
     perplexity: float | None = None
+    bits_per_byte: float | None = None
+    accuracy: float | None = None
 
     def __post_init__(self) -> None:
         self.limits()
 
     def limits(self) -> dict[str, float]:
-        """The limits by metric name, in the metrics' own units; empty where none was given."""
+        """The limits by metric name, in the metrics' own units; empty where none was given.
+
+        All are the largest value but for qualities that are maximized.
+        """
         said = {metric: getattr(self, metric) for metric in UNITS}
         found = {m: parse_quantity(m, v, f"budget.{m}") for m, v in said.items() if v is not None}
-        if self.perplexity is not None:
-            if not self.perplexity > 0:
-                raise RequestError(f"budget.perplexity={self.perplexity:g} must be above 0")
-            found[PERPLEXITY] = self.perplexity
+        for quality in (PERPLEXITY, BITS_PER_BYTE, ACCURACY):
+            if (value := getattr(self, quality)) is None:
+                continue
+            if not value > 0:
+                raise RequestError(f"budget.{quality}={value:g} must be above 0")
+            if quality == ACCURACY and value > 1:
+                raise RequestError(f"budget.accuracy={value:g} is a share: take one up to 1, such as 0.4")
+            found[quality] = value
         return found
 
     def bound(self, objective: Objective) -> Objective:
         """The objective of a search that trains nothing above the budget.
 
         Raises:
-            RequestError: the budget limits perplexity, or a cost that the objective limits otherwise.
+            RequestError: the budget limits a quality, or a cost that the objective limits otherwise.
         """
         constraints = dict(objective.constraints)
         for metric, limit in self.limits().items():
-            if metric == PERPLEXITY:
+            if metric in QUALITIES:
                 raise RequestError(
-                    "budget.perplexity bounds no search: only costs are known before training (front and export "
+                    f"budget.{metric} bounds no search: only costs are known before training (front and export "
                     "choose by it)"
                 )
             if objective.limits.get(metric, limit) != limit:

@@ -13,8 +13,9 @@ from aero_search.architecture import BASELINE, ModelShape, notation, retarget
 from aero_search.errors import RequestError, nearest
 from aero_search.front.front_membership import Change, FrontMembership, Scatter, memberships
 from aero_search.front.networks import TrainedNetwork, trained_networks
-from aero_search.front.objective import PERPLEXITY, Objective
+from aero_search.front.objective import Objective
 from aero_search.front.pareto import Reference, knee, nondominated
+from aero_search.front.quality import MAXIMIZED, QUALITIES, as_minimized
 from aero_search.front.record import Record
 from aero_search.quantity import UNITS, write_quantity
 from aero_search.schema import to_mapping
@@ -67,9 +68,9 @@ class Front:
         return Scatter.of(self._learned)
 
     def change(self, record: Record) -> Change | None:
-        """Perplexity against the baseline's with its interval; None where none is trained, and for itself."""
+        """The loss against the baseline's with its interval; None where none is trained, and for itself."""
         known = self.baseline_record
-        if known is None or record.perplexity is None or known.number == record.number:
+        if known is None or record.compared is None or known.number == record.number:
             return None
         return self.scatter.change(record, known)
 
@@ -97,6 +98,38 @@ class Front:
         return None if self.baseline_record is None else self.baseline_record.perplexity
 
     @property
+    def baseline_value(self) -> float | None:
+        """The quality of `baseline_record`."""
+        return None if self.baseline_record is None else self.value(self.baseline_record)
+
+    def value(self, record: Record) -> float:
+        """The study's quality of a trained record, in its own direction and unit."""
+        value = record.metric(self.objective.quality)
+        assert value is not None, "only a trained record has a quality"
+        return value
+
+    def height(self, record: Record) -> float:
+        """The quality as pictures draw it, lower is better: of an accuracy the error."""
+        return as_minimized(self.objective.quality, self.value(record))
+
+    @property
+    def baseline_height(self) -> float | None:
+        """The same of the baseline."""
+        return None if self.baseline_record is None else self.height(self.baseline_record)
+
+    @property
+    def worst_height(self) -> float:
+        """The same of token frequencies alone."""
+        worst = self.reference.scale.value(self.reference.unigram_perplexity)
+        return as_minimized(self.objective.quality, worst)
+
+    def bar(self, membership: FrontMembership) -> tuple[float, float]:
+        """The ends of an interval as pictures draw them, in rising order."""
+        ends = self.interval(membership)
+        low, high = sorted(as_minimized(self.objective.quality, ends[end]) for end in ("low", "high"))
+        return low, high
+
+    @property
     def baseline(self) -> Mapping[str, float]:
         return self.reference.costs
 
@@ -112,8 +145,9 @@ class Front:
         records = (*self.points, *self.dominated, *self.diverged, *self.over, *self.stopped)
         a = records[0].architecture if records else None
         proxy = "" if a is None else f" ({a.n_layer} layers, d_model {a.d_model}, {a.seq_len} tokens)"
+        quality = self.objective.quality.replace("_", " ")
         return (
-            f"costs are those of {self.target.text}, perplexity is that of the proxy{proxy} that was trained"
+            f"costs are those of {self.target.text}, {quality} is that of the proxy{proxy} that was trained"
         )
 
     def deployed(self, record: Record) -> str:
@@ -128,7 +162,7 @@ class Front:
         return self.reference.hypervolume([self.row(record) for record in self.points])
 
     def row(self, record: Record) -> list[float]:
-        """The objective's metrics of a finished record, in order."""
+        """Loss and costs of a finished record, in the objective's order."""
         return _row(self.objective, record)
 
     def saving(self, record: Record, metric: str) -> float:
@@ -148,7 +182,7 @@ class Front:
     def balance(self) -> Record | None:
         """The point with the best balance among those that are worth their cost; None where nothing has learned.
 
-        A point that stayed on the unigram plateau is never it, nor one whose perplexity is a tie with that of a
+        A point that stayed on the unigram plateau is never it, nor one whose quality is a tie with that of a
         point which costs no more.
         """
         worth: list[Record] = []
@@ -166,7 +200,7 @@ class Front:
         return knee(self.reference.logs([self.row(record) for record in records]))
 
     def tied(self, one: Record, other: Record) -> bool:
-        """Whether two perplexities differ by no more than seeds do: within both intervals, else within 2 %."""
+        """Whether two losses differ by no more than seeds do: within both intervals, else within 2 %."""
         a, b = self.memberships.get(one.number), self.memberships.get(other.number)
         if a is not None and b is not None:
             return a.low <= b.high and b.low <= a.high
@@ -184,7 +218,7 @@ class Front:
         return all(one.costs[metric] <= other.costs[metric] for metric in self.objective.costs)
 
     def best(self) -> Record:
-        """The point with the lowest perplexity."""
+        """The point of the best quality."""
         self._require_points()
         return min(self.points, key=lambda record: self.row(record)[0])
 
@@ -222,10 +256,11 @@ class Front:
         return trained[number]
 
     def within(self, limits: Mapping[str, float]) -> Record:
-        """The best candidate that keeps every limit: lowest perplexity; where only that is limited, cheapest.
+        """The best candidate that keeps every limit: best quality; where only that is limited, cheapest.
 
         Args:
-            limits: metric name to the largest value allowed; those of the objective are kept besides.
+            limits: metric name to the worst value allowed, the largest but for qualities that are maximized;
+                those of the objective are kept besides.
 
         Raises:
             RequestError: no point keeps them all, with the nearest one.
@@ -236,15 +271,15 @@ class Front:
                 raise RequestError(f"a limit of {limit:g} on {metric} keeps everything out: give one above 0")
         # A limit may name a metric that the objective does not: then a dominated candidate may be the best.
         trained = (*self.points, *self.dominated)
-        fitting = [r for r in trained if all(_metric(r, m) <= limit for m, limit in limits.items())]
+        fitting = [r for r in trained if all(_excess(r, m, limit) <= 1 for m, limit in limits.items())]
         if not fitting:
-            nearest = min(trained, key=lambda r: max(_metric(r, m) / v for m, v in limits.items()))
+            nearest = min(trained, key=lambda r: max(_excess(r, m, v) for m, v in limits.items()))
             has = ", ".join(
-                f"{m} {_said(m, _metric(nearest, m))} (limit {_said(m, v)})" for m, v in limits.items()
+                f"{m} {_said(m, nearest.metric(m))} (limit {_said(m, v)})" for m, v in limits.items()
             )
             raise RequestError(f"no candidate keeps these limits; the nearest, {nearest.label}, has {has}")
-        by = self.objective.metrics[1] if set(limits) == {PERPLEXITY} else PERPLEXITY
-        return min(fitting, key=lambda record: _metric(record, by))
+        by = 1 if set(limits) == {self.objective.quality} else 0
+        return min(fitting, key=lambda record: self.row(record)[by])
 
     def document(self) -> dict[str, Any]:
         """The front as one JSON document."""
@@ -254,11 +289,17 @@ class Front:
             "limits": dict(self.objective.limits),
             "reference": {
                 "perplexity": self.reference.unigram_perplexity,
+                **(
+                    {}
+                    if self.reference.scale.worst is None
+                    else {self.objective.quality: self.reference.scale.worst}
+                ),
                 "baseline": BASELINE,
                 "costs": dict(self.reference.costs),
             },
             "hypervolume": self.hypervolume,
             "baseline_perplexity": self.baseline_perplexity,
+            f"baseline_{self.objective.quality}": self.baseline_value,
             "front": [self._entry(record) for record in self.points],
             "dominated": [self._entry(record) for record in self.dominated],
             "stopped": [self._entry(record) for record in self.stopped],
@@ -274,7 +315,7 @@ class Front:
             "key": record.candidate,
             "state": record.state,
             "reason": record.reason,
-            "perplexity": record.perplexity,
+            **{name: record.metric(name) for name in QUALITIES},
             "change": None if change is None else {**to_mapping(change), "tied": change.tied},
             **record.costs,
             "lr": record.lr,
@@ -285,14 +326,17 @@ class Front:
             "folder": str(record.folder),
         }
         if record.state == "stopped":
-            step, perplexity = record.curve[-1]
-            entry["rung"] = {"step": step, "steps": record.steps, "perplexity": perplexity}
+            step, loss = record.curve[-1]
+            reached = self.reference.scale.value(loss)
+            entry["rung"] = {"step": step, "steps": record.steps, self.objective.quality: reached}
         if (membership := self.memberships.get(record.number)) is not None:
-            pairs = record.replicates or ((record.seed, record.perplexity),)
+            pairs = record.replicates or ((record.seed, record.compared),)
+            value = self.reference.scale.value
             entry["seeds"] = {
                 "seed": [seed for seed, _ in pairs],
-                "perplexity": [perplexity for _, perplexity in pairs],
+                self.objective.quality: [None if loss is None else value(loss) for _, loss in pairs],
                 **to_mapping(membership),
+                **self.interval(membership),
             }
         return entry if self.target is None else {**entry, "target_notation": self.deployed(record)}
 
@@ -305,6 +349,12 @@ class Front:
             "seeds": record.seeds,
             "trials": [training.number for training in network.trainings],
         }
+
+    def interval(self, membership: FrontMembership) -> dict[str, float]:
+        """Mean and ends of a candidate's interval in the study's quality, the ends in rising order."""
+        value = self.reference.scale.value
+        low, high = sorted(map(value, (membership.low, membership.high)))
+        return {"mean": value(membership.mean), "low": low, "high": high}
 
     def _require_points(self) -> None:
         if self.points:
@@ -348,7 +398,7 @@ def build_front(
         stopped=tuple(record for record in records if record.state == "stopped"),
         over=tuple(record for record in trained if objective.over(record.costs)),
         target=target,
-        baseline_record=min(baselines, key=lambda record: _metric(record, PERPLEXITY), default=None),
+        baseline_record=min(baselines, key=_loss, default=None),
         networks=tuple(networks),
     )
 
@@ -358,18 +408,29 @@ def _is_baseline(reference: Reference, record: Record) -> bool:
     return same and record.notation == BASELINE
 
 
-def _said(metric: str, value: float) -> str:
+def _said(metric: str, value: float | None) -> str:
     """A value with the largest unit that is not above it."""
+    if value is None:
+        return "unknown"
     units = UNITS.get(metric, ((1.0, ""),))
     size, unit = next((u for u in reversed(units) if value >= u[0]), units[0])
     return f"{value / size:.4g} {unit}".rstrip()
 
 
 def _row(objective: Objective, record: Record) -> list[float]:
-    return [_metric(record, metric) for metric in objective.metrics]
+    return [_loss(record), *(record.costs[metric] for metric in objective.costs)]
 
 
-def _metric(record: Record, name: str) -> float:
-    value = record.metric(name)
-    assert value is not None, "only records with a perplexity are compared"
-    return value
+def _loss(record: Record) -> float:
+    assert record.compared is not None, "only records with a perplexity are compared"
+    return record.compared
+
+
+def _excess(record: Record, metric: str, limit: float) -> float:
+    """How many times worse than a limit a record is; at most 1 where it keeps it."""
+    value = record.metric(metric)
+    if value is None:
+        return math.inf
+    if metric in MAXIMIZED:
+        return limit / value if value > 0 else math.inf
+    return value / limit

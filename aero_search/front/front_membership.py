@@ -1,8 +1,9 @@
 """How sure a place on the front is, from the spread between seeds.
 
-The logarithm of perplexity of candidate i varies normally from seed to seed around a mean m_i, with one variance v
-for all. With k_i seeds each, v has N = sum (k_i - 1) degrees of freedom and the pooled estimate s^2 = sum of
-squared deviations from each mean / N; under the usual flat prior (m_i, log v) the posterior (Gelman et al.,
+The logarithm of the loss (`QualityScale`: perplexity, or what stands for it) of candidate i varies normally from
+seed to seed around a mean m_i, with one variance v for all. With k_i seeds each, v has N = sum (k_i - 1) degrees of
+freedom and the pooled estimate s^2 = sum of squared deviations from each mean / N; under the usual flat prior
+(m_i, log v) the posterior (Gelman et al.,
 Bayesian Data Analysis, 3rd ed., section 3.2) is v ~ N s^2 / chi-squared(N) and m_i | v ~ normal(mean_i, v / k_i).
 Costs are exact, so i belongs to the front when m_i lies below every m_j whose costs are no higher:
 
@@ -36,9 +37,9 @@ class FrontMembership:
     """What several seeds say of one candidate.
 
     Attributes:
-        mean: geometric mean of perplexity over its seeds.
-        spread: standard deviation of one seed's log perplexity, pooled over the study; 0.01 is 1 %.
-        low, high: ends of the 95 % interval of the mean, perplexity.
+        mean: geometric mean of the loss over its seeds.
+        spread: standard deviation of one seed's log loss, pooled over the study; 0.01 is 1 %.
+        low, high: ends of the 95 % interval of the mean loss.
         seeds: trainings with a perplexity.
         diverged: trainings without one.
         probability: of belonging to the front, 0 to 1.
@@ -172,7 +173,7 @@ def _half_width(freedom: int) -> float:
 
 
 def _logs(record: Record) -> Array:
-    values = [value for _, value in record.replicates] or [record.perplexity]
+    values = [value for _, value in record.replicates] or [record.compared]
     return np.log([value for value in values if value is not None])
 
 

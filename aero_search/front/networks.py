@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Hashable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
-from aero_search.front.record import Record
+from aero_search.front.record import Record, averaged
 
 # Standard deviation of one seed's log perplexity where it was not measured: the most on the proxy, 1.6 %.
 UNKNOWN_SPREAD = 0.016
@@ -45,7 +45,7 @@ class TrainedNetwork:
 def trained_networks(records: Sequence[Record]) -> list[TrainedNetwork]:
     """The networks of the candidates that have ended, each at its first one's place.
 
-    The best setting has the lowest mean of log perplexity with one standard error of a seed added, so that a single
+    The best setting has the lowest mean of log loss with one standard error of a seed added, so that a single
     lucky seed does not outdo a mean of several.
     """
     found: dict[Hashable, list[Record]] = {}
@@ -80,15 +80,12 @@ def _merged(seeds: Sequence[Record]) -> Record | None:
     trained = [record for record in seeds if record.perplexity is not None]
     if not trained:
         return None
-    pairs = tuple(
-        pair for record in seeds for pair in record.replicates or ((record.seed, record.perplexity),)
-    )
+    pairs = tuple(pair for record in seeds for pair in record.replicates or ((record.seed, record.compared),))
     if len(seeds) == 1 or len({seed for seed, _ in pairs}) < len(pairs):
         return trained[0]
-    logs = [math.log(value) for _, value in pairs if value is not None]
-    return replace(trained[0], perplexity=math.exp(sum(logs) / len(logs)), replicates=pairs)
+    return averaged(seeds)
 
 
 def _cautious(record: Record) -> float:
-    assert record.perplexity is not None, "only a trained setting is compared"
-    return math.log(record.perplexity) + UNKNOWN_SPREAD / math.sqrt(record.seeds)
+    assert record.compared is not None, "only a trained setting is compared"
+    return math.log(record.compared) + UNKNOWN_SPREAD / math.sqrt(record.seeds)

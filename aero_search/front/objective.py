@@ -1,19 +1,17 @@
-"""What a search keeps small: perplexity, which needs training, and costs, which do not."""
+"""What a search improves: a quality, which needs training and has a direction, and costs, which need none."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, Literal, get_args
+from typing import Any, get_args
 
 from aero_search.architecture import Architecture
 from aero_search.cost import PREFILL, Cost, Network, Prices, Protocol, Workload, estimate, price_batch
 from aero_search.errors import RequestError, nearest
+from aero_search.front.quality import QUALITIES, Metric
 from aero_search.quantity import UNITS, parse_quantity, write_quantity
-
-Metric = Literal["perplexity", "latency_s", "communication_bytes", "flops", "rounds"]
-PERPLEXITY: Metric = "perplexity"
 
 
 @dataclass(frozen=True)
@@ -25,10 +23,10 @@ class Constraint:
 
 @dataclass(frozen=True)
 class Objective:
-    """What a study keeps small, and what it does not look at.
+    """What a study improves, and what it does not look at.
 
     Attributes:
-        metrics: all minimized; perplexity is always among them and first.
+        metrics: a quality first, in its own direction, then costs, which are minimized.
         constraints: by cost, whether or not it is one of the metrics; known before training, so an
             architecture above a limit is never trained.
         target: the model group at whose size costs are counted; None: the size that is trained.
@@ -39,14 +37,21 @@ class Objective:
     target: str | None = None
 
     def __post_init__(self) -> None:
-        if self.metrics[:1] != (PERPLEXITY,) or len(set(self.metrics)) != len(self.metrics):
+        told = f"objective.metrics={list(self.metrics)}"
+        if (
+            not self.metrics
+            or self.metrics[0] not in QUALITIES
+            or len(set(self.metrics)) != len(self.metrics)
+        ):
             choices = ", ".join(get_args(Metric))
             raise RequestError(
-                f"objective.metrics={list(self.metrics)} must begin with perplexity and name no metric twice "
+                f"{told} must begin with a quality ({', '.join(QUALITIES)}) and name no metric twice "
                 f"(choices: {choices})"
             )
+        if second := [metric for metric in self.metrics[1:] if metric in QUALITIES]:
+            raise RequestError(f"{told} has one quality, {self.quality}: leave {', '.join(second)} out")
         if len(self.metrics) < 2:
-            raise RequestError("objective.metrics needs a cost beside perplexity, such as latency_s")
+            raise RequestError(f"objective.metrics needs a cost beside {self.quality}, such as latency_s")
         _ = self.limits
 
     @cached_property
@@ -58,10 +63,10 @@ class Objective:
         """
         found: dict[str, float] = {}
         for metric, constraint in self.constraints.items():
-            if metric == PERPLEXITY:
+            if metric in QUALITIES:
                 raise RequestError(
-                    "objective.constraints.perplexity cannot be: only costs are known before training "
-                    "(front and export take budget.perplexity=)"
+                    f"objective.constraints.{metric} cannot be: only costs are known before training "
+                    f"(front and export take budget.{metric}=)"
                 )
             if metric not in UNITS:
                 raise RequestError(f"objective.constraints.{metric} is not a cost: {nearest(metric, UNITS)}")
@@ -81,6 +86,11 @@ class Objective:
         """What must stay the same in a study, as plain data; equal limits in other units are equal here."""
         limits = {metric: {"max": write_quantity(metric, limit)} for metric, limit in self.limits.items()}
         return {"metrics": list(self.metrics), "constraints": limits, "target": self.target}
+
+    @property
+    def quality(self) -> Metric:
+        """The metric that needs training."""
+        return self.metrics[0]
 
     @property
     def costs(self) -> tuple[Metric, ...]:

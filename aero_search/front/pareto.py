@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from aero_search.architecture import Architecture
+from aero_search.front.quality import PERPLEXITY, QualityScale
 
 Points = npt.NDArray[np.float64]
 
@@ -37,21 +38,29 @@ def nondominated(points: Points) -> npt.NDArray[np.bool_]:
 class Reference:
     """The box in which hypervolume is measured.
 
-    Perplexity counts by its logarithm, from 0 (perplexity 1) to the unigram perplexity's; a cost from 0 to
-    1.1 times the baseline's (SM + LN + G at the same size). Hypervolume is a share of that box, 0 to 1.
+    A loss (`QualityScale`; of perplexity itself) counts by its logarithm, from 0 (perfect) to that of the unigram
+    perplexity, which is what token frequencies alone reach in any quality; a cost from 0 to 1.1 times the
+    baseline's (SM + LN + G at the same size). Hypervolume is a share of that box, 0 to 1.
 
     Attributes:
         unigram_perplexity: of the corpus; a model not below it has learned nothing.
         costs: the baseline's cost metrics, in the objective's order.
+        quality: what the loss is of; None is perplexity.
         baseline: the network that costs are counted from, at the size that is trained; None where it is not known.
     """
 
     unigram_perplexity: float
     costs: Mapping[str, float]
     baseline: Architecture | None = None
+    quality: QualityScale | None = None
+
+    @property
+    def scale(self) -> QualityScale:
+        """What losses are converted by."""
+        return self.quality or QualityScale(PERPLEXITY, self.unigram_perplexity)
 
     def scaled(self, rows: Sequence[Sequence[float]] | Points) -> Points:
-        """Map rows (perplexity, cost, ...) to shares of the box, (n, m); 1 is the reference."""
+        """Map rows (loss, cost, ...) to shares of the box, (n, m); 1 is the reference."""
         points = np.asarray(rows, dtype=np.float64).reshape(len(rows), 1 + len(self.costs))
         scale = [math.log(self.unigram_perplexity), *(COST_SLACK * cost for cost in self.costs.values())]
         shares = points.copy()
@@ -59,7 +68,7 @@ class Reference:
         return np.asarray(shares / np.asarray(scale), dtype=np.float64)
 
     def logs(self, rows: Sequence[Sequence[float]]) -> Points:
-        """Map rows (perplexity, cost, ...) to natural logarithms, (n, m); costs as shares of the box."""
+        """Map rows (loss, cost, ...) to natural logarithms, (n, m); costs as shares of the box."""
         shares = self.scaled(rows)
         logs = np.log(np.maximum(shares, 0.0) + FREE)
         logs[:, 0] = np.log(np.asarray([row[0] for row in rows], dtype=np.float64))

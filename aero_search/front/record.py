@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+import math
+import statistics
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
 from aero_search.architecture import Architecture
+from aero_search.front.quality import QUALITIES
 
 State = Literal["running", "finished", "plateau", "stopped", "diverged"]
 
@@ -24,6 +27,8 @@ class Record:
         reason: the verdict in words; empty where all went well.
         perplexity: on the held-out split after the last step, where the candidate was trained with several seeds
             their geometric mean; None while running, when stopped at a rung and when diverged.
+        accuracy, bits_per_byte: likewise, their means; None too where they were not measured.
+        loss: what is compared, better lower: of the study's quality, see `QualityScale`; None is the perplexity.
         costs: every known metric: latency_s, communication_bytes, flops, rounds.
         overrides: the Hydra overrides that make this candidate from the study's request.
         lr: peak learning rate of its recipe.
@@ -31,8 +36,8 @@ class Record:
         seconds: wall time of its training; None while running.
         folder: holds config, result and weights.
         steps: of its whole training; 0 in studies of earlier versions.
-        curve: (step, perplexity) of the validations; of a running one those that are reported.
-        replicates: (seed, perplexity) of every seed it was trained with, its own first, None where one diverged;
+        curve: (step, loss) of the validations; of a running one those that are reported.
+        replicates: (seed, loss) of every seed it was trained with, its own first, None where one diverged;
             empty where there is only its own.
         network: equal for candidates that differ in training settings alone; empty: that of the architecture.
     """
@@ -54,6 +59,9 @@ class Record:
     curve: tuple[tuple[int, float], ...] = ()
     replicates: tuple[tuple[int, float | None], ...] = ()
     network: str = ""
+    accuracy: float | None = None
+    bits_per_byte: float | None = None
+    loss: float | None = None
 
     @property
     def label(self) -> str:
@@ -65,6 +73,47 @@ class Record:
         """How many trainings its perplexity stands for, diverged ones included."""
         return len(self.replicates) or 1
 
+    @property
+    def compared(self) -> float | None:
+        """The loss, None where the candidate has no perplexity."""
+        return self.perplexity if self.loss is None else self.loss
+
     def metric(self, name: str) -> float | None:
-        """A metric by name; perplexity may be None."""
-        return self.perplexity if name == "perplexity" else self.costs[name]
+        """A metric by name; a quality may be None."""
+        if name in QUALITIES:
+            value: float | None = getattr(self, name)
+            return value
+        return self.costs[name]
+
+
+def averaged(trainings: Sequence[Record]) -> Record:
+    """Trainings that differ in their seed as one record, the first with the means of the qualities of all.
+
+    Perplexity and loss are geometric means, accuracy and bits per byte arithmetic ones, each over the seeds that
+    have it; the first is the first with a perplexity. One at least has one.
+    """
+    first = next(one for one in trainings if one.compared is not None)
+    pairs = [p for one in trainings for p in one.replicates or ((one.seed, one.compared),)]
+
+    def mean(name: str, geometric: bool) -> float | None:
+        told = [(getattr(one, name), _counted(one)) for one in trainings]
+        known = [(value, weight) for value, weight in told if value is not None]
+        if not known:
+            return None
+        values = [math.log(value) if geometric else value for value, _ in known]
+        middle = statistics.fmean(values, [weight for _, weight in known])
+        return math.exp(middle) if geometric else middle
+
+    return replace(
+        first,
+        replicates=tuple(pairs),
+        perplexity=mean("perplexity", geometric=True),
+        loss=mean("loss", geometric=True),
+        accuracy=mean("accuracy", geometric=False),
+        bits_per_byte=mean("bits_per_byte", geometric=False),
+    )
+
+
+def _counted(record: Record) -> int:
+    """How many trainings a record's qualities are the means of."""
+    return sum(value is not None for _, value in record.replicates) or 1

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Literal
 
 from aero_search.report.axis import BAND, Axis, axis_around
 from aero_search.report.published import PublishedMark, published_marks
-from aero_search.report.units import Scale, compact, scale, significant
+from aero_search.report.units import Scale, compact, quality_name, scale, significant
 
 if TYPE_CHECKING:
     from aero_search.front.front import Front
@@ -39,10 +39,11 @@ LEFT = 0.2
 
 @dataclass(frozen=True)
 class Mark:
-    """One candidate in one panel; x in the axis' unit, y a perplexity or a height in the band.
+    """One candidate in one panel; x in the axis' unit, y a quality, lower is better, or a height in the band.
 
     Attributes:
-        seeds: perplexity over the seeds it was trained with; None with one seed alone, and beyond the axes.
+        seeds: what the seeds it was trained with say; None with one seed alone, and beyond the axes.
+        bar: the ends of their interval, heights.
         beyond: the border at which it is drawn where an axis does not reach it; the band's own marks have none.
         outlier: its values that the axes do not reach, as `93.4` or `93.4, 15.2 s`; empty for other marks.
         tied: on the front, and a tie with another point of it.
@@ -55,6 +56,7 @@ class Mark:
     on_front: bool
     knee: bool = False
     seeds: FrontMembership | None = None
+    bar: tuple[float, float] | None = None
     beyond: Side = ""
     outlier: str = ""
     tied: bool = False
@@ -105,6 +107,7 @@ class Panel:
     band: float | None
     x_name: str
     y_name: str
+    quality: str
     published: tuple[PublishedMark, ...] = ()
 
     @property
@@ -132,7 +135,7 @@ def _drawn(front: Front) -> list[Record]:
 
 def _panel(front: Front, metric: str) -> Panel:
     drawn = _drawn(front)
-    trained = [r for r in drawn if r.perplexity is not None]
+    trained = [r for r in drawn if r.compared is not None]
     sound = [record for record in trained if record.state not in _OUTSIDE] or trained
     outside = [r for r in drawn if not any(r is other for other in sound)]
     baseline = _baseline(front, metric)
@@ -141,7 +144,7 @@ def _panel(front: Front, metric: str) -> Panel:
     x = axis_around([unit.value(v) for v in costs], left=LEFT)
     heights = _heights(front, sound)
     inner = axis_around(heights)
-    banded = bool(outside) or any(inner.beyond(_perplexity(record)) > 0 for record in sound)
+    banded = bool(outside) or any(inner.beyond(front.height(record)) > 0 for record in sound)
     y = axis_around(heights, band=banded)
     band = y.at(1 - BAND) if banded else None
     marks = [
@@ -155,11 +158,12 @@ def _panel(front: Front, metric: str) -> Panel:
         x=x,
         y=y,
         marks=tuple(marks),
-        step=_step([(unit.value(r.costs[metric]), _perplexity(r)) for r in sound], x, inner.high),
-        baseline=(None if baseline is None else unit.value(baseline), front.baseline_perplexity),
+        step=_step([(unit.value(r.costs[metric]), front.height(r)) for r in sound], x, inner.high),
+        baseline=(None if baseline is None else unit.value(baseline), front.baseline_height),
         band=band,
         x_name=unit.heading.replace(unit.name, f"{unit.name}{whose}", 1),
-        y_name="perplexity" if front.target is None else "perplexity of the proxy",
+        y_name=height_name(front) if front.target is None else f"{height_name(front)} of the proxy",
+        quality=front.objective.quality,
         published=published_marks(front, metric, unit, x, y, inner.high),
     )
 
@@ -167,14 +171,14 @@ def _panel(front: Front, metric: str) -> Panel:
 def _heights(front: Front, sound: list[Record]) -> list[float]:
     """What y reaches around: the front with its intervals, and the baseline."""
     shown = [record for record in front.points if any(record is other for other in sound)] or sound
-    heights = [_perplexity(record) for record in shown]
+    heights = [front.height(record) for record in shown]
     for record in shown:
         if (bar := front.memberships.get(record.number)) is not None:
-            heights += [bar.low, bar.high]
-    if front.baseline_perplexity is not None:
-        heights.append(front.baseline_perplexity)
-    unigram = front.reference.unigram_perplexity
-    return heights or [unigram / 10, unigram]
+            heights += front.bar(bar)
+    if front.baseline_height is not None:
+        heights.append(front.baseline_height)
+    worst = front.worst_height
+    return heights or [worst / 10, worst]
 
 
 def _mark(
@@ -188,7 +192,7 @@ def _mark(
         outside: whether it has no sound perplexity.
     """
     on_front = record in front.points
-    cost, perplexity = unit.value(record.costs[metric]), record.perplexity
+    cost = unit.value(record.costs[metric])
     kind: Kind = "front" if on_front else "dominated"
     beyond = _SIDES[x.beyond(cost)]
     outlier = [unit.with_unit(record.costs[metric])] if beyond else []
@@ -196,15 +200,15 @@ def _mark(
         kind, depth = _OUTSIDE[record.state]
         height = y.at(1 - BAND * depth)
         if kind == "plateau":
-            outlier.insert(0, significant(_perplexity(record)))
+            outlier.insert(0, significant(front.height(record)))
     else:
-        assert perplexity is not None, "only a candidate in the band has no perplexity"
-        height = perplexity
-        if inner.beyond(perplexity):
-            above = perplexity > inner.high
+        height = reached = front.height(record)
+        if inner.beyond(reached):
+            above = reached > inner.high
             beyond = "above" if above else "below"
-            height = y.at(1 - BAND * _ABOVE) if above else y.held(perplexity)
-            outlier.insert(0, significant(perplexity))
+            height = y.at(1 - BAND * _ABOVE) if above else y.held(reached)
+            outlier.insert(0, significant(reached))
+    seeds = None if outside or beyond else front.memberships.get(record.number)
     return Mark(
         record,
         kind,
@@ -212,7 +216,8 @@ def _mark(
         height,
         on_front=on_front,
         knee=record is front.balance,
-        seeds=None if outside or beyond else front.memberships.get(record.number),
+        seeds=seeds,
+        bar=front.bar(seeds) if seeds else None,
         beyond=beyond,
         outlier=", ".join(outlier),
         tied=record.number in front.ties,
@@ -243,6 +248,7 @@ def _step(points: Iterable[tuple[float, float]], x: Axis, top: float) -> tuple[t
     return tuple(corners)
 
 
-def _perplexity(record: Record) -> float:
-    assert record.perplexity is not None, "trained records have a perplexity"
-    return record.perplexity
+def height_name(front: Front) -> str:
+    """What y is: the quality, or where that is maximized what is missing from it, so that lower is better."""
+    name = quality_name(front.objective.quality)
+    return f"1 - {name}" if front.reference.scale.maximized else name

@@ -8,12 +8,13 @@ from html import escape
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
+from aero_search.front.quality import as_minimized
 from aero_search.report import palette
 from aero_search.report.chart import Mark, Panel
 from aero_search.report.labels import Box, place
 from aero_search.report.published import PublishedMark
 from aero_search.report.static import baseline_lines, significant_tick, step_text
-from aero_search.report.units import readable
+from aero_search.report.units import quality_name, quality_text, readable
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
@@ -164,8 +165,8 @@ def _bars(marks: Sequence[Mark]) -> dict[str, Any]:
     """95 % intervals over seeds, where there are several."""
     if not any(mark.seeds for mark in marks):
         return {}
-    up = [mark.seeds.high - mark.y if mark.seeds else 0.0 for mark in marks]
-    down = [mark.y - mark.seeds.low if mark.seeds else 0.0 for mark in marks]
+    up = [mark.bar[1] - mark.y if mark.bar else 0.0 for mark in marks]
+    down = [mark.y - mark.bar[0] if mark.bar else 0.0 for mark in marks]
     return {"error_y": {"type": "data", "array": up, "arrayminus": down, "thickness": 1.2, "width": 4}}
 
 
@@ -184,15 +185,17 @@ def _hover(mark: Mark, panel: Panel) -> str:
         for m, v in record.costs.items()
         if m != "rounds"
     ]
+    quality = panel.quality
     lines = [f"<b>{escape(record.notation)}</b>  #{record.number}"]
     lines.append(
         escape(record.reason or record.state)
         if record.perplexity is None
-        else f"perplexity {record.perplexity:.2f}"
+        else f"{quality_name(quality)} {quality_text(quality, record.metric(quality))}"
     )
-    if mark.seeds is not None:
+    if mark.seeds is not None and mark.bar is not None:
+        low, high = sorted(as_minimized(quality, end) for end in mark.bar)
         lines.append(
-            f"{mark.seeds.low:.2f} to {mark.seeds.high:.2f} (95 %, {mark.seeds.seeds} seeds), "
+            f"{quality_text(quality, low)} to {quality_text(quality, high)} (95 %, {mark.seeds.seeds} seeds), "
             f"on the front with probability {mark.seeds.probability:.2f}"
         )
     if record.state == "plateau":

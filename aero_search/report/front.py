@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -9,9 +10,20 @@ from rich.text import Text
 
 from aero_search.architecture import BASELINE
 from aero_search.console import Console
+from aero_search.front.quality import QUALITIES
 from aero_search.markdown import plain
 from aero_search.report.table import Column, Sheet
-from aero_search.report.units import Scale, compact, readable, scale, significant, times
+from aero_search.report.units import (
+    Scale,
+    compact,
+    quality_change,
+    quality_name,
+    quality_text,
+    readable,
+    scale,
+    significant,
+    times,
+)
 
 if TYPE_CHECKING:
     from aero_search.front.front import Front
@@ -40,12 +52,16 @@ def front_table(front: Front, title: str = "") -> Sheet:
     columns = [
         Column("trial", [row.trial for row in rows]),
         Column("architecture", [compact(row.architecture) for row in rows], words=True),
-        Column("ppl" if front.target is None else "proxy ppl", [row.perplexity for row in rows], part=1),
+        Column(
+            f"{'' if front.target is None else 'proxy '}{_short(front)}",
+            [row.quality for row in rows],
+            part=1,
+        ),
     ]
     if front.memberships:
         columns.append(Column("95 %", [row.membership[0] for row in rows], part=1))
         columns.append(Column("on front", [row.membership[1] for row in rows], part=1))
-    if front.baseline_perplexity is not None:
+    if front.baseline_value is not None:
         columns.append(Column("change", [row.change or "" for row in rows], part=1))
     for i, metric_scale in enumerate(scales.values()):
         heading = metric_scale.heading.replace("communication", "comm.")
@@ -75,8 +91,7 @@ def front_summary(front: Front) -> str:
     costs = " and ".join(f"{readable(m, 1.1 * c)} {_in_words(m)}" for m, c in front.baseline.items())
     return (
         f"{', '.join(parts)}{of_these}. Hypervolume {front.hypervolume:.4f}: the share of the box that the front "
-        f"dominates, from perplexity 1 (by its logarithm) and no cost up to the reference point, perplexity "
-        f"{significant(front.reference.unigram_perplexity)} (token frequencies alone) and {costs} "
+        f"dominates, {_box(front)} (token frequencies alone) and {costs} "
         f"(1.1 times {BASELINE} at the same size).{sizes}{_confirmed(front)}"
     )
 
@@ -95,11 +110,12 @@ def print_front(front: Front, console: Console, title: str = "") -> None:
 def front_markdown(front: Front) -> str:
     """The same table in GitHub's Markdown, with the summary below."""
     scales = _scales(front)
-    known = front.baseline_perplexity is not None
+    known = front.baseline_value is not None
+    quality = quality_name(front.objective.quality)
     heads = [
         "trial",
         "architecture",
-        "perplexity" if front.target is None else "proxy's perplexity",
+        quality if front.target is None else f"proxy's {quality}",
         *(["95 % interval", "on the front"] if front.memberships else []),
         *(["change"] if known else []),
     ]
@@ -128,13 +144,15 @@ def front_rows(front: Front) -> list[dict[str, object]]:
     knee = front.balance
     rows: list[dict[str, object]] = []
     for record in front.points:
-        known, perplexity = front.baseline_perplexity, record.perplexity
+        known, quality = front.baseline_value, front.objective.quality
+        value = front.value(record)
         row: dict[str, object] = {
             "architecture": record.notation,
             **({} if front.target is None else {f"at {front.target.name}": front.deployed(record)}),
-            "perplexity": perplexity,
+            quality: value,
+            **{name: record.metric(name) for name in QUALITIES if name != quality},
             **_membership_row(front, record),
-            "change_percent": 100 * (perplexity / known - 1) if known and perplexity else None,
+            "change_percent": 100 * (value / known - 1) if known else None,
         }
         for metric in front.objective.costs:
             row[metric] = record.costs[metric]
@@ -154,7 +172,7 @@ class _Row:
 
     trial: str
     architecture: str
-    perplexity: str
+    quality: str
     membership: list[str]
     change: str | None
     costs: list[tuple[str, str]]
@@ -162,20 +180,21 @@ class _Row:
     trained: str
 
     def markdown(self) -> list[str]:
-        cells = [self.trial, plain(self.architecture), self.perplexity, *self.membership]
+        cells = [self.trial, plain(self.architecture), self.quality, *self.membership]
         cells += [] if self.change is None else [self.change]
         return [*cells, *(cell for pair in self.costs for cell in pair), self.trained, self.lr]
 
 
 def _row(front: Front, scales: dict[str, Scale], record: Record | None = None) -> _Row:
     """A candidate's line, the baseline's where `record` is None."""
+    quality = front.objective.quality
     shown = record or front.baseline_record
-    perplexity = shown.perplexity if shown else None
+    value = front.value(shown) if shown else None
     costs = record.costs if record else front.baseline
     return _Row(
         trial=f"#{record.number}" if record else "",
         architecture=record.notation if record else f"{BASELINE} (baseline)",
-        perplexity="-" if perplexity is None else f"{perplexity:.2f}",
+        quality=quality_text(quality, value),
         membership=_membership(front, shown),
         change=_change(front, shown) if shown and front.baseline_record else None,
         costs=[
@@ -193,20 +212,23 @@ def _membership(front: Front, record: Record | None) -> list[str]:
     membership = front.memberships.get(record.number) if record else None
     if membership is None:
         return ["", ""]
-    return [f"{membership.low:.2f}-{membership.high:.2f}", f"{membership.probability:.0%}"]
+    ends, quality = front.interval(membership), front.objective.quality
+    low, high = (quality_text(quality, ends[end]) for end in ("low", "high"))
+    return [f"{low}-{high}", f"{membership.probability:.0%}"]
 
 
 def _membership_row(front: Front, record: Record) -> dict[str, object]:
     if not front.memberships:
         return {}
     membership = front.memberships.get(record.number)
-    names = {
-        "low": "perplexity_low",
-        "high": "perplexity_high",
-        "seeds": "seeds",
-        "probability": "probability",
+    quality = front.objective.quality
+    ends: Mapping[str, float] = {} if membership is None else front.interval(membership)
+    return {
+        f"{quality}_low": ends.get("low"),
+        f"{quality}_high": ends.get("high"),
+        "seeds": getattr(membership, "seeds", None),
+        "probability": getattr(membership, "probability", None),
     }
-    return {column: getattr(membership, name, None) for name, column in names.items()}
 
 
 def _confirmed(front: Front) -> str:
@@ -220,10 +242,7 @@ def _confirmed(front: Front) -> str:
         if record.number in front.memberships
     ]
     rivals = f" Near rivals, with their chance to belong to it: {', '.join(near)}." if near else ""
-    return (
-        f" Perplexities of candidates with several seeds are geometric means; another seed moves one by "
-        f"{100 * spread:.2g} % (standard deviation).{rivals}"
-    )
+    return f" {_means(front)}; another seed moves one by {100 * spread:.2g} % (standard deviation).{rivals}"
 
 
 def _change(front: Front, record: Record) -> str:
@@ -232,10 +251,36 @@ def _change(front: Front, record: Record) -> str:
     if change is None:
         return "-"
     half = 100 * (change.high - change.low) / 2
+    quality, known = front.objective.quality, front.baseline_value
+    if front.reference.scale.worst is not None and known is not None:
+        return "tie" if change.tied else quality_change(quality, front.value(record), known)
     if change.tied:
         return f"tie ±{half:.1f}%"
     digits = 1 if abs(change.share) < 0.9995 else 0
     return f"{100 * change.share:+.{digits}f} ±{half:.{digits}f}%"
+
+
+def _means(front: Front) -> str:
+    if front.reference.scale.worst is None:
+        return "Perplexities of candidates with several seeds are geometric means"
+    return f"Candidates with several seeds have the mean of their losses in {quality_name(front.objective.quality)}"
+
+
+def _short(front: Front) -> str:
+    """The quality in a narrow heading."""
+    quality = front.objective.quality
+    return {"perplexity": "ppl", "bits_per_byte": "bits/byte"}.get(quality, quality)
+
+
+def _box(front: Front) -> str:
+    """What the box spans beside the costs, in words."""
+    scale, quality = front.reference.scale, front.objective.quality
+    if scale.worst is None:
+        unigram = significant(front.reference.unigram_perplexity)
+        return f"from perplexity 1 (by its logarithm) and no cost up to the reference point, perplexity {unigram}"
+    name, worst = quality_name(quality), quality_text(quality, scale.worst)
+    best = quality_text(quality, scale.value(1.0))
+    return f"from {name} {best} and no cost to the reference point, {name} {worst}"
 
 
 def _saving(baseline: float, cost: float) -> str:
@@ -253,7 +298,7 @@ def _caption(front: Front) -> str:
     parts = [f"{KNEE} best balance", f"{len(front.dominated)} dominated", f"{len(front.diverged)} diverged"]
     if front.baseline_perplexity is not None and not front.scatter.freedom:
         parts.append(f"± from an assumed {100 * front.scatter.spread:.1f} % between seeds")
-    if front.baseline_perplexity is None:
+    if front.baseline_value is None:
         parts.append(f"{BASELINE} is not trained in this study")
     if front.target is not None:
         parts.append(f"costs of {front.target.name}")

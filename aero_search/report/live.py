@@ -19,7 +19,7 @@ from rich.text import Text
 
 from aero_search.console import Console
 from aero_search.report.front import KNEE
-from aero_search.report.units import compact, duration, readable, times
+from aero_search.report.units import compact, duration, quality_name, quality_text, readable, times
 
 if TYPE_CHECKING:
     from aero_search.front.front import Front
@@ -187,12 +187,20 @@ class LiveView:
             self._spoke = now
 
 
+def short_quality(front: Front, record: Record) -> str:
+    """`ppl 63.31`, `accuracy 38.4%`."""
+    quality = front.objective.quality
+    name = "ppl" if quality == "perplexity" else quality_name(quality)
+    return f"{name} {quality_text(quality, front.value(record))}"
+
+
 def outcome(record: Record) -> str:
     """One line on a candidate whose training has ended."""
     if record.perplexity is None:
         return f"{record.label}  {record.reason or record.state}"
     cost = next(iter(record.costs), None)
     parts = [f"perplexity {record.perplexity:.2f}"]
+    parts += [] if record.accuracy is None else [f"accuracy {quality_text('accuracy', record.accuracy)}"]
     parts += [readable(cost, record.costs[cost])] if cost else []
     parts += [duration(record.seconds)] if record.seconds is not None else []
     parts += [record.reason] if record.reason else []
@@ -263,7 +271,7 @@ def _front(front: Front) -> RenderableType:
     knee = front.balance
     for record in _shown(front, knee):
         cells = [Text(f"{KNEE if record is knee else ''} #{record.number}".strip())]
-        cells += [_name(record.notation), Text(f"ppl {record.perplexity:.2f}")]
+        cells += [_name(record.notation), Text(short_quality(front, record))]
         for metric in front.objective.costs:
             saving = times(front.saving(record, metric)) if record.costs[metric] else ""
             value = readable(metric, record.costs[metric]) + ("FLOPs" if metric == "flops" else "")

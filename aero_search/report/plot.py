@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from aero_search.report.chart import panels
 from aero_search.report.picture import write_picture
+from aero_search.report.units import quality_name
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
@@ -46,5 +47,9 @@ def _subtitle(front: Front) -> str:
     kinds = (front.points, front.dominated, front.diverged, front.over, front.stopped)
     trained = sum(map(len, kinds))
     counted = f"{trained} candidate{'' if trained == 1 else 's'} trained, {len(front.points)} on the front"
-    priced = f" · costs of {front.target.name}, perplexity of the proxy" if front.target else ""
+    priced = (
+        f" · costs of {front.target.name}, {quality_name(front.objective.quality)} of the proxy"
+        if front.target
+        else ""
+    )
     return f"{counted} · hypervolume {front.hypervolume:.4f}{priced}"

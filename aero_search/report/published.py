@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from aero_search.cost import PublishedRow, published_rows
+from aero_search.front.quality import PERPLEXITY
 from aero_search.report.axis import Axis
 from aero_search.report.units import Scale
 
@@ -74,6 +75,8 @@ def _size(n_layer: int, of: object) -> tuple[object, ...]:
 
 
 def _near(front: Front, row: PublishedRow) -> bool:
+    if front.objective.quality != PERPLEXITY:
+        return False
     best = min((r.perplexity for r in front.points if r.perplexity is not None), default=None)
     if best is None or row.perplexity is None:
         return False

@@ -120,9 +120,9 @@ def _draw_published(axis: Axes, panel: Panel) -> None:
 
 
 def _draw_mark(axis: Axes, mark: Mark) -> None:
-    if mark.seeds is not None:
+    if mark.bar is not None:
         axis.errorbar(
-            [mark.x], [mark.y], yerr=[[mark.y - mark.seeds.low], [mark.seeds.high - mark.y]], fmt="none",
+            [mark.x], [mark.y], yerr=[[mark.y - mark.bar[0]], [mark.bar[1] - mark.y]], fmt="none",
             capsize=3, elinewidth=1.2,
             ecolor=palette.FRONT if mark.on_front else palette.DOMINATED, zorder=3.5,
         )  # fmt: skip
@@ -178,7 +178,7 @@ def _label(axis: Axes, panel: Panel, renderer: Any) -> None:
     frame = axis.get_window_extent(renderer)
     corners = [_pair(to_pixels(corner)) for corner in panel.step]
     lines = list(pairwise(corners))
-    bars = [((m.x, m.seeds.low), (m.x, m.seeds.high)) for m in panel.marks if m.seeds is not None]
+    bars = [((m.x, m.bar[0]), (m.x, m.bar[1])) for m in panel.marks if m.bar is not None]
     lines += [(_pair(to_pixels(a)), _pair(to_pixels(b))) for a, b in (*baseline_lines(panel), *bars)]
     placed = place(
         anchors,

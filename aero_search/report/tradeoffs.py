@@ -6,7 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from aero_search.architecture import BASELINE
-from aero_search.report.units import readable, times
+from aero_search.front.quality import MAXIMIZED
+from aero_search.report.units import quality_change, quality_name, quality_step, quality_text, readable, times
 
 if TYPE_CHECKING:
     from aero_search.front.front import Front
@@ -20,14 +21,14 @@ _SAME = 0.005
 
 def choice_sentence(front: Front, record: Record, how: str) -> str:
     """Who is chosen, with figures: `best balance: SM + R  #3, perplexity 63.31, 1.98 s, 73.0 M FLOPs, ...`."""
-    assert record.perplexity is not None, "only a trained candidate is chosen"
-    known = front.baseline_perplexity
-    change = f" ({100 * (record.perplexity / known - 1):+.1f}% against {BASELINE})" if known else ""
+    quality, value, known = front.objective.quality, front.value(record), front.baseline_value
+    change = f" ({quality_change(quality, value, known)} against {BASELINE})" if known else ""
     figures = [
         f"{readable(m, record.costs[m])} {_kind(m)}".rstrip() + _saving(front, record, m)
         for m in front.objective.costs
     ]
-    return f"{how}: {record.label}, perplexity {record.perplexity:.2f}{change}, {', '.join(figures)}"
+    reached = f"{quality_name(quality)} {quality_text(quality, value)}{change}"
+    return f"{how}: {record.label}, {reached}, {', '.join(figures)}"
 
 
 def step_sentence(step: Step) -> str:
@@ -45,13 +46,14 @@ def step_sentence(step: Step) -> str:
     if direction == "cheaper" and more:
         direction += f" in {_listed([_name(m) for m in step.by])}"
     tie = " (a tie)" if step.tied else ""
-    return f"one step {direction}, {step.to.label}: {step.perplexity:+.2f} perplexity{tie} {gained}"
+    return f"one step {direction}, {step.to.label}: {quality_step(step.quality, step.change)}{tie} {gained}"
 
 
 def budget_words(limits: Mapping[str, float]) -> str:
     """Limits as people say them: `latency at most 2 s, bytes at most 1 GB`."""
     return ", ".join(
-        f"{_NAMES.get(metric, metric)} at most {readable(metric, limit) if metric in _NAMES else f'{limit:g}'}"
+        f"{_name(metric)} at {'least' if metric in MAXIMIZED else 'most'} "
+        f"{readable(metric, limit) if metric in _NAMES else f'{limit:g}'}"
         for metric, limit in limits.items()
     )
 
@@ -64,7 +66,8 @@ def choice_lines(front: Front, record: Record, steps: tuple[Step, ...], how: str
     if front.points and not any(step.direction == "cheaper" for step in steps):
         yield "  nothing on the front is cheaper"
     if front.points and not any(step.direction == "better" for step in steps):
-        yield "  nothing on the front has a lower perplexity"
+        better = "higher" if front.reference.scale.maximized else "lower"
+        yield f"  nothing on the front has a {better} {quality_name(front.objective.quality)}"
 
 
 def _saving(front: Front, record: Record, metric: str) -> str:
@@ -76,7 +79,7 @@ def _kind(metric: str) -> str:
 
 
 def _name(metric: str) -> str:
-    return _NAMES.get(metric, metric)
+    return _NAMES.get(metric, quality_name(metric))
 
 
 def _growth(share: float) -> str:

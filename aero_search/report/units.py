@@ -67,6 +67,33 @@ def readable(metric: str, value: float) -> str:
     return scale(metric, [value]).with_unit(value)
 
 
+def quality_name(quality: str) -> str:
+    """A quality in words."""
+    return quality.replace("_", " ")
+
+
+def quality_text(quality: str, value: float | None) -> str:
+    """A quality's value: `63.31`, `1.204`, `38.4%`."""
+    if value is None:
+        return "-"
+    return {"accuracy": f"{100 * value:.1f}%", "bits_per_byte": f"{value:.3f}"}.get(quality, f"{value:.2f}")
+
+
+def quality_step(quality: str, change: float) -> str:
+    """A change of a quality with its unit: `+0.80 perplexity`, `-1.2 points of accuracy`."""
+    if quality == "accuracy":
+        return f"{100 * change:+.1f} points of accuracy"
+    return f"{change:+.3f} bits per byte" if quality == "bits_per_byte" else f"{change:+.2f} {quality}"
+
+
+def quality_change(quality: str, value: float, known: float) -> str:
+    """Against a known value: relative in percent, of an accuracy in points."""
+    if quality == "accuracy":
+        return f"{100 * (value - known):+.1f} points"
+    share = value / known - 1
+    return f"{100 * share:+.1f}%" if abs(share) < 0.9995 else f"{100 * share:+.0f}%"
+
+
 def significant(value: float) -> str:
     """Three significant digits, never in powers of ten; whole numbers from 1,000 on."""
     if not math.isfinite(value):

@@ -3,11 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Protocol
 
 from optuna.trial import FrozenTrial, TrialState
 
+from aero_search.errors import AeroSearchError
+from aero_search.front.quality import QualityScale
 from aero_search.search.rungs.learning_curve import LearningCurve, State
 from aero_search.workers.trial_queue import CONFIRMS, RESUMES
+
+
+class Measured(Protocol):
+    """A validation, or a result."""
+
+    @property
+    def perplexity(self) -> float | None: ...
+    @property
+    def accuracy(self) -> float | None: ...
+    @property
+    def bits_per_byte(self) -> float | None: ...
+
 
 _CLAIMED = (TrialState.RUNNING, TrialState.COMPLETE, TrialState.PRUNED)
 
@@ -49,6 +64,20 @@ def learning_curve(trial: FrozenTrial, costs: Sequence[str]) -> LearningCurve:
     )
 
 
+def loss_of(scale: QualityScale, measured: Measured) -> float | None:
+    """The loss of what a training has measured; None where it diverged.
+
+    Raises:
+        AeroSearchError: the study's quality was not measured.
+    """
+    if measured.perplexity is None:
+        return None
+    value: float | None = getattr(measured, scale.name)
+    if value is None:
+        raise AeroSearchError(f"the training has measured no {scale.name}")
+    return scale.loss(value)
+
+
 def curve(trial: FrozenTrial) -> tuple[tuple[int, float], ...]:
-    """The (step, perplexity) of a trial's validations as far as they are reported."""
+    """The (step, loss) of a trial's validations as far as they are reported."""
     return tuple((int(step), float(value)) for step, value in trial.user_attrs.get("curve", ()))

@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path
 
 import optuna
 from optuna.trial import FrozenTrial, TrialState
 
 from aero_search.front.objective import Objective
+from aero_search.front.quality import QualityScale
 from aero_search.search.learning_curves import candidates, learning_curves
 from aero_search.search.rungs import Decision, decide, reconsider
 from aero_search.search.spec import RungsSpec
@@ -42,14 +44,17 @@ class ResumeAndReplicate(TrialQueue):
         self.objective = objective
 
     def report(self, number: int, curve: Sequence[tuple[int, float]]) -> None:
-        """Remember the (step, perplexity) of a running training's validations."""
+        """Remember the (step, loss) of a running training's validations."""
         self._set(self._trial(number)._trial_id, curve=[list(point) for point in curve])
 
     def judge(self, number: int, rungs: RungsSpec) -> Decision:
         """Whether a running training goes on after the last validation that it has reported."""
         known = learning_curves(candidates(self._trials()), self.objective.costs)
         own = next(training for training in known if training.number == number)
-        return decide(rungs, own, known, self._unigram_perplexity())
+        # A training judges its plateau by perplexity itself.
+        if self.scale.worst is None:
+            return decide(rungs, own, known, self.scale.unigram_perplexity)
+        return decide(rungs, own, known, math.inf, f"loss in {self.scale.name}")
 
     def confirm(self, numbers: Sequence[int], count: int) -> None:
         """Queue these candidates with `count` further seeds each, but for those that were queued before."""
@@ -89,9 +94,10 @@ class ResumeAndReplicate(TrialQueue):
         for number in self._resumable(rungs)[:1]:
             self.study.enqueue_trial(self._trial(number).params, user_attrs={RESUMES: number})
 
-    def _unigram_perplexity(self) -> float:
-        reference = self.study.user_attrs.get("reference", {})
-        return float(reference.get("unigram_perplexity", math.inf))
+    @cached_property
+    def scale(self) -> QualityScale:
+        """How the study's quality is read as a loss."""
+        return QualityScale.of(self.study.user_attrs.get("reference", {}))
 
 
 def _waits(trial: FrozenTrial) -> bool:

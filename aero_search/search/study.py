@@ -17,15 +17,16 @@ from optuna.trial import FrozenTrial, TrialState
 from aero_search.architecture import Architecture, key
 from aero_search.errors import AeroSearchError, RequestError
 from aero_search.fail_points import passes
-from aero_search.front.objective import PERPLEXITY, Objective
+from aero_search.front.objective import Objective
 from aero_search.front.pricing import Price
+from aero_search.front.quality import ACCURACY, BITS_PER_BYTE, PERPLEXITY
 from aero_search.front.record import Record, State
 from aero_search.integrity import put_aside
 from aero_search.integrity import tell as say
 from aero_search.schema import from_mapping, to_mapping
 from aero_search.search.candidate import Candidate
 from aero_search.search.known_cost.domain import Domain, make_domain
-from aero_search.search.learning_curves import candidates, curve
+from aero_search.search.learning_curves import candidates, curve, loss_of
 from aero_search.search.replicates import replicated, replicates
 from aero_search.search.resume_and_replicate import ResumeAndReplicate, seeded
 from aero_search.search.samplers import make_sampler
@@ -163,29 +164,39 @@ class Study(ResumeAndReplicate):
         return None
 
     def tell(self, number: int, result: Result) -> None:
-        """Record a finished training; a diverged one counts with the unigram perplexity, a stopped one has none.
+        """Record a finished training; a diverged one counts as token frequencies alone, a stopped one has none.
 
         What was given to another worker, because this one was silent for too long, is that one's to tell.
         """
         self._still_ours(number, lambda: self._tell(self._trial(number), result))
 
     def _tell(self, trial: FrozenTrial, result: Result) -> None:
-        stopped = result.verdict == "stopped"
+        stopped, scale = result.verdict == "stopped", self.scale
+        loss = loss_of(scale, result)
         self._set(
             trial._trial_id,
             verdict=result.verdict,
             reason=result.reason,
             perplexity=None if stopped else result.perplexity,
+            accuracy=None if stopped else result.accuracy,
+            bits_per_byte=None if stopped else result.bits_per_byte,
+            loss=None if stopped or scale.worst is None else loss,
             seconds=result.seconds,
-            curve=[[point.step, point.perplexity] for point in result.curve],
+            curve=[[point.step, loss_of(scale, point)] for point in result.curve],
         )
         passes("result told")
         if stopped:
             self._end(trial.number, state=TrialState.PRUNED)
             return
-        perplexity = result.perplexity if result.perplexity is not None else result.unigram_perplexity
+        told = (
+            loss
+            if loss is not None
+            else scale.unigram_perplexity
+            if scale.worst
+            else result.unigram_perplexity
+        )
         costs: Mapping[str, float] = trial.user_attrs["costs"]
-        self._end(trial.number, [perplexity, *(costs[metric] for metric in self.objective.costs)])
+        self._end(trial.number, [told, *(costs[metric] for metric in self.objective.costs)])
 
     def orphaned_runs(self) -> list[str]:
         """The tracking runs that dead workers left open."""
@@ -241,7 +252,10 @@ class Study(ResumeAndReplicate):
         """Every candidate trained, stopped or in training, by trial number."""
         trials = self._trials()
         again = replicates(trials)
-        return [replicated(self._record(trial), again.get(trial.number, ())) for trial in candidates(trials)]
+        return [
+            replicated(self._record(trial), [self._record(t) for t in again.get(trial.number, ())])
+            for trial in candidates(trials)
+        ]
 
     def repetitions(self) -> list[Record]:
         """The trainings of `confirm`, those that wait for their turn left out."""
@@ -357,6 +371,9 @@ class Study(ResumeAndReplicate):
             state=state,
             reason=attrs.get("reason", ""),
             perplexity=attrs.get(PERPLEXITY),
+            accuracy=attrs.get(ACCURACY),
+            bits_per_byte=attrs.get(BITS_PER_BYTE),
+            loss=attrs.get("loss"),
             costs=attrs["costs"],
             overrides=tuple(attrs["overrides"]),
             lr=attrs["lr"],

@@ -17,6 +17,7 @@ from aero_search.errors import AeroSearchError
 from aero_search.fail_points import passes
 from aero_search.front.front import Front, build_front
 from aero_search.front.pareto import Reference
+from aero_search.front.quality import MAXIMIZED
 from aero_search.front.record import Record
 from aero_search.markdown import code, code_block
 from aero_search.schema import to_mapping
@@ -90,7 +91,11 @@ class StudyRunner:
             check_settings(plan.name, attrs["settings"], self.settings)
             study.keep_files()
             return
-        name_metrics(study.study, plan.objective.metrics)
+        # Optuna's samplers know the quality as its loss, which is minimized as the costs are.
+        loss = (
+            plan.objective.quality if self.reference.quality is None else f"loss_of_{plan.objective.quality}"
+        )
+        name_metrics(study.study, (loss, *plan.objective.costs))
         study.set_attrs(
             objective=plan.objective.settings(),
             protocol=to_mapping(plan.protocol),
@@ -101,6 +106,8 @@ class StudyRunner:
             created=time.time(),
             reference={
                 "unigram_perplexity": self.reference.unigram_perplexity,
+                "quality": self.reference.scale.name,
+                "worst": self.reference.scale.worst,
                 "costs": dict(self.reference.costs),
                 "baseline": to_mapping(self.reference.baseline),
             },
@@ -130,7 +137,8 @@ class StudyRunner:
         parent_run = self._parent_run(study, tracker)
         varied = list(dict.fromkeys(p.override for p in self.plan.space.parameters))
         always = list(dict.fromkeys(p.override for p in self.plan.space.parameters if not p.when))
-        tracker.present(self.plan.name, self.plan.objective.costs, varied, always)
+        objective = self.plan.objective
+        tracker.present(self.plan.name, objective.metrics, varied, always, objective.quality in MAXIMIZED)
         worker = Worker(
             self.plan, compose, parent_run, os.getpid(), socket.gethostname(), launch_id=new_launch_id()
         )

@@ -64,9 +64,16 @@ class MlflowTracker(Tracker):
         self._sender.send(Create(run, name, about), *batches(run, params=params))
         return self._sender.run_id(run)
 
-    def present(self, study: str, costs: Sequence[str], params: Sequence[str], always: Sequence[str]) -> None:
+    def present(
+        self,
+        study: str,
+        metrics: Sequence[str],
+        params: Sequence[str],
+        always: Sequence[str],
+        maximized: bool = False,
+    ) -> None:
         keep = (*EXPERIMENT_KIND, *PRIMARY)
-        self._sender.send(Views(view_tags(study, costs, params, always), keep))
+        self._sender.send(Views(view_tags(study, metrics, params, always, maximized), keep))
 
     def judge(self, run_id: str, verdict: str, colour: str) -> None:
         self._sender.send(*batches(run_id, tags={VERDICT: verdict, COLOUR: colour}))

@@ -60,11 +60,20 @@ class Tracker:
         """Begin a parent run. Returns its id."""
         return ""
 
-    def present(self, study: str, costs: Sequence[str], params: Sequence[str], always: Sequence[str]) -> None:
+    def present(
+        self,
+        study: str,
+        metrics: Sequence[str],
+        params: Sequence[str],
+        always: Sequence[str],
+        maximized: bool = False,
+    ) -> None:
         """Let the store's own pages show a study's candidates by these metrics and parameters, best first.
 
         Args:
+            metrics: the objective's, quality first.
             always: the parameters that every candidate has a value of.
+            maximized: whether the quality is better higher.
         """
 
     def judge(self, run_id: str, verdict: str, colour: str) -> None:

@@ -21,32 +21,32 @@ from urllib.parse import quote
 SHARED = "mlflow.sharedViewState."
 # Opens on runs and charts, not on the pages for language-model applications.
 KIND = {"mlflow.experimentKind": "custom_model_development"}
-PRIMARY = {
-    "mlflow.experiment.primaryMetric.name": "perplexity",
-    "mlflow.experiment.primaryMetric.greaterIsBetter": "false",
-}
+PRIMARY = ("mlflow.experiment.primaryMetric.name", "mlflow.experiment.primaryMetric.greaterIsBetter")
 FRONT = ".front"
 VERDICT_TAG, STUDY_TAG = "aero.verdict", "study"
 _CURVES = ("perplexity", "validation_loss", "train_loss")
 
 
 def view_tags(
-    study: str, costs: Sequence[str], params: Sequence[str], always: Sequence[str]
+    study: str, metrics: Sequence[str], params: Sequence[str], always: Sequence[str], maximized: bool = False
 ) -> dict[str, str]:
     """The experiment's tags that make MLflow's pages show a study.
 
     Args:
-        costs: the objective's metrics after perplexity, the first one the chart's.
+        metrics: the objective's, quality first, the first cost the chart's.
+        maximized: whether the quality is better higher.
         params: what varies, the first ones first.
         always: those that every candidate has; MLflow draws no line of a run that lacks one.
     """
     of_study = f"tags.`aero.kind` = 'candidate' and tags.`{STUDY_TAG}` = '{study}'"
-    metrics = ["perplexity", *costs]
-    every = _view(of_study, "perplexity", metrics, params, always)
-    front = _view(f"{of_study} and tags.`{VERDICT_TAG}` = 'front'", costs[0], metrics, params, always)
+    quality, *costs = metrics
+    ascending = not maximized
+    every = _view(of_study, quality, metrics, params, always, ascending)
+    front = _view(f"{of_study} and tags.`{VERDICT_TAG}` = 'front'", costs[0], metrics, params, always, True)
     return {
         **KIND,
-        **PRIMARY,
+        PRIMARY[0]: quality,
+        PRIMARY[1]: str(not ascending).lower(),
         f"{SHARED}{study}": json.dumps(every, separators=(",", ":")),
         f"{SHARED}{study}{FRONT}": json.dumps(front, separators=(",", ":")),
     }
@@ -65,7 +65,7 @@ def links(base: str, experiment_id: str, study: str) -> dict[str, str]:
 
 
 def _view(
-    where: str, by: str, metrics: Sequence[str], params: Sequence[str], always: Sequence[str]
+    where: str, by: str, metrics: Sequence[str], params: Sequence[str], always: Sequence[str], ascending: bool
 ) -> dict[str, Any]:
     numbers = [f"metrics.`{metric}`" for metric in metrics]
     columns = [f"tags.`{VERDICT_TAG}`", *numbers, *(f"params.`{param}`" for param in params)]
@@ -73,7 +73,7 @@ def _view(
     return {
         "searchFilter": where,
         "orderByKey": f"metrics.`{by}`",
-        "orderByAsc": True,
+        "orderByAsc": ascending,
         "startTime": "ALL",
         "lifecycleFilter": "Active",
         "modelVersionFilter": "All Runs",
@@ -138,7 +138,7 @@ def _charts(metrics: Sequence[str], params: Sequence[str]) -> list[dict[str, Any
         ),
         *(
             chart(f"curve-{metric}", "LINE", "Curves", metricKey=metric, selectedMetricKeys=[metric], **_LINE)
-            for metric in _CURVES
+            for metric in dict.fromkeys((metrics[0], *_CURVES))
         ),
     ]
 

@@ -61,6 +61,11 @@ class Unigram:
     def perplexity(self) -> float:
         return perplexity(self.loss)
 
+    @property
+    def bits_per_byte(self) -> float | None:
+        """None where the corpus does not say how many bytes its text has."""
+        return bits_per_byte(self.loss, self.bytes_per_token)
+
 
 def perplexity(loss: float) -> float:
     """exp of a loss in nats a token, capped where a float would overflow; no number stays none."""

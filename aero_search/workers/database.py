@@ -20,7 +20,7 @@ from sqlalchemy import event
 
 from aero_search.errors import RequestError, nearest
 from aero_search.fail_points import passes
-from aero_search.front.objective import Metric
+from aero_search.front.quality import Metric
 from aero_search.passwords import masked
 from aero_search.tracking.address import sqlite_address
 from aero_search.workers.local_storage import LocalStorage, check_file, translated
@@ -151,7 +151,7 @@ def create_study(storage: RDBStorage, name: str, metrics: Sequence[Metric]) -> o
     )
 
 
-def name_metrics(study: optuna.Study, metrics: Sequence[Metric]) -> None:
+def name_metrics(study: optuna.Study, metrics: Sequence[str]) -> None:
     """Label the objectives of a new study."""
     with warnings.catch_warnings():
         # Only a label for Optuna's own dashboards; still marked experimental.

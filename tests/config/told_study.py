@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
@@ -17,6 +18,7 @@ from aero_search.config.hydra_main import read_request
 from aero_search.config.paths import conf_dir
 from aero_search.config.request import Request
 from aero_search.schema import to_mapping
+from aero_search.training.health import Unigram
 from aero_search.workers.database import create_study, open_storage
 
 
@@ -43,7 +45,7 @@ def tell_study(
         attrs: of the study, in the place of what this version writes.
     """
     request = request_of(*overrides)
-    reference = baseline_reference(request, 420.0)
+    reference = baseline_reference(request, [Unigram(math.log(420.0), 0.05)])
     study = create_study(open_storage(output_dir), name, request.objective.metrics)
     told: Mapping[str, Any] = {
         "settings": {},

@@ -21,6 +21,7 @@ global.aero = {};
 (0, eval)(script);
 console.log(JSON.stringify(fronts.map(({ data, points, metrics }) => {
   aero.data = data;
+  aero.quality = metrics[0];
   const knee = aero.knee(points, data.baseline, metrics);
   return {
     knee: knee && knee.trial,

@@ -42,7 +42,7 @@ const answers = new Function(asked.scripts + `
     return {
       costs: Object.fromEntries(view.candidates.map((c) => [c.trial, view.metrics.map((m) => c[m])])),
       front: view.front.map((c) => c.trial), knee: view.knee && view.knee.trial, hypervolume: view.hypervolume,
-      baseline: view.basePerplexity, fits: view.candidates.filter((c) => c.fits).map((c) => c.trial),
+      baseline: view.baseQuality, fits: view.candidates.filter((c) => c.fits).map((c) => c.trial),
       quantities: Object.entries(budget).map(([m, v]) => aero.quantity(m, texts[m] || String(v))),
       chosen: chosen && chosen.trial, near: near && near.trial,
     };

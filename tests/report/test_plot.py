@@ -199,7 +199,7 @@ def test_a_published_perplexity_is_shown_where_it_compares(make_front: Any) -> N
         )
         for p, (perplexity, cost) in zip(front.points, rows, strict=False)
     )
-    (panel, *_) = panels(replace(front, points=points, dominated=(), diverged=(), baseline_perplexity=None))
+    (panel, *_) = panels(replace(front, points=points, dominated=(), diverged=(), baseline_record=None))
     heights = {mark.row.variant: mark.y for mark in panel.published if mark.row.ffn_layers == 12}
     assert heights["SM+LN+G"] == 2.69
     assert heights["SM+ScFuFFN"] == 3.48

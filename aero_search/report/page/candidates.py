@@ -9,6 +9,7 @@ from aero_search.errors import AeroSearchError
 from aero_search.front.front import Front
 from aero_search.front.front_membership import FrontMembership
 from aero_search.front.pricing import Pricing
+from aero_search.front.quality import QUALITIES
 from aero_search.front.record import Record
 from aero_search.report.page.prices import PageTariff
 from aero_search.search.timeline import Moment
@@ -42,7 +43,7 @@ def candidate_entries(
         pricing: whose target, if any, the prices are of.
     """
     ended = {moment.number: moment.ended for moment in moments}
-    entries = []
+    entries: list[dict[str, Any]] = []
     for record in records:
         membership = front.memberships.get(record.number)
         result = results.get(record.number)
@@ -54,8 +55,9 @@ def candidate_entries(
                 "represents": front.represents(record),
                 "state": record.state,
                 "reason": record.reason,
-                "perplexity": front.standing(record).perplexity,
-                "seeds": None if membership is None else _seeds(membership),
+                **{name: front.standing(record).metric(name) for name in QUALITIES},
+                "loss": front.standing(record).loss,
+                "seeds": None if membership is None else _seeds(front, membership),
                 "lr": record.lr,
                 "seed": record.seed,
                 "seconds": record.seconds,
@@ -68,11 +70,11 @@ def candidate_entries(
     return entries
 
 
-def _seeds(membership: FrontMembership) -> dict[str, Any]:
+def _seeds(front: Front, membership: FrontMembership) -> dict[str, Any]:
     """Mean, the ends of the error bar, and in words what the bar is."""
     seeds, chance = membership.seeds, membership.probability
     what = f"95 % interval over {seeds} seeds, on the front with probability {chance:.2f}"
-    return {"mean": membership.mean, "low": membership.low, "high": membership.high, "what": what}
+    return {**front.interval(membership), "what": what}
 
 
 def _trained(record: Record, result: Result) -> dict[str, Any]:

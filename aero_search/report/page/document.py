@@ -80,6 +80,11 @@ def page_document(source: PageSource) -> dict[str, Any]:
         "protocols": [_protocol(name, protocol) for name, protocol in source.protocols.items()],
         "networks": [to_mapping(network) for network in source.networks.values()],
         "metrics": list(front.objective.metrics),
+        "quality": {
+            "name": front.objective.quality,
+            "maximized": front.reference.scale.maximized,
+            "worst": front.reference.scale.worst,
+        },
         "limits": dict(front.objective.limits),
         "target": None if pricing.target is None else pricing.target.text,
         "sizes": front.sizes,

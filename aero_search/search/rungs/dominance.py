@@ -68,7 +68,7 @@ class Rivals:
         return np.flatnonzero(clear & no_dearer & (self.numbers != own.number))
 
 
-def judge(spec: RungsSpec, own: LearningCurve, rivals: Rivals) -> Decision:
+def judge(spec: RungsSpec, own: LearningCurve, rivals: Rivals, loss: str = "perplexity") -> Decision:
     """What becomes of `own` at the last point of its curve."""
     beating = rivals.beating(spec, own)
     if len(beating) == 0:
@@ -79,6 +79,6 @@ def judge(spec: RungsSpec, own: LearningCurve, rivals: Rivals) -> Decision:
     return Decision(
         "stopped",
         f"stopped at step {step:,} of {own.steps:,}: #{number} costs no more and has {100 * lead:.0f} % less "
-        "perplexity there",
+        f"{loss} there",
         number,
     )

@@ -16,14 +16,19 @@ from aero_search.training.health import judge_validation
 
 
 def decide(
-    rungs: RungsSpec, own: LearningCurve, others: Sequence[LearningCurve], unigram_perplexity: float
+    rungs: RungsSpec,
+    own: LearningCurve,
+    others: Sequence[LearningCurve],
+    unigram_perplexity: float,
+    loss: str = "perplexity",
 ) -> Decision:
     """Whether a training goes on after the validation that its curve ends with.
 
     Args:
         own: with at least one validation.
         others: the study's other trainings as they are now; `own` among them is left out.
-        unigram_perplexity: of the corpus.
+        unigram_perplexity: of the corpus; infinite where curves are of another quality's loss.
+        loss: what the curves are of, in words.
     """
     step, perplexity = own.curve[-1]
     if found := judge_validation(step, own.steps, perplexity, unigram_perplexity):
@@ -35,7 +40,7 @@ def decide(
     others = [other for other in others if other.number != own.number]
     if rungs.name == "asha":
         return asha.judge(rungs, own, others)
-    return dominance.judge(rungs, own, dominance.Rivals.at(own.at, others, Margins.of(others)))
+    return dominance.judge(rungs, own, dominance.Rivals.at(own.at, others, Margins.of(others)), loss)
 
 
 def reconsider(rungs: RungsSpec, learning_curves: Sequence[LearningCurve]) -> list[int]:

@@ -27,15 +27,15 @@ aero.onChange((view) => {
   show(view, chosen, `Best of ${fitting.length} within the budget`);
 });
 
-// As Front.within chooses: of what keeps the study's limits and the budget the least perplexity, or where only that
+// As Front.within chooses: of what keeps the study's limits and the budget the best quality, or where only that
 // is limited the least cost; `near` misses the budget by least.
 aero.choose = (view, budget) => {
   const limits = Object.entries(budget);
   const fitting = view.fitting.filter((c) => aero.fits(c, budget));
-  const near = view.fitting.length ? best(view.fitting, (c) => Math.max(...limits.map(([metric, limit]) => c[metric] / limit))) : null;
-  const onlyPerplexity = limits.length === 1 && limits[0][0] === "perplexity";
-  const by = onlyPerplexity ? view.metrics.find((metric) => metric !== "perplexity") : "perplexity";
-  return { chosen: fitting.length ? best(fitting, (c) => c[by]) : null, near, fitting };
+  const near = view.fitting.length ? best(view.fitting, (c) => Math.max(...limits.map(([metric, limit]) => aero.excess(c, metric, limit)))) : null;
+  const onlyQuality = limits.length === 1 && limits[0][0] === aero.quality;
+  const by = onlyQuality ? view.metrics.find((metric) => metric !== aero.quality) : aero.quality;
+  return { chosen: fitting.length ? best(fitting, (c) => aero.low(c, by)) : null, near, fitting };
 };
 
 const best = (candidates, score) => candidates.reduce((a, b) => (score(b) < score(a) ? b : a));
@@ -44,16 +44,17 @@ const show = (view, candidate, how) => {
   const savings = COSTS.filter((metric) => view.baseline && candidate[metric] > 0).map(
     (metric) => `${aero.readable(metric, candidate[metric])}${metric === "flops" ? " FLOPs" : ""} (${aero.times(view.baseline[metric] / candidate[metric])} less)`,
   );
-  const change = view.basePerplexity ? ` (${aero.percent(candidate.perplexity / view.basePerplexity - 1)} against ${aero.data.baseline.notation})` : "";
+  const value = candidate[aero.quality];
+  const change = view.baseQuality ? ` (${aero.gap(value, view.baseQuality)} against ${aero.data.baseline.notation})` : "";
   aero.fill(
     "choice", aero.make("p", { class: "muted" }, how), aero.make("p", {}, aero.candidateLink(candidate)),
-    aero.make("p", {}, `Perplexity ${candidate.perplexity.toFixed(2)}${change}; ${savings.join(", ")}.`),
+    aero.make("p", {}, `${aero.title(aero.quality)} ${aero.readable(aero.quality, value)}${change}; ${savings.join(", ")}.`),
     aero.make("ul", { class: "steps" }, ...steps(view, candidate)),
     aero.command(aero.data.provenance.commands.export.replace("trial:N", `trial:${candidate.trial}`)),
   );
 };
 
-// For each cost the next cheaper point with the least perplexity, and the surely better point that costs least; a tie
+// For each cost the next cheaper point of the best quality, and the surely better point that costs least; a tie
 // where none is sure.
 const steps = (view, from) => {
   const found = new Map();
@@ -61,12 +62,12 @@ const steps = (view, from) => {
     const key = `${direction} ${to.trial}`;
     found.set(key, [direction, to, [...(found.has(key) ? found.get(key)[2] : []), SPOKEN[metric] || metric]]);
   };
-  for (const metric of view.metrics.filter((name) => name !== "perplexity")) {
+  for (const metric of view.metrics.filter((name) => name !== aero.quality)) {
     const cheaper = view.front.filter((c) => c[metric] < from[metric]);
-    const lower = view.front.filter((c) => c.perplexity < from.perplexity);
+    const lower = view.front.filter((c) => aero.loss(c) < aero.loss(from));
     const surely = lower.filter((c) => !aero.tied(c, from));
     const better = surely.length ? surely : lower;
-    if (cheaper.length) add("cheaper", best(cheaper, (c) => c.perplexity), metric);
+    if (cheaper.length) add("cheaper", best(cheaper, aero.loss), metric);
     if (better.length) add("better", best(better, (c) => c[metric]), metric);
   }
   const order = [...found.values()].sort((a, b) => (a[0] === "cheaper" ? 0 : 1) - (b[0] === "cheaper" ? 0 : 1));
@@ -79,10 +80,10 @@ const steps = (view, from) => {
 const listed = (parts) => [parts.slice(0, -1).join(", "), parts[parts.length - 1]].filter(Boolean).join(" and ");
 
 const exchange = (from, to) => {
-  const gap = to.perplexity - from.perplexity;
+  const gap = to[aero.quality] - from[aero.quality];
   const shares = COSTS.map((metric) => [SPOKEN[metric], to[metric] / from[metric] - 1]);
   const saved = shares.filter(([, s]) => s <= -0.005).map(([name, s]) => `${(-100 * s).toFixed(0)}% of ${name}`);
   const spent = shares.filter(([, s]) => s >= 0.005).map(([name, s]) => (s < 1 ? `${(100 * s).toFixed(0)}% more ${name}` : `${(1 + s).toFixed(1)} times the ${name}`));
   const said = [saved.length ? `saves ${listed(saved)}` : "", spent.length ? `costs ${listed(spent)}` : ""].filter(Boolean);
-  return `${gap >= 0 ? "+" : "−"}${Math.abs(gap).toFixed(2)} perplexity${aero.tied(from, to) ? " (a tie)" : ""} ${said.join(" and ") || "at the same cost"}`;
+  return `${gap >= 0 ? "+" : "−"}${aero.step(Math.abs(gap))}${aero.tied(from, to) ? " (a tie)" : ""} ${said.join(" and ") || "at the same cost"}`;
 };

@@ -25,7 +25,7 @@ const freeNetwork = () => {
   aero.change({ network: known ? known.name : "", bandwidth, rtt });
 };
 
-const BUDGET = { "max-latency": "latency_s", "max-bytes": "communication_bytes", "max-flops": "flops", "max-perplexity": "perplexity" };
+const BUDGET = { "max-latency": "latency_s", "max-bytes": "communication_bytes", "max-flops": "flops", "max-perplexity": aero.quality };
 
 const readBudget = () => {
   const budget = {}, unread = [];
@@ -48,7 +48,9 @@ aero.setUp = () => {
   aero.options("protocol", data.protocols.map((p) => [p.name, p.name]), data.protocol);
   aero.options("network", [...data.networks.map((n) => [n.name, `${n.name} (${n.bandwidth_mbps} Mbps, ${n.rtt_ms} ms)`]), ["", "your own"]], data.network);
   aero.options("x", ["latency_s", "communication_bytes", "flops", "rounds", "seconds"].map(metric), data.metrics[1]);
-  aero.options("y", ["perplexity", "latency_s", "communication_bytes", "flops", "rounds"].map(metric), "perplexity");
+  aero.options("y", [aero.quality, "latency_s", "communication_bytes", "flops", "rounds"].map(metric), aero.quality);
+  aero.get("quality-limit").textContent = `${aero.title(aero.quality)} at ${aero.maximized ? "least" : "most"} `;
+  aero.get("max-perplexity").placeholder = aero.maximized ? "0.4" : aero.quality === "perplexity" ? "60" : "1.5";
   aero.options("of", [["study", data.metrics.map((name) => aero.metrics[name].name).join(", ")], ["axes", "the two axes"]], "study");
   aero.options("verdict", ["all", ...RANKS].map((name) => [name, name]), "all");
   aero.options("over", Object.entries(OVERS).map(([name, { name: text }]) => [name, text]), "trainings");

@@ -6,7 +6,8 @@ aero.onChange((view) => {
   if (!candidate) return;
   const facts = [
     ["verdict", candidate.reason ? `${candidate.verdict}: ${candidate.reason}` : candidate.verdict],
-    ["perplexity", candidate.seeds ? aero.seeds(candidate) : aero.readable("perplexity", candidate.perplexity)],
+    [aero.metrics[aero.quality].name, candidate.seeds ? aero.seeds(candidate) : aero.readable(aero.quality, candidate[aero.quality])],
+    ...["perplexity", "bits_per_byte", "accuracy"].filter((name) => name !== aero.quality && Number.isFinite(candidate[name])).map((name) => [aero.metrics[name].name, aero.readable(name, candidate[name])]),
     ["latency", aero.readable("latency_s", candidate.latency_s)],
     ["communication", `${aero.readable("communication_bytes", candidate.communication_bytes)}, ${aero.digits(candidate.rounds)} round trips`],
     ["FLOPs", aero.readable("flops", candidate.flops)],

@@ -2,6 +2,8 @@
 // Numbers as people read them: one unit, three digits, savings as a factor. Prefixes are powers of 1,000.
 aero.metrics = {
   perplexity: { name: "perplexity", units: [[1, ""]] },
+  bits_per_byte: { name: "bits per byte", units: [[1, ""]] },
+  accuracy: { name: "accuracy", units: [[1, ""]] },
   latency_s: { name: "latency", units: [[1e-3, "ms"], [1, "s"], [60, "min"], [3600, "h"]] },
   communication_bytes: { name: "communication", units: [[1, "B"], [1e3, "kB"], [1e6, "MB"], [1e9, "GB"], [1e12, "TB"]] },
   flops: { name: "FLOPs", units: [[1, ""], [1e3, "K"], [1e6, "M"], [1e9, "G"], [1e12, "T"]] },
@@ -29,9 +31,10 @@ aero.quantity = (metric, text) => {
 };
 
 aero.heading = (metric, unit) => {
-  const whose = aero.data.target === null ? "" : metric === "perplexity" ? " of the proxy"
+  const whose = aero.data.target === null ? "" : metric === aero.quality ? " of the proxy"
     : metric === "seconds" ? "" : ` of ${aero.data.target.split(" (")[0]}`;
-  return `${aero.metrics[metric].name}${whose}${unit[1] ? ` (${unit[1]})` : ""}`;
+  const missing = metric === aero.quality && aero.maximized ? "1 − " : "";
+  return `${missing}${aero.metrics[metric].name}${whose}${unit[1] ? ` (${unit[1]})` : ""}`;
 };
 
 aero.digits = (value) => {
@@ -43,6 +46,8 @@ aero.digits = (value) => {
 aero.readable = (metric, value) => {
   if (value === null || value === undefined) return "–";
   if (metric === "perplexity") return value.toFixed(2);
+  if (metric === "bits_per_byte") return value.toFixed(3);
+  if (metric === "accuracy") return `${(100 * value).toFixed(1)}%`;
   const unit = aero.unit(metric, [value]);
   return `${aero.digits(value / unit[0])} ${unit[1]}`.trim();
 };
@@ -53,6 +58,18 @@ aero.times = (factor) => {
 };
 
 aero.percent = (share) => `${share >= 0 ? "+" : "−"}${Math.abs(100 * share).toFixed(Math.abs(share) < 0.9995 ? 1 : 0)}%`;
+
+// Against a known value of the study's quality: in percent, of an accuracy in points.
+aero.gap = (value, known) => {
+  if (aero.quality !== "accuracy") return aero.percent(value / known - 1);
+  const points = 100 * (value - known);
+  return `${points >= 0 ? "+" : "−"}${Math.abs(points).toFixed(1)} points`;
+};
+
+// The size of a step in the study's quality, with its unit.
+aero.step = (size) => (aero.quality === "accuracy" ? `${(100 * size).toFixed(1)} points of accuracy` : `${size.toFixed(aero.quality === "perplexity" ? 2 : 3)} ${aero.metrics[aero.quality].name}`);
+
+aero.title = (metric) => aero.metrics[metric].name.replace(/^./, (letter) => letter.toUpperCase());
 
 aero.duration = (seconds) => {
   if (seconds === null || seconds === undefined) return "–";
@@ -65,7 +82,13 @@ aero.duration = (seconds) => {
 aero.compact = (notation) => notation.replace(/([[ ])(?:attention|stabilizer|regularizer)\.(?=\w+=)/g, "$1");
 
 // What several seeds say: `61.20 (60.80 to 61.60, 95 % interval over 3 seeds, ...)`.
-aero.seeds = ({ seeds: { mean, low, high, what } }) => `${mean.toFixed(2)} (${low.toFixed(2)} to ${high.toFixed(2)}, ${what})`;
+aero.seeds = ({ seeds: { mean, low, high, what } }) => {
+  const text = (value) => aero.readable(aero.quality, value);
+  return `${text(mean)} (${text(low)} to ${text(high)}, ${what})`;
+};
+
+// The ends of the same as pictures draw them, in rising order.
+aero.bar = ({ seeds: { low, high } }) => (aero.maximized ? [1 - high, 1 - low] : [low, high]);
 
 // The state of attention in words: most heads are near even after a training as short as a proxy's, which is no fault.
 aero.attention = (health, evenShare) => {

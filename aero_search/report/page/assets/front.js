@@ -46,7 +46,7 @@ const key = (traces) => {
 
 const edge = ({ step, aboveStep }) => ({
   x: step.map((c) => c.x), y: step.map((c) => c.y), mode: "lines", hoverinfo: "skip",
-  name: `lowest ${aero.metrics[aero.state.y].name} at each cost${aboveStep ? "; a front point above it saves another cost" : ""}`,
+  name: `lowest ${aero.state.y === aero.quality && aero.maximized ? "1 − " : ""}${aero.metrics[aero.state.y].name} at each cost${aboveStep ? "; a front point above it saves another cost" : ""}`,
   line: { color: aero.kindColour("front"), width: 2 }, opacity: 0.7, meta: { glyph: "line", colour: aero.kindColour("front") },
 });
 
@@ -69,7 +69,7 @@ const tieTrace = (marks) => (marks.length ? [{
 const kindTrace = (kind, marks) => {
   if (!marks.length) return [];
   const look = aero.kinds[kind], colour = aero.kindColour(kind), thin = look.symbol === "x-thin";
-  const bars = marks.some((m) => m.candidate.seeds && !m.inBand && aero.state.y === "perplexity");
+  const bars = marks.some((m) => m.candidate.seeds && !m.inBand && aero.state.y === aero.quality);
   return [{
     x: marks.map((m) => m.x), y: marks.map((m) => m.y), mode: "markers", name: kind, opacity: look.opacity, meta: { glyph: look.symbol, colour },
     customdata: marks.map((m) => m.candidate.trial),
@@ -83,11 +83,11 @@ const kindTrace = (kind, marks) => {
   }];
 };
 
-// From a mark to the ends of its bar; where y has a unit of its own it is perplexity, whose unit is 1.
+// From a mark to the ends of its bar; where it has one, y is the quality, whose unit is 1.
 const errors = (marks) => ({
   type: "data", thickness: 1.2, width: 4,
-  array: marks.map(({ candidate: c, y }) => (c.seeds ? Math.max(0, c.seeds.high - y) : 0)),
-  arrayminus: marks.map(({ candidate: c, y }) => (c.seeds ? Math.max(0, y - c.seeds.low) : 0)),
+  array: marks.map(({ candidate: c, y }) => (c.seeds ? Math.max(0, aero.bar(c)[1] - y) : 0)),
+  arrayminus: marks.map(({ candidate: c, y }) => (c.seeds ? Math.max(0, y - aero.bar(c)[0]) : 0)),
 });
 
 const ring = (marks, candidate, name, colour) => {
@@ -110,9 +110,9 @@ const baseTrace = (base, state, xUnit, yUnit) => {
 // AERO's own rows: a diamond where the perplexity compares, else the cost alone at the lower edge.
 const publishedTrace = (state, xUnit, yUnit, x, y, top) => {
   const rows = aero.data.published.filter((row) => state.x in row && aero.share(x, row[state.x] / xUnit[0]) >= 0 && aero.share(x, row[state.x] / xUnit[0]) <= 1);
-  if (!rows.length || state.y !== "perplexity") return [];
+  if (!rows.length || state.y !== aero.quality) return [];
   const colour = aero.dark.matches && !aero.printing ? "#b9a7ee" : "#5b4b8a";
-  const height = (row) => (row.perplexity !== null && row.perplexity > aero.valueAt(y, 0) && row.perplexity < top ? row.perplexity : null);
+  const height = (row) => (aero.quality === "perplexity" && row.perplexity !== null && row.perplexity > aero.valueAt(y, 0) && row.perplexity < top ? row.perplexity : null);
   return [{
     x: rows.map((row) => row[state.x] / xUnit[0]), y: rows.map((row) => height(row) ?? aero.valueAt(y, 0)),
     mode: "markers", name: "published by AERO (at the edge: cost alone)", meta: { glyph: "diamond-open", colour }, cliponaxis: false, hovertemplate: "%{text}<extra></extra>",
@@ -142,8 +142,8 @@ const names = ({ x, y, xUnit, yUnit, base, marks, step, top }, view) => {
   const [cost, level] = [base[aero.state.x] / xUnit[0], base[aero.state.y] / yUnit[0]];
   if (cost) segments.push([{ x: cost, y: y.low }, { x: cost, y: top }]);
   if (level) segments.push([{ x: x.low, y: level }, { x: x.high, y: level }]);
-  if (aero.state.y === "perplexity") {
-    for (const m of marks) if (m.candidate.seeds && !m.inBand && !m.beyond) segments.push([{ x: m.x, y: Math.max(y.low, m.candidate.seeds.low) }, { x: m.x, y: m.candidate.seeds.high }]);
+  if (aero.state.y === aero.quality) {
+    for (const m of marks) if (m.candidate.seeds && !m.inBand && !m.beyond) segments.push(aero.bar(m.candidate).map((end) => ({ x: m.x, y: Math.max(y.low, end) })));
   }
   const lines = segments.map((ends) => ends.map(pixel)).map(([from, to]) => ({
     x: Math.min(to.x, from.x) - 1, y: Math.min(to.y, from.y) - 1, w: Math.abs(to.x - from.x) + 2, h: Math.abs(to.y - from.y) + 2,
@@ -168,7 +168,7 @@ const names = ({ x, y, xUnit, yUnit, base, marks, step, top }, view) => {
 
 aero.hover = (c) => {
   const lines = [`<b>${aero.plain(c.notation)}</b>  #${c.trial}`];
-  lines.push(c.perplexity === null ? aero.plain(c.reason || c.state) : `perplexity ${c.perplexity.toFixed(2)}`);
+  lines.push(c.perplexity === null ? aero.plain(c.reason || c.state) : `${aero.metrics[aero.quality].name} ${aero.readable(aero.quality, c[aero.quality])}`);
   if (c.seeds) lines.push(aero.plain(aero.seeds(c)));
   if (c.state === "plateau") lines.push("never left the unigram plateau");
   lines.push(["latency_s", "communication_bytes"].map((m) => aero.readable(m, c[m])).join(", "));

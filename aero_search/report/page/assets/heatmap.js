@@ -35,11 +35,11 @@ aero.measured = (candidate) => Boolean(candidate.entropy && candidate.entropy.le
 
 aero.onChange((view) => {
   const shown = aero.shown(view).filter(aero.measured);
-  shown.sort((a, b) => RANKS.indexOf(a.verdict) - RANKS.indexOf(b.verdict) || compare(a.perplexity, b.perplexity, false));
+  shown.sort((a, b) => RANKS.indexOf(a.verdict) - RANKS.indexOf(b.verdict) || compare(aero.loss(a), aero.loss(b), false));
   const most = 48;
   aero.fill("heatmaps", ...shown.slice(0, most).map((c) => aero.make(
     "div", { class: "tile" }, aero.heatmap(c), aero.make("div", { class: "name" }, aero.candidateLink(c)),
-    aero.make("div", { class: "muted" }, [c.verdict, c.perplexity === null ? "" : `perplexity ${c.perplexity.toFixed(1)}`, aero.attention(c.health, c.overloaded_share)].filter(Boolean).join(" · ")),
+    aero.make("div", { class: "muted" }, [c.verdict, c.perplexity === null ? "" : `${aero.metrics[aero.quality].name} ${aero.readable(aero.quality, c[aero.quality])}`, aero.attention(c.health, c.overloaded_share)].filter(Boolean).join(" · ")),
   )));
   const left = shown.length > most ? ` The first ${most} of ${shown.length}; the table's filters choose others.` : "";
   aero.get("heatmap-note").textContent = shown.length

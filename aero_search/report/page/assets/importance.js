@@ -17,7 +17,7 @@ aero.onChange(() => {
   const plot = aero.get("importance");
   plot.style.height = `${Math.max(220, 90 + 34 * rows.length)}px`;
   aero.draw("importance", [
-    bar(importance.perplexity, "for a low perplexity", aero.colour("knee")),
+    bar(importance.perplexity, `for a ${aero.maximized ? "high" : "low"} ${aero.metrics[aero.quality].name}`, aero.colour("knee")),
     bar(importance.front, "for the front", aero.kindColour("front")),
   ], {
     xaxis: { title: { text: "share", standoff: 6 }, range: [0, 1] }, yaxis: { automargin: true },

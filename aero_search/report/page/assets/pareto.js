@@ -1,22 +1,26 @@
 "use strict";
 // Fronts and hypervolume of minimized points, as aero_search/front/pareto.py has them.
 
+// What is compared, better lower: the loss of the study's quality, which of perplexity is itself.
+aero.loss = (candidate) => candidate.loss ?? candidate.perplexity;
+aero.low = (candidate, metric) => (metric === aero.quality ? aero.loss(candidate) : candidate[metric]);
+
 // Of equal points the first is kept; a point dominates another if it is nowhere larger and somewhere smaller.
 aero.nondominated = (candidates, metrics) => candidates.filter((a, i) => !candidates.some((b, j) => {
-  if (i === j || !metrics.every((metric) => b[metric] <= a[metric])) return false;
-  return j < i || metrics.some((metric) => b[metric] < a[metric]);
+  if (i === j || !metrics.every((metric) => aero.low(b, metric) <= aero.low(a, metric))) return false;
+  return j < i || metrics.some((metric) => aero.low(b, metric) < aero.low(a, metric));
 }));
 
-// Shares of the reference box: perplexity by its logarithm, costs up to the slack times the baseline's.
+// Shares of the reference box: the loss by its logarithm, costs up to the slack times the baseline's.
 aero.scaled = (candidate, baseline, metrics = aero.data.metrics) => metrics.map((metric) => {
-  if (metric === "perplexity") return Math.log(candidate.perplexity) / Math.log(aero.data.unigram_perplexity);
+  if (metric === aero.quality) return Math.log(aero.loss(candidate)) / Math.log(aero.data.unigram_perplexity);
   return baseline && baseline[metric] ? candidate[metric] / (aero.data.cost_slack * baseline[metric]) : candidate[metric];
 });
 
-// Perplexities that differ by no more than seeds do: within both intervals, else within the band of one seed each.
+// Qualities that differ by no more than seeds do: within both intervals, else within the band of one seed each.
 aero.tied = (a, b) => {
   if (a.seeds && b.seeds) return a.seeds.low <= b.seeds.high && b.seeds.low <= a.seeds.high;
-  return Math.abs(Math.log(a.perplexity / b.perplexity)) <= Math.log1p(aero.data.tie);
+  return Math.abs(Math.log(aero.loss(a) / aero.loss(b))) <= Math.log1p(aero.data.tie);
 };
 
 // Trial numbers of the front's points that have learned something and are a tie with another such point.
@@ -27,14 +31,14 @@ aero.ties = (front) => {
 
 // Natural logarithms: distances between them are relative changes. A cost of 0 has none, hence the constant.
 aero.logs = (candidate, baseline, metrics) => metrics.map((metric) => {
-  if (metric === "perplexity") return Math.log(candidate.perplexity);
+  if (metric === aero.quality) return Math.log(aero.loss(candidate));
   return Math.log(Math.max(0, aero.scaled(candidate, baseline, [metric])[0]) + aero.data.free);
 });
 
 // The best balance: of the points that have learned something and are no tie with a point that costs no more, the one
 // nearest to the least of every metric. The front comes from cheapest to most expensive.
 aero.knee = (front, baseline, metrics) => {
-  const costs = metrics.filter((metric) => metric !== "perplexity");
+  const costs = metrics.filter((metric) => metric !== aero.quality);
   const worth = [];
   for (const point of front.filter((c) => c.state === "finished")) {
     if (!worth.some((c) => aero.tied(c, point) && costs.every((metric) => c[metric] <= point[metric]))) worth.push(point);

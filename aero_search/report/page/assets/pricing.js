@@ -33,21 +33,24 @@ aero.view = () => {
   const metrics = state.of === "axes" ? [...new Set([state.y, state.x])] : data.metrics;
   // A network is one point: the best of its trainings.
   const front = aero.nondominated(fitting.filter((c) => c.represents), metrics);
-  const by = metrics.find((metric) => metric !== "perplexity") || metrics[0];
+  const by = metrics.find((metric) => metric !== aero.quality) || metrics[0];
   front.sort((a, b) => a[by] - b[by]);
   for (const c of candidates) {
     c.verdict = front.includes(c) ? "front" : c.state === "finished" ? (over(c) ? "over a limit" : "dominated") : c.state;
     c.fits = aero.fits(c, state.budget) && !over(c);
   }
-  const first = trained.filter((c) => c.baseline && c.represents).map((c) => c.perplexity);
+  const first = trained.filter((c) => c.baseline && c.represents).sort((a, b) => aero.loss(a) - aero.loss(b))[0];
   return {
     candidates, trained, fitting, front, unpriced, metrics, baseline,
-    basePerplexity: first.length ? Math.min(...first) : null,
+    baseQuality: first ? first[aero.quality] : null,
     knee: aero.knee(front, baseline, metrics),
     hypervolume: aero.hypervolumeOf(front, baseline),
   };
 };
 
 aero.fits = (candidate, budget) => Object.entries(budget).every(
-  ([metric, limit]) => candidate[metric] !== null && candidate[metric] <= limit,
+  ([metric, limit]) => candidate[metric] !== null && aero.excess(candidate, metric, limit) <= 1,
 );
+
+// How many times worse than a limit a candidate is; at most 1 where it keeps it.
+aero.excess = (candidate, metric, limit) => (metric === aero.quality && aero.maximized ? limit / candidate[metric] : candidate[metric] / limit);

@@ -25,12 +25,16 @@ const growth = (view, over) => {
   return points;
 };
 
+const box = () => (aero.quality === "perplexity"
+  ? `from perplexity 1 (by its logarithm) and no cost up to perplexity ${aero.digits(aero.data.unigram_perplexity)}`
+  : `from ${aero.metrics[aero.quality].name} ${aero.readable(aero.quality, aero.maximized ? 1 : 0)} and no cost to ${aero.readable(aero.quality, aero.data.quality.worst)}`);
+
 aero.onChange((view) => {
   const { over } = aero.state;
   const points = growth(view, over);
   const unit = over === "trainings" ? [1, ""] : aero.unit("seconds", points.map((p) => p[0]));
   const last = points[points.length - 1][1];
-  aero.get("volume").textContent = `Now ${last.toFixed(4)}: the share of the box that the front dominates, in ${aero.data.metrics.map((m) => aero.metrics[m].name).join(", ")}; from perplexity 1 (by its logarithm) and no cost up to perplexity ${aero.digits(aero.data.unigram_perplexity)} (token frequencies alone) and ${aero.data.cost_slack} times the costs of ${aero.data.baseline.notation}, at the prices chosen above.`;
+  aero.get("volume").textContent = `Now ${last.toFixed(4)}: the share of the box that the front dominates, in ${aero.data.metrics.map((m) => aero.metrics[m].name).join(", ")}; ${box()} (token frequencies alone) and ${aero.data.cost_slack} times the costs of ${aero.data.baseline.notation}, at the prices chosen above.`;
   aero.draw("progress", [{
     x: points.map((p) => p[0] / unit[0]), y: points.map((p) => p[1]), mode: "lines", line: { shape: "hv", width: 2.2, color: aero.kindColour("front") },
     text: points.map((p) => (p.length > 2 ? `#${p[2]}` : "start")), hovertemplate: "%{text}: %{y:.4f}<extra></extra>",

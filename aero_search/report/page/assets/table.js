@@ -7,8 +7,8 @@ const columns = (view) => [
   { id: "trial", head: "trial", value: (c) => c.trial, text: (c) => `#${c.trial}` },
   { id: "notation", head: "architecture", words: true, value: (c) => c.notation, text: (c) => aero.compact(c.notation) },
   { id: "verdict", head: "verdict", short: true, value: (c) => RANKS.indexOf(c.verdict), text: (c) => c.verdict },
-  { id: "perplexity", head: aero.data.target === null ? "perplexity" : "proxy's perplexity", value: (c) => c.perplexity, text: (c) => aero.readable("perplexity", c.perplexity) + (c.seeds ? ` ± ${((c.seeds.high - c.seeds.low) / 2).toFixed(2)}` : "") },
-  ...(view.basePerplexity ? [{ id: "change", head: "change", value: (c) => c.perplexity, text: (c) => (c.perplexity === null ? "–" : aero.percent(c.perplexity / view.basePerplexity - 1)) }] : []),
+  { id: aero.quality, head: `${aero.data.target === null ? "" : "proxy's "}${aero.metrics[aero.quality].name}`, value: (c) => c[aero.quality], text: (c) => aero.readable(aero.quality, c[aero.quality]) + (c.seeds ? ` ± ${aero.readable(aero.quality, (c.seeds.high - c.seeds.low) / 2)}` : "") },
+  ...(view.baseQuality ? [{ id: "change", head: "change", value: (c) => c[aero.quality], text: (c) => (c.perplexity === null ? "–" : aero.gap(c[aero.quality], view.baseQuality)) }] : []),
   ...["latency_s", "communication_bytes", "flops", "rounds"].map((metric) => {
     const unit = aero.unit(metric, view.candidates.map((c) => c[metric]));
     return {
@@ -34,7 +34,7 @@ aero.onChange((view) => {
   const column = all.find((c) => c.id === state.sort);
   const order = column
     ? (a, b) => compare(column.value(a), column.value(b), state.descending)
-    : (a, b) => RANKS.indexOf(a.verdict) - RANKS.indexOf(b.verdict) || compare(a.perplexity, b.perplexity, false);
+    : (a, b) => RANKS.indexOf(a.verdict) - RANKS.indexOf(b.verdict) || compare(aero.loss(a), aero.loss(b), false);
   const heads = all.map((c) => {
     const on = c.id === state.sort;
     const sort = on ? (state.descending ? "descending" : "ascending") : "none";

@@ -20,7 +20,7 @@ aero.onChange((view) => {
     return;
   }
   const found = what.rows[row].trial === null ? null : view.candidates.find((c) => c.trial === what.rows[row].trial);
-  const known = found && found.perplexity !== null ? `Trained here, #${found.trial}: perplexity ${found.perplexity.toFixed(2)}${size ? " at the trained size; at this one it is not known before it is trained" : ""}.` : "Not trained in this study: its perplexity is not known.";
+  const known = found && found.perplexity !== null ? `Trained here, #${found.trial}: ${aero.metrics[aero.quality].name} ${aero.readable(aero.quality, found[aero.quality])}${size ? " at the trained size; at this one it is not known before it is trained" : ""}.` : "Not trained in this study: its quality is not known.";
   note.textContent = `${cell.notation} at ${what.sizes[size].text}. ${known} Below, single changes and what is left after each.`;
   const metrics = ["latency_s", "communication_bytes", "flops", "rounds"];
   const line = (name, costs, against, extra) => aero.make("tr", {}, aero.make("th", { scope: "row", class: "words" }, name), ...metrics.map((metric) => aero.make(
@@ -29,13 +29,13 @@ aero.onChange((view) => {
   )), aero.make("td", {}, extra));
   const perplexity = (trial) => {
     const c = trial === null ? null : view.candidates.find((one) => one.trial === trial);
-    return c && c.perplexity !== null ? `${c.perplexity.toFixed(2)} (#${c.trial})` : "–";
+    return c && c.perplexity !== null ? `${aero.readable(aero.quality, c[aero.quality])} (#${c.trial})` : "–";
   };
   aero.fill(
     "what-if",
-    aero.make("thead", {}, aero.make("tr", {}, ...["change", "latency", "communication", "FLOPs", "rounds", "perplexity here"].map((head, i) => aero.make("th", { scope: "col", class: i ? null : "words" }, head)))),
+    aero.make("thead", {}, aero.make("tr", {}, ...["change", "latency", "communication", "FLOPs", "rounds", `${aero.metrics[aero.quality].name} here`].map((head, i) => aero.make("th", { scope: "col", class: i ? null : "words" }, head)))),
     aero.make("tbody", {},
-      ...(base ? [line(`${aero.data.baseline.notation}, for comparison`, base, null, size || !view.basePerplexity ? "–" : view.basePerplexity.toFixed(2))] : []),
+      ...(base ? [line(`${aero.data.baseline.notation}, for comparison`, base, null, size || !view.baseQuality ? "–" : aero.readable(aero.quality, view.baseQuality))] : []),
       line("as it is", price, base, size ? "–" : perplexity(what.rows[row].trial)),
       ...cell.changes.map((change) => line(change.description, aero.price(change), price, perplexity(change.trial)))),
   );
