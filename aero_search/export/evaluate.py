@@ -137,7 +137,8 @@ def _scores(results: Mapping[str, Mapping[str, Any]], better: Mapping[str, Mappi
             if not kind or metric.endswith("_stderr") or not isinstance(value, int | float):
                 continue
             error = figures.get(f"{metric}_stderr,{kind}")
-            way = {True: "higher", False: "lower"}.get(better.get(task, {}).get(metric), "")
+            higher = better.get(task, {}).get(metric)
+            way = "" if higher is None else "higher" if higher else "lower"
             known = float(error) if isinstance(error, int | float) else None
             found.append(Score(task, metric, float(value), way, known))
     return found
