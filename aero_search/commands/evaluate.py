@@ -44,7 +44,7 @@ def run(request: Request) -> None:
     from aero_search.architecture import notation
     from aero_search.export.evaluate import HELD_OUT, score_held_out, score_tasks
     from aero_search.export.load import load_bundle
-    from aero_search.tracking.tracker import Tracker
+    from aero_search.tracking.opening import open_tracker
 
     options = request.options(EvaluateOptions)
     output_dir = writable(request.output_dir.resolve())
@@ -58,7 +58,7 @@ def run(request: Request) -> None:
     if others := [task for task in options.names if task != HELD_OUT]:
         scores += score_tasks(bundle, others, options.limit)
     name = notation(bundle.architecture)
-    tracker = Tracker.open(request.tracking, output_dir)
+    tracker = open_tracker(request.tracking, output_dir)
     tracker.initialize()
     tracker.record(
         None,
