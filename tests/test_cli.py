@@ -62,7 +62,7 @@ BAD = {
     "train data=text_folder data.path=missing": r"data.path=missing does not exist",
     "search space=no_such_space": r"space=no_such_space is neither a space nor a YAML file",
     "search search.n_trials=0": r"search.n_trials=0 must be at least 1",
-    "search objective.metrics=[latency_s]": r"must begin with perplexity",
+    "search objective.metrics=[latency_s]": r"must begin with a quality",
     "search search/sampler=tpee": r"did you mean 'tpe'",
     "search objective.constraints.latency_s.max=30": r"latency_s.max=30 has no unit: .* such as 30 s|as in 30 s",
     "search objective.constraints.flops.max=1gig": r"has the unit gig",

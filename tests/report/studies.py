@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from aero_search.architecture import Architecture, Layer, notation, parse_notation
+from aero_search.front.front import Front, build_front
 from aero_search.front.record import Record
 
 BASE = Architecture(n_head=4, d_model=64, seq_len=128, vocab_size=1024, layers=(Layer(),) * 4)
@@ -59,4 +61,12 @@ def record(number: int, row: tuple[Any, ...]) -> Record:
         seed=0,
         seconds=74.0 + number,
         folder=Path("outputs/study/trials") / f"{number:04d}",
+        # Rows of one notation are networks of their own, as rows of different sizes would be.
+        network=f"network {number}",
     )
+
+
+def with_points(front: Front, points: Iterable[Record]) -> Front:
+    """The front of a study whose front points are these, all else as it was."""
+    others = (*front.dominated, *front.diverged, *front.stopped, *front.over)
+    return build_front([*points, *others], front.objective, front.reference, front.target)

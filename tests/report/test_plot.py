@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 from matplotlib.text import Text
-from studies import BASE, STUDY
+from studies import BASE, STUDY, with_points
 
 from aero_search.architecture import Layer, ModelShape
 from aero_search.report.axis import axis_around
@@ -210,7 +210,7 @@ def test_seeds_are_error_bars(make_front: Any, tmp_path: Path) -> None:
     chosen = front.points[2]
     replicates = ((0, chosen.perplexity), (1, chosen.perplexity * 1.1), (2, None))
     points = [replace(chosen, replicates=replicates) if p is chosen else p for p in front.points]
-    again = replace(front, points=tuple(points))
+    again = with_points(front, points)
     panel = panels(again)[0]
     bars = {mark.record.number: mark.seeds for mark in panel.marks if mark.seeds}
     assert set(bars) == {point.number for point in front.points if point.state == "finished"}
@@ -288,7 +288,7 @@ def test_ties_of_the_front_have_one_mark(make_front: Any, tmp_path: Path) -> Non
     repeated = [
         replace(p, replicates=((0, p.perplexity), *enumerate(seeds[p.perplexity], 1))) for p in front.points
     ]
-    assert replace(front, points=tuple(repeated)).ties == frozenset()
+    assert with_points(front, repeated).ties == frozenset()
 
 
 def test_a_front_point_above_the_step_is_explained(make_front: Any, tmp_path: Path) -> None:
@@ -304,7 +304,7 @@ def test_an_interval_of_the_front_is_inside_the_axes(make_front: Any) -> None:
     best = front.best()
     replicates = ((0, best.perplexity), (1, best.perplexity * 1.3))
     points = tuple(replace(p, replicates=replicates) if p is best else p for p in front.points)
-    for panel in panels(replace(front, points=points)):
+    for panel in panels(with_points(front, points)):
         bars = [mark.seeds for mark in panel.marks if mark.seeds and mark.kind == "front"]
         assert bars
         assert panel.band is not None

@@ -70,7 +70,7 @@ def test_a_step_is_never_dominated_and_keeps_its_promise(make_front: Any) -> Non
         for step in next_steps(front, record):
             assert step.to in front.points
             if step.direction == "better":
-                assert step.perplexity < 0
+                assert step.change < 0
             else:
                 assert all(step.shares[metric] < 0 for metric in step.by)
 
