@@ -293,6 +293,7 @@ def test_a_training_and_the_rungs_of_its_search_give_one_verdict(step: int, loss
         decoder=SimpleNamespace(architecture=ARCHITECTURE),
         recipe=recipe,
         entropy=[],
+        norm_gaps={},
         held_out=HeldOut(nats=loss, targets=1),
         take_train_loss=lambda: None,
     )
