@@ -4,7 +4,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --constraint constraints.txt
 
-.PHONY: search test fuzz mpc test-mpc test-ranges lint docs dist install lock locked sbom
+.PHONY: search test test-long fuzz mpc test-mpc test-ranges lint docs dist install lock locked sbom
 
 install: .venv/installed
 
@@ -13,6 +13,10 @@ search: .venv/installed
 
 test: .venv/installed-dev
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist loadfile $(ARGS)
+
+# The same at every one of many places, such as a kill at each write: a quarter of an hour.
+test-long: .venv/installed-dev
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 -m long $(ARGS)
 
 # Fuzzed command lines and files, about a second each: make fuzz ARGS="SEED COUNT"
 fuzz: .venv/installed-dev

@@ -64,8 +64,9 @@ def tiny(text_folder: Path) -> list[str]:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Tests that need SPU run in an environment of their own (`make test-mpc`), when -m asks for them."""
-    if "mpc" not in config.getoption("markexpr"):
-        needing = [item for item in items if item.get_closest_marker("mpc")]
-        config.hook.pytest_deselected(items=needing)
-        items[:] = [item for item in items if item not in needing]
+    """Run only when -m asks for them: what needs SPU (`make test-mpc`), and what is long (`make test-long`)."""
+    for marker in ("mpc", "long"):
+        if marker not in config.getoption("markexpr"):
+            left_out = [item for item in items if item.get_closest_marker(marker)]
+            config.hook.pytest_deselected(items=left_out)
+            items[:] = [item for item in items if item not in left_out]

@@ -21,9 +21,13 @@ EXPORT = tuple(point for point in POINTS if point.startswith("export"))
 # Passed by the default suite too.
 FAST = ("checkpoint.safetensors written", "trial told")
 SEARCHED = [
-    pytest.param(point, marks=() if point in FAST else pytest.mark.slow)
+    pytest.param(point, marks=() if point in FAST else pytest.mark.long)
     for point in POINTS
     if point not in EXPORT
+]
+EXPORTED = [
+    pytest.param(point, marks=pytest.mark.slow if point == "export partial@4" else pytest.mark.long)
+    for point in (*EXPORT, "export partial@4", "folded.safetensors partial")
 ]
 
 
@@ -90,8 +94,7 @@ def test_a_search_killed_at_a_point_ends_as_one_left_alone(
     assert not left, "half a file was left behind"
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("point", [*EXPORT, "export partial@4", "folded.safetensors partial"])
+@pytest.mark.parametrize("point", EXPORTED)
 def test_an_export_killed_at_a_point_is_whole_after_the_next(
     point: str, left_alone: Path, tmp_path: Path
 ) -> None:
