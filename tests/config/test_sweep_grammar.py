@@ -55,7 +55,7 @@ def test_glob_lists_the_options_of_a_group() -> None:
     with initialize_config_dir(version_base="1.3", config_dir=str(conf_dir())):
         loader = GlobalHydra.instance().config_loader()
         (override,) = OverridesParser.create(loader).parse_overrides(["norm=glob(*norm)"])
-        assert swept_parameter(override) == Categorical("norm", ("layernorm", "rmsnorm"))
+        assert swept_parameter(override) == Categorical("norm", ("batchnorm", "layernorm", "rmsnorm"))
 
 
 @pytest.mark.parametrize(
