@@ -14,7 +14,6 @@ Prices are estimates of the same choices at GPT-2 small and 128 tokens.
 
 from __future__ import annotations
 
-import argparse
 import math
 import statistics
 import sys
@@ -22,14 +21,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from filelock import FileLock, Timeout
-
 from aero_search.architecture import Architecture, notation, retarget
 from aero_search.cost import Network, Pricer, Protocol, published_rows
 from benchmarks import recipes
 from benchmarks.recipes import Contender, Verdicts, jobs, table, verdicts
-from benchmarks.tabular.rows import Row, read_rows, remember
-from benchmarks.tabular.trainings import prepare_environment, run_facts, run_missing
+from benchmarks.tabular.command import Jobs, parser_of, train_rows
+from benchmarks.tabular.rows import Row, read_rows
 from benchmarks.write_report import processor, say
 
 ROWS, META = Path("benchmarks/results/beyond.csv"), Path("benchmarks/results/beyond.json")
@@ -237,15 +234,10 @@ def _cell(price: Price, first: Price, system: int) -> str:
 
 
 def main() -> None:
-    prepare_environment()
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("what", choices=("train", "report", "page", "read"))
+    parser = parser_of(__doc__, "page", "read")
     parser.add_argument(
         "--python", type=Path, default=Path(sys.executable), help="of an environment with SPU"
     )
-    parser.add_argument("--workers", type=int, default=2, help="processes that train, one thread each")
-    parser.add_argument("--only", type=int, help="end after so many trainings")
-    parser.add_argument("--output", type=Path, help="also write the report here")
     arguments = parser.parse_args()
     if arguments.what == "page":
         write_page()
@@ -269,19 +261,14 @@ def main() -> None:
             "python -m benchmarks.beyond",
         )
         return
-    whole, common = jobs(Path("outputs/beyond"), (), (RECIPE,), NETWORKS)
+    train_rows("beyond", ROWS, META, missing_jobs, arguments.workers, arguments.only)
+
+
+def missing_jobs(folder: Path) -> Jobs:
+    """Every training that the recipes' rows do not have."""
+    whole, common = jobs(folder, (), (RECIPE,), NETWORKS)
     trained_before = {row.name for row in read_rows(recipes.ROWS)}
-    whole = [job for job in whole if job.name not in trained_before]
-    Path("outputs").mkdir(exist_ok=True)
-    try:
-        with FileLock("outputs/beyond.lock").acquire(timeout=0):
-            remember(META, common, run_facts(arguments.workers))
-            left = run_missing(ROWS, whole, arguments.workers, arguments.only)
-    except Timeout:
-        sys.exit("another process trains these rows: wait for it")
-    except KeyboardInterrupt:
-        sys.exit("stopped; the same command goes on from here")
-    print(f"{left} trainings are left")
+    return [job for job in whole if job.name not in trained_before], common
 
 
 if __name__ == "__main__":

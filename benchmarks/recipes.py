@@ -16,19 +16,15 @@ is said. The rates half a step apart, around Muon's best ones, were added after 
 
 from __future__ import annotations
 
-import argparse
 import math
 import statistics
-import sys
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from filelock import FileLock, Timeout
-
-from benchmarks.tabular.rows import Row, read_rows, remember
-from benchmarks.tabular.trainings import Job, prepare_environment, run_facts, run_missing
+from benchmarks.tabular.command import Jobs, composed_jobs, parser_of, rows_so_far, train_rows
+from benchmarks.tabular.rows import Row
 from benchmarks.write_report import processor, say
 
 ROWS, META = Path("benchmarks/results/recipes.csv"), Path("benchmarks/results/recipes.json")
@@ -87,38 +83,22 @@ def jobs(
     base: Sequence[str] = (),
     contenders: Sequence[Contender] = CONTENDERS,
     networks: Sequence[tuple[str, ...]] = NETWORKS,
-) -> tuple[list[Job], dict[str, object]]:
+) -> Jobs:
     """Every training, and what they have in common: each recipe's first rates, seed by seed, before all others.
 
     Args:
         base: overrides that come first.
     """
-    from hydra import compose, initialize_config_dir
-    from hydra.core.global_hydra import GlobalHydra
-
-    from aero_search.app.sweeper import Compose
-    from aero_search.config.hydra_main import read_request
-    from aero_search.config.paths import conf_dir
-    from aero_search.data import prepare
-
-    with initialize_config_dir(version_base="1.3", config_dir=str(conf_dir())):
-        request = read_request(compose("config", overrides=list(base)))
-        corpus = prepare(request.data, request.architecture.vocab_size)
-        master = compose("config", return_hydra_config=True)
-        build = Compose(
-            GlobalHydra.instance().config_loader(), master, tuple(base), corpus.fingerprint
-        ).quick()
-        wanted = [
-            (*network, *contender.of(rate), f"recipe.seed={seed}")
-            for early in (True, False)
-            for seed in SEEDS
-            for contender in contenders
-            for rate in (contender.first if early else contender.rates)
-            if early or rate not in contender.first
-            for network in networks
-        ]
-        found = [Job(build(overrides), corpus.folder, folder) for overrides in wanted]
-    return found, {"corpus fingerprint": corpus.fingerprint, "model": request.composed["model"]}
+    wanted = [
+        (*network, *contender.of(rate), f"recipe.seed={seed}")
+        for early in (True, False)
+        for seed in SEEDS
+        for contender in contenders
+        for rate in (contender.first if early else contender.rates)
+        if early or rate not in contender.first
+        for network in networks
+    ]
+    return composed_jobs(folder, wanted, base)
 
 
 @dataclass(frozen=True)
@@ -224,29 +204,14 @@ def _log_mean(values: Sequence[float]) -> float:
 
 
 def main() -> None:
-    prepare_environment()
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("what", choices=("train", "report"))
-    parser.add_argument("--workers", type=int, default=2, help="processes that train, one thread each")
-    parser.add_argument("--only", type=int, help="end after so many trainings")
-    parser.add_argument("--output", type=Path, help="also write the report here")
-    arguments = parser.parse_args()
+    arguments = parser_of(__doc__).parse_args()
     if arguments.what == "report":
-        rows = read_rows(ROWS)
+        rows = rows_so_far(ROWS)
         parts = "\n\n".join(table(found) for found in verdicts(rows))
         head = f"{len(rows)} trainings; * marks a network's best rate; one number a seed; {processor()}\n\n"
         say(head + parts + "\n", arguments.output, "python -m benchmarks.recipes")
         return
-    whole, common = jobs(Path("outputs/recipes"))
-    try:
-        with FileLock("outputs/recipes.lock").acquire(timeout=0):
-            remember(META, common, run_facts(arguments.workers))
-            left = run_missing(ROWS, whole, arguments.workers, arguments.only)
-    except Timeout:
-        sys.exit("another process trains these rows: wait for it")
-    except KeyboardInterrupt:
-        sys.exit("stopped; the same command goes on from here")
-    print(f"{left} trainings are left")
+    train_rows("recipes", ROWS, META, jobs, arguments.workers, arguments.only)
 
 
 if __name__ == "__main__":

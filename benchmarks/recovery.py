@@ -12,19 +12,16 @@ its seconds; the teacher is trained once for a study, whatever the number of can
 
 from __future__ import annotations
 
-import argparse
 import math
 import statistics
-import sys
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from filelock import FileLock, Timeout
-
-from benchmarks.tabular.rows import Row, read_rows, remember
-from benchmarks.tabular.trainings import Job, prepare_environment, run_facts, run_missing
+from benchmarks.tabular.command import Jobs, parser_of, rows_so_far, train_rows
+from benchmarks.tabular.rows import Row
+from benchmarks.tabular.trainings import Job
 from benchmarks.write_report import processor, say
 
 ROWS, META = Path("benchmarks/results/recovery.csv"), Path("benchmarks/results/recovery.json")
@@ -86,7 +83,7 @@ def train_teacher(folder: Path, base: Sequence[str] = ()) -> Path:
     return done.folder
 
 
-def jobs(folder: Path, teacher: Path, base: Sequence[str] = ()) -> tuple[list[Job], dict[str, object]]:
+def jobs(folder: Path, teacher: Path, base: Sequence[str] = ()) -> Jobs:
     """Every training, recoveries before the long ones, and what they have in common.
 
     Args:
@@ -226,30 +223,17 @@ def _shown(perplexity: float | None) -> str:
 
 
 def main() -> None:
-    prepare_environment()
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("what", choices=("train", "report"))
-    parser.add_argument("--workers", type=int, default=2, help="processes that train, one thread each")
-    parser.add_argument("--only", type=int, help="end after so many trainings")
-    parser.add_argument("--output", type=Path, help="also write the report here")
-    arguments = parser.parse_args()
+    arguments = parser_of(__doc__).parse_args()
     if arguments.what == "report":
-        rows = read_rows(ROWS)
+        rows = rows_so_far(ROWS)
         head = f"{len(rows)} trainings; {processor()}\n\n"
         say(head + report(rows) + "\n", arguments.output, "python -m benchmarks.recovery")
         return
-    folder = Path("outputs/recovery").resolve()
-    folder.mkdir(parents=True, exist_ok=True)
-    try:
-        with FileLock(folder / "lock").acquire(timeout=0):
-            whole, common = jobs(folder, train_teacher(folder))
-            remember(META, common, run_facts(arguments.workers))
-            left = run_missing(ROWS, whole, arguments.workers, arguments.only)
-    except Timeout:
-        sys.exit("another process trains these rows: wait for it")
-    except KeyboardInterrupt:
-        sys.exit("stopped; the same command goes on from here")
-    print(f"{left} trainings are left")
+
+    def all_jobs(folder: Path) -> Jobs:
+        return jobs(folder, train_teacher(folder))
+
+    train_rows("recovery", ROWS, META, all_jobs, arguments.workers, arguments.only)
 
 
 if __name__ == "__main__":

@@ -16,22 +16,19 @@ each pair of a smaller and the largest training:
 
 from __future__ import annotations
 
-import argparse
 import math
 import statistics
-import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-from filelock import FileLock, Timeout
 from scipy.stats import kendalltau
 
 from aero_search.search.stages.forecast import Forecast
-from benchmarks.tabular.rows import Row, read_rows, remember
-from benchmarks.tabular.trainings import Job, prepare_environment, run_facts, run_missing
+from benchmarks.tabular.command import Jobs, composed_jobs, parser_of, rows_so_far, train_rows
+from benchmarks.tabular.rows import Row
 from benchmarks.write_report import processor, say
 
 Array = npt.NDArray[np.float64]
@@ -99,30 +96,14 @@ PLACES = tuple(Place(size, steps) for size in SIZES for steps in LENGTHS)
 LARGEST = PLACES[-1]
 
 
-def jobs(folder: Path, base: Sequence[str] = ()) -> tuple[list[Job], dict[str, object]]:
+def jobs(folder: Path, base: Sequence[str] = ()) -> Jobs:
     """Every training, and what they have in common: the first rate at every place before the second.
 
     Args:
         base: overrides that come first.
     """
-    from hydra import compose, initialize_config_dir
-    from hydra.core.global_hydra import GlobalHydra
-
-    from aero_search.app.sweeper import Compose
-    from aero_search.config.hydra_main import read_request
-    from aero_search.config.paths import conf_dir
-    from aero_search.data import prepare
-
-    with initialize_config_dir(version_base="1.3", config_dir=str(conf_dir())):
-        request = read_request(compose("config", overrides=list(base)))
-        corpus = prepare(request.data, request.architecture.vocab_size)
-        master = compose("config", return_hydra_config=True)
-        build = Compose(
-            GlobalHydra.instance().config_loader(), master, tuple(base), corpus.fingerprint
-        ).quick()
-        wanted = [place.of(network, rate) for rate in RATES for place in PLACES for network in NETWORKS]
-        found = [Job(build(overrides), corpus.folder, folder) for overrides in wanted]
-    return found, {"corpus fingerprint": corpus.fingerprint, "model": request.composed["model"]}
+    wanted = [place.of(network, rate) for rate in RATES for place in PLACES for network in NETWORKS]
+    return composed_jobs(folder, wanted, base)
 
 
 def tables(rows: Sequence[Row]) -> dict[Place, Table]:
@@ -254,26 +235,11 @@ def _cell(value: float | None) -> str:
 
 
 def main() -> None:
-    prepare_environment()
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("what", choices=("train", "report"))
-    parser.add_argument("--workers", type=int, default=2, help="processes that train, one thread each")
-    parser.add_argument("--only", type=int, help="end after so many trainings")
-    parser.add_argument("--output", type=Path, help="also write the report here")
-    arguments = parser.parse_args()
+    arguments = parser_of(__doc__).parse_args()
     if arguments.what == "report":
-        say(report(read_rows(ROWS)), arguments.output, "python -m benchmarks.transfer")
+        say(report(rows_so_far(ROWS)), arguments.output, "python -m benchmarks.transfer")
         return
-    whole, common = jobs(Path("outputs/transfer"))
-    try:
-        with FileLock("outputs/transfer.lock").acquire(timeout=0):
-            remember(META, common, run_facts(arguments.workers))
-            left = run_missing(ROWS, whole, arguments.workers, arguments.only)
-    except Timeout:
-        sys.exit("another process trains these rows: wait for it")
-    except KeyboardInterrupt:
-        sys.exit("stopped; the same command goes on from here")
-    print(f"{left} trainings are left")
+    train_rows("transfer", ROWS, META, jobs, arguments.workers, arguments.only)
 
 
 if __name__ == "__main__":
