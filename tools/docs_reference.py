@@ -28,6 +28,7 @@ from aero_search.config.architecture import (
 from aero_search.config.help_screen import help_screen, purpose, read_entries
 from aero_search.config.paths import conf_dir
 from aero_search.cost import Network
+from aero_search.cost.workload import Workload
 from aero_search.data.spec import CorpusSpec
 from aero_search.front.objective import Objective
 from aero_search.schema import alternatives
@@ -50,6 +51,7 @@ SCHEMAS: Mapping[str, Any] = {
     "compute": Compute,
     "objective": Objective,
     "network": Network,
+    "workload": Workload,
     "search": SearchSpec,
     "tracking": TrackingSpec,
 }
