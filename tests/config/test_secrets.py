@@ -104,7 +104,7 @@ def test_what_trains_a_candidate_again_names_no_database() -> None:
         "format": "text",
         "space": "aero",
         "study": {"name": None},
-        "data": {},
+        "data": {"kind": "python_source", "packages": ["stdlib", "torch"]},
         "search": {"storage": SECRET, "n_trials": 1},
         "tracking": {"kind": "mlflow", "uri": SECRET, "experiment": "e"},
     }
