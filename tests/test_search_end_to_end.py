@@ -225,7 +225,12 @@ def test_an_export_replaces_a_bundle_s_files_and_nothing_else(studied: Path, tmp
 def test_ctrl_c_says_that_the_same_command_goes_on(tmp_path: Path, tiny: list[str]) -> None:
     slow = [o for o in tiny if not o.startswith("recipe.steps")] + ["recipe.steps=100000", "tracking=none"]
     process = subprocess.Popen(
-        [sys.executable, "-m", "aero_search", "train", *slow], cwd=tmp_path, stderr=subprocess.PIPE, text=True
+        [sys.executable, "-m", "aero_search", "train", *slow],
+        cwd=tmp_path,
+        stderr=subprocess.PIPE,
+        text=True,
+        # A shell's background jobs ignore SIGINT, and so would their children.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     deadline = time.monotonic() + 600
     while not list(tmp_path.glob("outputs/train/*/candidate.yaml")):
