@@ -102,6 +102,7 @@ def run_missing(path: Path, whole: Sequence[Job], workers: int, only: int | None
     console = make_console()
     columns = (BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TextColumn("{task.fields[left]}"))
     context = multiprocessing.get_context("spawn")
+    others = set(multiprocessing.active_children())
     with (
         Progress(*columns, console=console, disable=not console.is_terminal) as progress,
         ProcessPoolExecutor(workers, context, _begin, (os.getpid(), socket.gethostname())) as pool,
@@ -123,7 +124,7 @@ def run_missing(path: Path, whole: Sequence[Job], workers: int, only: int | None
                     progress.console.print(_line(row, len(done) + count, len(whole), left), soft_wrap=True)
         except BaseException as stop:
             # Nobody waits for trainings that will start anew.
-            for process in multiprocessing.active_children():
+            for process in set(multiprocessing.active_children()) - others:
                 process.kill()
             if isinstance(stop, BrokenProcessPool):
                 raise AeroSearchError("a worker died: give the command again to go on") from stop
