@@ -12,7 +12,7 @@ from aero_search.cost import CommunicationBytes, Cost, LatencySeconds
 
 SIGNATURES = {
     "parse_notation": ["text", "base"],
-    "price": ["architecture", "protocol", "network", "decode"],
+    "price": ["architecture", "protocol", "network", "decode", "workload"],
     "train": ["architecture", "data", "recipe", "output_dir", "progress", "overrides"],
     "search": [
         "space", "objective", "name", "n_trials", "workers", "model", "data", "protocol", "network", "output_dir",
