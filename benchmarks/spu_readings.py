@@ -99,7 +99,7 @@ class Parties:
         import spu
         from spu import libspu
 
-        self._spu, self._libspu = spu, libspu
+        self._libspu = libspu
         self._log = Path(tempfile.mkdtemp()) / "spu.log"
         options = libspu.logging.LogOptions()
         options.enable_console_logger = False
