@@ -98,7 +98,7 @@ def test_a_server_killed_halfway_misses_nothing_in_the_end(tmp_path: Path, tiny:
             out, _ = finished(start(folder, "sync"))
             assert "its record is complete" in " ".join(out.split())
             assert journals(folder / "outputs") == []
-            assert "nothing waits" in finished(start(folder, "sync"))[0]
+            assert "all runs uploaded" in finished(start(folder, "sync"))[0]
             runs = client.search_runs(["1"], "tags.`aero.kind` = 'study'")
             assert len(runs) == 2
             [completed] = [run for run in runs if run.info.run_id != undisturbed.info.run_id]
