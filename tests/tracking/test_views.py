@@ -8,9 +8,11 @@ from typing import Any
 from aero_search.tracking.tracker import Tracker
 from aero_search.tracking.views import SHARED, links, studies_of, view_tags
 
+METRICS = ("perplexity", "flops")
+
 
 def test_views_name_columns_order_and_charts() -> None:
-    tags = view_tags("a.b", ["latency_s", "flops"], ["norm", "ffn.layers"], ["norm"])
+    tags = view_tags("a.b", ["perplexity", "latency_s", "flops"], ["norm", "ffn.layers"], ["norm"])
     every, front = (json.loads(tags[f"{SHARED}a.b{end}"]) for end in ("", ".front"))
     assert (every["orderByKey"], every["orderByAsc"]) == ("metrics.`perplexity`", True)
     assert front["orderByKey"] == "metrics.`latency_s`"
@@ -22,12 +24,16 @@ def test_views_name_columns_order_and_charts() -> None:
     assert every["compareRunCharts"][2]["selectedParams"] == ["norm"]
     sections = {section["uuid"] for section in every["compareRunSections"]}
     assert {chart["metricSectionId"] for chart in every["compareRunCharts"]} <= sections
+    assert tags["mlflow.experiment.primaryMetric.greaterIsBetter"] == "false"
+    better_higher = view_tags("a.b", ["accuracy", "flops"], [], [], maximized=True)
+    assert better_higher["mlflow.experiment.primaryMetric.greaterIsBetter"] == "true"
+    assert json.loads(better_higher[f"{SHARED}a.b"])["orderByAsc"] is False
     # MLflow's limit on a tag of an experiment.
     assert max(map(len, tags.values())) < 20_000
 
 
 def test_links_and_names_are_found_from_the_tags() -> None:
-    tags = view_tags("x+y", ["flops"], [], []) | view_tags("b", ["flops"], [], []) | {"mine": "1"}
+    tags = view_tags("x+y", METRICS, [], []) | view_tags("b", METRICS, [], []) | {"mine": "1"}
     assert studies_of(tags) == ["b", "x+y"]
     assert (
         links("http://h", "3", "x+y")["front"]
@@ -38,8 +44,8 @@ def test_links_and_names_are_found_from_the_tags() -> None:
 def test_views_are_stored_and_what_a_user_has_set_stays(tracker: Tracker, client: Any) -> None:
     experiment = client.get_experiment_by_name("tests").experiment_id
     client.set_experiment_tag(experiment, "mlflow.experimentKind", "genai_development")
-    for costs in (["flops"], ["latency_s"]):
-        tracker.present("views", costs, [], [])
+    for cost in ("flops", "latency_s"):
+        tracker.present("views", ["perplexity", cost], [], [])
     tags = client.get_experiment(experiment).tags
     assert tags["mlflow.experimentKind"] == "genai_development"
     assert tags["mlflow.experiment.primaryMetric.name"] == "perplexity"
