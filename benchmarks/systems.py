@@ -23,20 +23,12 @@ from aero_search.cost.systems import system_rows
 from aero_search.errors import RequestError
 from aero_search.front.pricing import Pricing
 from aero_search.front.robust import priced_where_known
+from aero_search.report.page.what_if import PAPER_ROWS
 from benchmarks.write_report import say
 
 GPT2 = Architecture(n_head=12, d_model=768, seq_len=128, vocab_size=50257, layers=(Layer(),) * 12)
-ROWS = (
-    "SM + LN + G",
-    "SM + LN + R",
-    "SM + LN",
-    "SM + G",
-    "SM + R",
-    "SM",
-    "SM + ScFFN",
-    "SM + ScFuFFN",
-    "EReg(SM(t) + ScFuFFN)",
-)
+# Without the row that removes half of the feed-forwards.
+ROWS = tuple(row for row in PAPER_ROWS if "{half}" not in row)
 NAMES = ("aero_paper", "spu_cheetah_0_9_5", *systems())
 LAN = Network("lan", 1000.0, 1.0)
 SECONDS_GOAL, CANDIDATES = 1.0, 1000

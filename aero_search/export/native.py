@@ -13,6 +13,7 @@ from torch import Tensor
 
 from aero_search.architecture import Architecture
 from aero_search.architecture.operations import ACTIVATIONS, SOFTMAX
+from aero_search.init.huggingface import LLAMA_NAMES
 from aero_search.model.norms import LAYERNORM_EPS, RMSNORM_EPS
 from aero_search.model.rotary import BASE
 
@@ -145,19 +146,6 @@ def _pythia(a: Architecture, ours: dict[str, Tensor]) -> dict[str, Tensor]:
     return theirs
 
 
-_LLAMA = {
-    "attention_norm": "input_layernorm",
-    "feed_forward_norm": "post_attention_layernorm",
-    "attention.query": "self_attn.q_proj",
-    "attention.key": "self_attn.k_proj",
-    "attention.value": "self_attn.v_proj",
-    "attention.output": "self_attn.o_proj",
-    "feed_forward.gate": "mlp.gate_proj",
-    "feed_forward.up": "mlp.up_proj",
-    "feed_forward.down": "mlp.down_proj",
-}
-
-
 def _llama(a: Architecture, ours: dict[str, Tensor]) -> dict[str, Tensor]:
     theirs = {
         "model.embed_tokens.weight": ours["token_embedding.weight"],
@@ -165,6 +153,6 @@ def _llama(a: Architecture, ours: dict[str, Tensor]) -> dict[str, Tensor]:
         "lm_head.weight": ours.get("head.weight", ours["token_embedding.weight"]),
     }
     for i in range(a.n_layer):
-        for name, to in _LLAMA.items():
+        for name, to in LLAMA_NAMES.items():
             theirs[f"model.layers.{i}.{to}.weight"] = ours[f"layers.{i}.{name}.weight"]
     return theirs

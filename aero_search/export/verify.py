@@ -21,6 +21,7 @@ from aero_search.untrusted_files import read_yaml
 
 # Costs are sums of a few hundred terms in the same order: any real difference is far above rounding.
 COST_TOLERANCE = 1e-9
+# What a newer price says of how it is made, which older bundles do not have.
 _MADE_SO = ("workload", "trust", "offline", "pass")
 # Losses are sums over thousands of tokens: other cores and thread counts add them in another order. Weights that
 # were trained in half precision are evaluated in single precision here.
@@ -148,7 +149,7 @@ def _priced(
         ("latency, s", ("latency_seconds", "total")),
     ):
         yield _close(f"{name}: {label}", _at(told, path), _at(found, path), COST_TOLERANCE)
-    # The architecture has a check of its own. What newer versions say of how a price is made is no price.
+    # The architecture has a check of its own.
     aside = dict.fromkeys(("architecture", *_MADE_SO))
     differing = sorted(_differences({**told, **aside}, {**found, **aside}))
     state: State = "differs" if differing else "ok"

@@ -203,7 +203,8 @@ def _pythia(a: Architecture, left: dict[str, Tensor]) -> dict[str, Tensor]:
     return ours
 
 
-_LLAMA = {
+# Our names of a layer's weights to transformers' of Llama; the export writes by them too.
+LLAMA_NAMES = {
     "attention_norm": "input_layernorm",
     "feed_forward_norm": "post_attention_layernorm",
     "attention.query": "self_attn.q_proj",
@@ -222,7 +223,7 @@ def _llama(a: Architecture, left: dict[str, Tensor]) -> dict[str, Tensor]:
         "final_norm.weight": left.pop("norm.weight"),
     }
     for i in range(a.n_layer):
-        for here, there in _LLAMA.items():
+        for here, there in LLAMA_NAMES.items():
             ours[f"layers.{i}.{here}.weight"] = left.pop(f"layers.{i}.{there}.weight")
     return ours
 
