@@ -43,7 +43,10 @@ def test_a_folder_of_any_name_holds_its_databases(name: str, tmp_path: Path) -> 
 
 
 def test_a_folder_that_takes_nothing_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    create_study(open_storage(tmp_path), "s", METRICS)
+    writable = open_storage(tmp_path)
+    create_study(writable, "s", METRICS)
+    writable.remove_session()
+    writable.engine.dispose()  # the last connection that closes moves SQLite's log into the file
     before = {path: path.read_bytes() for path in tmp_path.iterdir() if path.is_file()}
     monkeypatch.setattr(database, "os", SimpleNamespace(access=lambda *_: False, W_OK=os.W_OK))
     monkeypatch.setattr(database, "FileLock", None)
