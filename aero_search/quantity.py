@@ -14,6 +14,7 @@ UNITS: Mapping[str, tuple[tuple[float, str], ...]] = {
     "communication_bytes": ((1.0, "B"), (1e3, "kB"), (1e6, "MB"), (1e9, "GB"), (1e12, "TB")),
     "flops": ((1.0, ""), (1e3, "K"), (1e6, "M"), (1e9, "G"), (1e12, "T")),
     "rounds": ((1.0, ""),),
+    "usd": ((1e-2, "cent"), (1.0, "USD")),
 }
 _QUANTITY = re.compile(r"(?P<number>\d+(?:\.\d*)?(?:[eE][+-]?\d+)?)\s*(?P<unit>[A-Za-z]*)")
 
@@ -26,7 +27,7 @@ def parse_quantity(metric: str, value: float | str, where: str) -> float:
         where: the field's dotted name, used in messages.
 
     Returns:
-        The value in the metric's own unit: seconds, bytes, FLOPs, round trips.
+        The value in the metric's own unit: seconds, bytes, FLOPs, round trips, US dollars.
 
     Raises:
         RequestError: the unit is missing, unknown or written differently (`gb` and `Gb` are not `GB`), or the
@@ -70,4 +71,6 @@ def write_quantity(metric: str, amount: float) -> str:
 
 
 def _example(metric: str) -> str:
-    return {"latency_s": "30 s", "communication_bytes": "2 GB", "flops": "40 G"}.get(metric, "5000")
+    return {"latency_s": "30 s", "communication_bytes": "2 GB", "flops": "40 G", "usd": "2 USD"}.get(
+        metric, "5000"
+    )

@@ -28,6 +28,7 @@ from aero_search.config.architecture import (
 from aero_search.config.help_screen import help_screen, purpose, read_entries
 from aero_search.config.paths import conf_dir
 from aero_search.cost import Network
+from aero_search.cost.money import PriceList
 from aero_search.cost.workload import Workload
 from aero_search.data.spec import CorpusSpec
 from aero_search.front.objective import Objective
@@ -52,6 +53,7 @@ SCHEMAS: Mapping[str, Any] = {
     "objective": Objective,
     "network": Network,
     "workload": Workload,
+    "price": PriceList,
     "search": SearchSpec,
     "tracking": TrackingSpec,
 }

@@ -6,8 +6,14 @@ from typing import TypeVar
 
 from aero_search import architecture as data
 from aero_search.architecture import Architecture, validate
-from aero_search.config.compose import compose_request, named_network, named_protocol, named_workload
-from aero_search.cost import Cost, Network, Protocol, Workload, estimate
+from aero_search.config.compose import (
+    compose_request,
+    named_network,
+    named_prices,
+    named_protocol,
+    named_workload,
+)
+from aero_search.cost import Cost, Network, PriceList, Protocol, Workload, estimate
 from aero_search.errors import RequestError
 
 T = TypeVar("T")
@@ -43,6 +49,7 @@ def price(
     *,
     decode: bool = False,
     workload: Workload | str = "prefill",
+    prices: PriceList | str = "aws_internet",
 ) -> Cost:
     """What one private forward pass costs, without training: the figures of `aero-search cost`.
 
@@ -52,10 +59,11 @@ def price(
         network: an option of the group `network` or a `Network`.
         decode: price one decoded token with a key-value cache of seq_len entries instead.
         workload: an option of the group `workload` or a `Workload`: what one query is.
+        prices: an option of the group `price` or a `PriceList`: of traffic and machines.
 
     Returns:
         `communication_bytes` (bytes), `rounds` (round trips), `latency_seconds` (seconds), each in total and by
-        part of the model, `flops` (2 x MACs) and `nonlinear_ops`.
+        part of the model, `flops` (2 x MACs), `nonlinear_ops` and `usd` (US dollars).
 
     Raises:
         RequestError: a name is unknown, with the nearest one; the architecture cannot be built; or the protocol
@@ -72,12 +80,15 @@ def price(
         network = named_network(network)
     if isinstance(workload, str):
         workload = named_workload(workload)
+    if isinstance(prices, str):
+        prices = named_prices(prices)
     return estimate(
         read(architecture),
         _checked("protocol", protocol, Protocol),
         _checked("network", network, Network),
         decode,
         _checked("workload", workload, Workload),
+        _checked("prices", prices, PriceList),
     )
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from aero_search.architecture import BASELINE, Architecture, ModelShape, parse_notation
 from aero_search.config.request import Request
 from aero_search.config.target import load_shape
-from aero_search.cost import Network, Protocol, Workload, crossing
+from aero_search.cost import Network, PriceList, Protocol, Workload, crossing
 from aero_search.errors import RequestError
 from aero_search.front.front import Front, build_front
 from aero_search.front.objective import Objective
@@ -93,6 +93,7 @@ class SavedStudy:
             "protocol": self.protocol.name,
             "network": self.network.name,
             "workload": self.pricing.workload.name,
+            "price": self.pricing.prices.name,
             "trust": self.protocol.trust,
             "target": None if self.pricing.target is None else self.pricing.target.name,
             "repriced": self.repriced,
@@ -144,6 +145,7 @@ def read_told(name: str, attrs: Mapping[str, Any]) -> tuple[Objective, Pricing]:
             from_mapping(Network, attrs["network"], "network"),
             from_mapping(ModelShape, target, "target") if target else None,
             from_mapping(Workload, attrs.get("workload") or {}, "workload"),
+            from_mapping(PriceList, attrs.get("price") or {}, "price"),
         )
         return from_mapping(Objective, attrs["objective"], "objective"), pricing
     except (KeyError, SchemaError) as problem:
@@ -192,6 +194,7 @@ def _asked_pricing(request: Request, told: Pricing) -> Pricing:
         network=_asked_network(request, told.network),
         target=target,
         workload=request.workload if request.chosen("workload") else told.workload,
+        prices=request.prices if request.chosen("price") else told.prices,
     )
 
 

@@ -107,6 +107,7 @@ def make_runner(
         objective=objective,
         protocol=protocol,
         workload=request.workload,
+        prices=request.prices,
         network=network,
         space=space,
         search=search,

@@ -43,7 +43,7 @@ class CostOptions:
 def run(request: Request) -> Request:
     """Check that the request can be priced; printing waits until all requests of a sweep are known."""
     options = request.options(CostOptions)
-    _ = request.architecture, request.protocol, request.network
+    _ = request.architecture, request.protocol, request.network, request.prices
     if options.decode and request.workload != PREFILL:
         raise RequestError("decode=true and workload= both say what runs: leave one out")
     return request
@@ -61,7 +61,13 @@ def finish(requests: Sequence[Request]) -> None:
     elif requests[0].format == "json":
         documents = [
             cost_document(
-                r.architecture, r.protocol, r.network, options.flops_convention, options.decode, r.workload
+                r.architecture,
+                r.protocol,
+                r.network,
+                options.flops_convention,
+                options.decode,
+                r.workload,
+                r.prices,
             )
             for r in requests
         ]
@@ -82,7 +88,7 @@ def _tables(requests: Sequence[Request], decode: bool) -> None:
         return
     request = requests[0]
     workload = request.workload
-    cost = estimate(request.architecture, request.protocol, request.network, decode, workload)
+    cost = estimate(request.architecture, request.protocol, request.network, decode, workload, request.prices)
     changes = single_changes(request.architecture, request.protocol, request.network, workload=workload)
     name = notation(request.architecture)
     console.print(cost_report(name, cost, request.protocol, request.network, changes, workload))
@@ -134,7 +140,7 @@ def _named_costs(requests: Sequence[Request], decode: bool) -> list[tuple[str, C
     return [
         (
             _name(r, requests),
-            estimate(r.architecture, r.protocol, r.network, decode, r.workload),
+            estimate(r.architecture, r.protocol, r.network, decode, r.workload, r.prices),
         )
         for r in requests
     ]
@@ -167,6 +173,7 @@ COMMAND = Command(
         "protocol",
         "network",
         "workload",
+        "price",
         "offline",
         "table",
         "plot",

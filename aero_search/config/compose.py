@@ -16,7 +16,7 @@ from aero_search.config.hydra_main import quiet_hydra, read_request, told
 from aero_search.config.overrides import check_overrides
 from aero_search.config.paths import conf_dir, user_conf_dir
 from aero_search.config.request import Request
-from aero_search.cost import Network, Protocol, Workload
+from aero_search.cost import Network, PriceList, Protocol, Workload
 from aero_search.errors import RequestError
 from aero_search.invocation import quoted
 from aero_search.unforeseen import start_reading
@@ -58,6 +58,11 @@ def named_network(name: str) -> Network:
 def named_workload(name: str) -> Workload:
     """The option NAME of the group `workload`; errors as with `named_protocol`."""
     return _with_option("workload", name, _changed("workload", name)).workload
+
+
+def named_prices(name: str) -> PriceList:
+    """The option NAME of the group `price`; errors as with `named_protocol`."""
+    return _with_option("price", name, _changed("price", name)).prices
 
 
 @lru_cache(maxsize=64)

@@ -24,7 +24,7 @@ from aero_search.architecture import Architecture, Attention, Regularizer, Stabi
 from aero_search.config.architecture import ActivationGroup, FeedForwardGroup, ModelGroup, NormGroup
 from aero_search.config.file_source import StrictFileSource, check_defaults, make_config
 from aero_search.config.paths import conf_dir, user_conf_dir
-from aero_search.cost import Network, Protocol, Workload
+from aero_search.cost import Network, PriceList, Protocol, Workload
 from aero_search.data.spec import CorpusSpec
 from aero_search.errors import AeroSearchError, RequestError, nearest
 from aero_search.front.objective import Objective
@@ -75,6 +75,7 @@ _FIELDS: Mapping[str, tuple[str, ...]] = {
     "protocol": _names(Protocol),
     "network": _names(Network),
     "workload": _names(Workload),
+    "price": _names(PriceList),
     "ladder": _names(Ladder),
     "data": _names(CorpusSpec),
     "compute": _names(Compute),
@@ -85,7 +86,7 @@ _FIELDS: Mapping[str, tuple[str, ...]] = {
 }
 # Files of these groups are handed on, and data wherever they lie.
 _HANDED_ON = (*ARCHITECTURE_GROUPS, "architecture", "variant", "recipe", "objective", "objective/constraints",
-              "protocol", "network", "workload", "ladder")  # fmt: skip
+              "protocol", "network", "workload", "price", "ladder")  # fmt: skip
 
 # The settings that the command line gives; None in a worker's process, whose parent has looked at them.
 _typed: frozenset[str] | None = None

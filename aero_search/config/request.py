@@ -13,7 +13,7 @@ from aero_search.architecture import Architecture, ModelShape, retarget
 from aero_search.config.architecture import GROUPS, read_architecture
 from aero_search.config.checkpoint import architecture_from, find_checkpoint, recovery_of
 from aero_search.config.paths import search_spaces_dir
-from aero_search.cost import Network, Protocol, Workload
+from aero_search.cost import Network, PriceList, Protocol, Workload
 from aero_search.data.spec import CorpusSpec
 from aero_search.errors import RequestError
 from aero_search.front.budget import Budget
@@ -54,7 +54,7 @@ class _Shared:
 # Bytes that a folder's name may have on common file systems.
 _LONGEST_NAME = 255
 _SHARED = ("output_dir", "format", "space", "study", "offline")
-_CORE = ("data", "recipe", "compute", "objective", "budget", "protocol", "network", "workload", "search",
+_CORE = ("data", "recipe", "compute", "objective", "budget", "protocol", "network", "workload", "price", "search",
          "tracking", "init", "distill", "train")  # fmt: skip
 
 
@@ -206,7 +206,7 @@ class Request:
     @property
     def pricing(self) -> Pricing:
         """What candidates are priced under."""
-        return Pricing(self.protocol, self.network, self.target, self.workload)
+        return Pricing(self.protocol, self.network, self.target, self.workload, self.prices)
 
     @cached_property
     def protocol(self) -> Protocol:
@@ -218,6 +218,11 @@ class Request:
     def workload(self) -> Workload:
         """What one query is; configurations of earlier versions have none."""
         return from_mapping(Workload, self.composed.get("workload") or {}, "workload")
+
+    @cached_property
+    def prices(self) -> PriceList:
+        """Of traffic and machines; configurations of earlier versions have none."""
+        return from_mapping(PriceList, self.composed.get("price") or {}, "price")
 
     @cached_property
     def network(self) -> Network:

@@ -7,10 +7,11 @@ and a `Network`, bytes, round trips and seconds. Pure Python and NumPy.
 from aero_search.cost.batch import Pricer, Prices, price_batch
 from aero_search.cost.calibrate import Calibration, calibrate_published
 from aero_search.cost.document import cost_document, published_document, systems_document
-from aero_search.cost.estimate import CommunicationBytes, Cost, LatencySeconds, estimate
+from aero_search.cost.estimate import CommunicationBytes, Cost, LatencySeconds, Money, estimate
 from aero_search.cost.fit_systems import fit_system
 from aero_search.cost.flops import Flops, NonlinearOp, flops, nonlinear_operations
 from aero_search.cost.inventory import PARTS, Operation, inventory
+from aero_search.cost.money import LIST_PRICES, PriceList
 from aero_search.cost.network import Network
 from aero_search.cost.protocol import Protocol
 from aero_search.cost.protocol_file import shipped_protocol
@@ -29,6 +30,7 @@ from aero_search.cost.whatif import Change, single_changes
 from aero_search.cost.workload import PREFILL, Workload
 
 __all__ = [
+    "LIST_PRICES",
     "PARTS",
     "PREFILL",
     "TRUST",
@@ -40,9 +42,11 @@ __all__ = [
     "Difference",
     "Flops",
     "LatencySeconds",
+    "Money",
     "Network",
     "NonlinearOp",
     "Operation",
+    "PriceList",
     "Pricer",
     "Prices",
     "Protocol",

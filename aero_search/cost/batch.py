@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from aero_search.architecture import Architecture, Layer
 from aero_search.cost.charge import charge
 from aero_search.cost.inventory import Operation
+from aero_search.cost.money import LIST_PRICES, PriceList
 from aero_search.cost.network import Network
 from aero_search.cost.protocol import Protocol
 from aero_search.cost.workload import PREFILL, Workload
@@ -34,6 +35,7 @@ class Prices:
         latency_seconds: compute + transfer + round trips, without set-up.
         compute_seconds: its compute alone.
         flops: 2 x MACs, attention products in full, embedding lookup free.
+        usd: US dollars of bytes and compute.
     """
 
     communication_bytes: NDArray[np.float64]
@@ -41,6 +43,7 @@ class Prices:
     latency_seconds: NDArray[np.float64]
     compute_seconds: NDArray[np.float64]
     flops: NDArray[np.float64]
+    usd: NDArray[np.float64]
 
     def __len__(self) -> int:
         return len(self.flops)
@@ -49,7 +52,14 @@ class Prices:
 class Pricer:
     """Prices architectures under one protocol, network and workload, remembering every distinct layer."""
 
-    def __init__(self, protocol: Protocol, network: Network, workload: Workload = PREFILL) -> None:
+    def __init__(
+        self,
+        protocol: Protocol,
+        network: Network,
+        workload: Workload = PREFILL,
+        prices: PriceList = LIST_PRICES,
+    ) -> None:
+        self._prices = prices
         self._protocol = protocol
         self._network = network
         self._workload = workload
@@ -67,7 +77,8 @@ class Pricer:
         )
         sent, rounds, compute, flops = rows.T
         latency = compute + sent / self._network.bytes_per_second + rounds * self._network.rtt_seconds
-        return Prices(sent, rounds, latency, compute, flops)
+        usd = self._prices.usd(self._protocol, sent, compute)
+        return Prices(sent, rounds, latency, compute, flops, usd)
 
     def _row(self, a: Architecture) -> _Row:
         sizes = (a.family, a.n_head, a.n_kv_head, a.d_model, a.seq_len, a.vocab_size, a.ffn_ratio, a.gated)
@@ -107,7 +118,11 @@ class Pricer:
 
 
 def price_batch(
-    architectures: Sequence[Architecture], protocol: Protocol, network: Network, workload: Workload = PREFILL
+    architectures: Sequence[Architecture],
+    protocol: Protocol,
+    network: Network,
+    workload: Workload = PREFILL,
+    prices: PriceList = LIST_PRICES,
 ) -> Prices:
     """Price architectures once; keep a `Pricer` where batches follow one another."""
-    return Pricer(protocol, network, workload).price(architectures)
+    return Pricer(protocol, network, workload, prices).price(architectures)

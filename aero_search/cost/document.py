@@ -8,6 +8,7 @@ from typing import Any
 from aero_search.architecture import Architecture, key, notation
 from aero_search.cost.estimate import estimate
 from aero_search.cost.flops import Convention, flops
+from aero_search.cost.money import LIST_PRICES, PriceList
 from aero_search.cost.network import Network
 from aero_search.cost.protocol import Protocol
 from aero_search.cost.published import Comparison, published_differences
@@ -23,6 +24,7 @@ def cost_document(
     convention: Convention = "full",
     decode: bool = False,
     workload: Workload = PREFILL,
+    prices: PriceList = LIST_PRICES,
 ) -> dict[str, Any]:
     """Everything that is known of an architecture's cost, as dicts, lists, text and numbers.
 
@@ -30,12 +32,13 @@ def cost_document(
         notation, key, architecture, flops{ffn, attention, embedding, lm_head, total, ...} in FLOPs
         (2 x MACs), nonlinear_ops{kind: {count, shape}}, protocol and network by name,
         communication_bytes{total, by_op, ...}, rounds (round trips),
-        latency_seconds{total, compute, transfer, round_trips, setup, ...}; set-up is in no total.
+        latency_seconds{total, compute, transfer, round_trips, setup, ...}; set-up is in no total;
+        usd{total, egress, compute, prices} in US dollars.
 
     Raises:
         RequestError: the protocol does not say how to run one of the operations.
     """
-    cost = estimate(architecture, protocol, network, decode, workload)
+    cost = estimate(architecture, protocol, network, decode, workload, prices)
     document: dict[str, Any] = {
         "notation": notation(architecture),
         "key": key(architecture),
@@ -55,6 +58,7 @@ def cost_document(
         "rounds": cost.rounds,
         "rounds_by_op": cost.rounds_by_op,
         "latency_seconds": cost.latency_seconds,
+        "usd": cost.usd,
     }
     plain: dict[str, Any] = to_mapping(document)
     return plain

@@ -9,6 +9,7 @@ from aero_search.architecture import Architecture
 from aero_search.cost.charge import Charge, charge
 from aero_search.cost.flops import Flops, NonlinearOp, flops, nonlinear_operations
 from aero_search.cost.inventory import PARTS
+from aero_search.cost.money import LIST_PRICES, PriceList
 from aero_search.cost.network import Network
 from aero_search.cost.protocol import Protocol
 from aero_search.cost.workload import PREFILL, Workload
@@ -61,6 +62,23 @@ class LatencySeconds:
 
 
 @dataclass(frozen=True)
+class Money:
+    """US dollars.
+
+    Attributes:
+        total: of every query, egress + compute.
+        egress: of the bytes that are sent.
+        compute: of the machines of all parties while they compute; 0 where the protocol does not say them.
+        prices: the price list's name.
+    """
+
+    total: float
+    egress: float
+    compute: float
+    prices: str
+
+
+@dataclass(frozen=True)
 class Cost:
     """What one query costs; operations run one after another.
 
@@ -77,6 +95,7 @@ class Cost:
     latency_seconds: LatencySeconds
     flops: Flops
     nonlinear_ops: Mapping[str, NonlinearOp]
+    usd: Money
 
 
 def estimate(
@@ -85,6 +104,7 @@ def estimate(
     network: Network,
     decode: bool = False,
     workload: Workload = PREFILL,
+    prices: PriceList = LIST_PRICES,
 ) -> Cost:
     """Price one query of a workload, or with `decode` one token with a key-value cache of seq_len entries.
 
@@ -137,6 +157,12 @@ def estimate(
         ),
         flops=flops(architecture, decode=decode, workload=workload),
         nonlinear_ops=nonlinear_operations(architecture, decode, workload),
+        usd=Money(
+            total=prices.usd(protocol, total.bytes, total.seconds),
+            egress=prices.egress(total.bytes),
+            compute=total.seconds * prices.a_second(protocol),
+            prices=prices.name,
+        ),
     )
 
 

@@ -189,6 +189,8 @@ class Protocol:
         round_seconds: compute of both parties for every round trip, whatever travels (waking up, packing);
             the network's own round-trip time is not in it. None: nothing.
         ring: width of its numbers; None: it is not said, and no price depends on it.
+        cores: hardware threads of all parties together that the seconds are those of; 0: not said, or GPUs compute.
+        gpus: likewise; what neither says costs no money.
     """
 
     name: str
@@ -204,9 +206,14 @@ class Protocol:
     round_seconds: Constant | None = None
     payer: Payer = "parties"
     ring: Ring | None = None
+    cores: int = 0
+    gpus: int = 0
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "trust", trust_word(self.trust))
+        for field, count in (("cores", self.cores), ("gpus", self.gpus)):
+            if count < 0:
+                raise RequestError(f"protocol.{field}={count} must be 0 or above")
         for where, constant, unit in self._constants():
             if constant.value < 0:
                 raise RequestError(f"protocol.{where}.value={constant.value:g} must be 0 or above")

@@ -17,7 +17,8 @@ class Budget:
     """The fields `budget.*` of conf/config.yaml; None is no limit.
 
     Attributes:
-        latency_s, communication_bytes, flops, rounds: the largest cost, with its unit (`30 s`, `2 GB`, `40 G`).
+        latency_s, communication_bytes, flops, rounds, usd: the largest cost, with its unit (`30 s`, `2 GB`, `40 G`,
+            `5 cent`).
         perplexity, bits_per_byte: the largest on the held-out split; known after training alone.
         accuracy: the least there, 0 to 1.
 
@@ -29,6 +30,7 @@ class Budget:
     communication_bytes: Amount = None
     flops: Amount = None
     rounds: Amount = None
+    usd: Amount = None
     perplexity: float | None = None
     bits_per_byte: float | None = None
     accuracy: float | None = None

@@ -8,7 +8,18 @@ from functools import cached_property
 from typing import Any, get_args
 
 from aero_search.architecture import Architecture
-from aero_search.cost import PREFILL, Cost, Network, Prices, Protocol, Workload, estimate, price_batch
+from aero_search.cost import (
+    LIST_PRICES,
+    PREFILL,
+    Cost,
+    Network,
+    PriceList,
+    Prices,
+    Protocol,
+    Workload,
+    estimate,
+    price_batch,
+)
 from aero_search.errors import RequestError, nearest
 from aero_search.front.quality import QUALITIES, Metric
 from aero_search.quantity import UNITS, parse_quantity, write_quantity
@@ -99,10 +110,14 @@ class Objective:
 
 
 def known_costs(
-    architecture: Architecture, protocol: Protocol, network: Network, workload: Workload = PREFILL
+    architecture: Architecture,
+    protocol: Protocol,
+    network: Network,
+    workload: Workload = PREFILL,
+    prices: PriceList = LIST_PRICES,
 ) -> dict[str, float]:
-    """Every cost metric of an architecture: seconds, bytes, FLOPs (2 x MACs), rounds."""
-    return metrics_of(estimate(architecture, protocol, network, workload=workload))
+    """Every cost metric of an architecture: seconds, bytes, FLOPs (2 x MACs), rounds, US dollars."""
+    return metrics_of(estimate(architecture, protocol, network, workload=workload, prices=prices))
 
 
 def metrics_of(cost: Cost) -> dict[str, float]:
@@ -112,14 +127,19 @@ def metrics_of(cost: Cost) -> dict[str, float]:
         "communication_bytes": float(cost.communication_bytes.total),
         "flops": float(cost.flops.total),
         "rounds": float(cost.rounds),
+        "usd": float(cost.usd.total),
     }
 
 
 def known_costs_of_many(
-    architectures: Sequence[Architecture], protocol: Protocol, network: Network, workload: Workload = PREFILL
+    architectures: Sequence[Architecture],
+    protocol: Protocol,
+    network: Network,
+    workload: Workload = PREFILL,
+    prices: PriceList = LIST_PRICES,
 ) -> list[dict[str, float]]:
     """`known_costs` of each, forty times as fast and equal up to the order of floating-point sums."""
-    return metrics_of_prices(price_batch(architectures, protocol, network, workload))
+    return metrics_of_prices(price_batch(architectures, protocol, network, workload, prices))
 
 
 def metrics_of_prices(prices: Prices) -> list[dict[str, float]]:
@@ -129,5 +149,6 @@ def metrics_of_prices(prices: Prices) -> list[dict[str, float]]:
         "communication_bytes": prices.communication_bytes,
         "flops": prices.flops,
         "rounds": prices.rounds,
+        "usd": prices.usd,
     }
     return [{name: float(column[i]) for name, column in columns.items()} for i in range(len(prices))]

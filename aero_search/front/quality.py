@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 Metric = Literal[
-    "perplexity", "bits_per_byte", "accuracy", "latency_s", "communication_bytes", "flops", "rounds"
+    "perplexity", "bits_per_byte", "accuracy", "latency_s", "communication_bytes", "flops", "rounds", "usd"
 ]
 PERPLEXITY: Metric = "perplexity"
 BITS_PER_BYTE: Metric = "bits_per_byte"

@@ -29,7 +29,7 @@ class Record:
             their geometric mean; None while running, when stopped at a rung and when diverged.
         accuracy, bits_per_byte: likewise, their means; None too where they were not measured.
         loss: what is compared, better lower: of the study's quality, see `QualityScale`; None is the perplexity.
-        costs: every known metric: latency_s, communication_bytes, flops, rounds.
+        costs: every known metric: latency_s, communication_bytes, flops, rounds, usd.
         overrides: the Hydra overrides that make this candidate from the study's request.
         lr: peak learning rate of its recipe.
         seed: of its weights.

@@ -152,7 +152,7 @@ def priced_where_known(
     architectures: Sequence[Architecture], pricing: Pricing
 ) -> list[Mapping[str, float] | None]:
     """The costs of each; None where the protocol does not say how to run one of its operations."""
-    pricer = Pricer(pricing.protocol, pricing.network, pricing.workload)
+    pricer = Pricer(pricing.protocol, pricing.network, pricing.workload, pricing.prices)
     found: list[Mapping[str, float] | None] = []
     for architecture in architectures:
         try:

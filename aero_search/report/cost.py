@@ -26,7 +26,7 @@ from aero_search.cost import (
 )
 from aero_search.errors import RequestError
 from aero_search.report.table import Sheet, sheet
-from aero_search.report.units import compact
+from aero_search.report.units import compact, readable
 
 if TYPE_CHECKING:
     from rich.console import Group
@@ -146,6 +146,7 @@ def cost_report(
         f"+ {format_seconds(latency.transfer)} transfer + {format_seconds(latency.round_trips)} round trips\n"
         f"set-up, once: {format_bytes(cost.communication_bytes.setup)}, {format_seconds(latency.setup)}"
     )
+    head += f"\n{_money(cost, protocol)}"
     if workload != PREFILL:
         head += f"\nworkload {workload.text}"
     if cost.communication_bytes.offline:
@@ -159,6 +160,17 @@ def cost_report(
     if changes:
         parts.append(changes_table(changes))
     return Group(*parts)
+
+
+def _money(cost: Cost, protocol: Protocol) -> str:
+    """What a query costs, with its parts."""
+    usd = cost.usd
+    machines = (
+        f"{readable('usd', usd.compute)} compute"
+        if protocol.cores or protocol.gpus
+        else "compute unknown: the protocol names no cores"
+    )
+    return f"{readable('usd', usd.total)} = {readable('usd', usd.egress)} egress + {machines} (price={usd.prices})"
 
 
 def variants_table(costs: Sequence[tuple[str, Cost]]) -> Sheet:

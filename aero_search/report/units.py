@@ -15,6 +15,7 @@ _NAMES = {
     "communication_bytes": "communication",
     "flops": "FLOPs",
     "rounds": "rounds",
+    "usd": "money",
 }
 
 

@@ -16,6 +16,8 @@ from aero_search.schema import to_mapping
 from aero_search.search.worker import Plan
 from aero_search.training.recipe import Recipe
 
+USD = "usd"
+
 # Flat: dotted names to JSON values. What a space varies is compared through the space, not by its base value.
 Settings = Mapping[str, Any]
 
@@ -34,6 +36,8 @@ def study_settings(plan: Plan, base: Mapping[str, Any], fingerprint: str) -> dic
         "protocol": to_mapping(plan.protocol),
         "network": to_mapping(plan.network),
         "target": to_mapping(plan.target) or {},
+        # List prices change; of a study that does not look at money they change nothing.
+        "price": to_mapping(plan.prices) if _looks_at_money(plan) else {},
         "workload": {} if plan.workload == PREFILL else to_mapping(plan.workload),
         "space": space,
         "corpus fingerprint": fingerprint,
@@ -60,12 +64,23 @@ def check_settings(name: str, old: Settings, new: Settings) -> None:
             )
 
 
+def _looks_at_money(plan: Plan) -> bool:
+    return USD in plan.objective.metrics or USD in plan.objective.limits
+
+
 def _before(new: Settings) -> dict[str, Any]:
     """What settings that came later than a study stood at when it was made.
 
-    A lowering, a primitive or a use that a protocol has gained since changes no price of before.
+    A lowering, a primitive or a use that a protocol has gained since changes no price of before, nor does what its
+    machines are.
     """
-    gained = ("protocol.primitives.", "protocol.lowerings.", "protocol.use.")
+    gained = (
+        "protocol.primitives.",
+        "protocol.lowerings.",
+        "protocol.use.",
+        "protocol.cores",
+        "protocol.gpus",
+    )
     recipe = {f"recipe.{f.name}": f.default for f in fields(Recipe) if f.default is not MISSING}
     protocol = {f"protocol.{f.name}": f.default for f in fields(Protocol) if f.default is not MISSING}
     later = {"attention.kind": SOFTMAX, "attention.softmax_heads": 0, **recipe, **protocol}

@@ -86,7 +86,7 @@ class Summarizer:
 
     def __init__(self, tree: Tree, build: Build, pricing: Pricing, objective: Objective) -> None:
         self._tree, self._build, self._pricing, self._objective = tree, build, pricing, objective
-        self._pricer = Pricer(pricing.protocol, pricing.network, pricing.workload)
+        self._pricer = Pricer(pricing.protocol, pricing.network, pricing.workload, pricing.prices)
         self._known: dict[Architecture, Costs] = {}
         self._networks: dict[_Frozen, Architecture | None] = {}
         self._multiplicities: dict[_Frozen, float] = {}
@@ -164,6 +164,7 @@ class Summarizer:
                 "communication_bytes": float(prices.communication_bytes[0]),
                 "flops": float(prices.flops[0]),
                 "rounds": float(prices.rounds[0]),
+                "usd": float(prices.usd[0]),
             }
         return self._known[a]
 

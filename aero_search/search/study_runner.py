@@ -101,6 +101,7 @@ class StudyRunner:
             protocol=to_mapping(plan.protocol),
             network=to_mapping(plan.network),
             workload=to_mapping(plan.workload),
+            price=to_mapping(plan.prices),
             target=to_mapping(plan.target),
             command=self.command,
             created=time.time(),

@@ -10,7 +10,7 @@ import optuna
 from optuna.storages import RDBStorage
 
 from aero_search.architecture import Architecture, ModelShape, notation
-from aero_search.cost import PREFILL, Network, Protocol, Workload
+from aero_search.cost import LIST_PRICES, PREFILL, Network, PriceList, Protocol, Workload
 from aero_search.data.corpus import Corpus
 from aero_search.fail_points import passes
 from aero_search.front.objective import Objective
@@ -43,6 +43,7 @@ class Plan:
         output_dir: absolute; the databases and the study's folder lie under it.
         target: the shape at which costs are counted; None: the one that is trained.
         workload: what one query is, which costs belong to.
+        prices: of traffic and machines.
         only_queued: train the queued points and propose none (a plain sweep).
         corpus_folder: the prepared corpus of candidates that name none.
         compute: the devices of each worker.
@@ -61,11 +62,12 @@ class Plan:
     compute: Compute = field(default_factory=Compute)
     target: ModelShape | None = None
     workload: Workload = PREFILL
+    prices: PriceList = LIST_PRICES
 
     @property
     def pricing(self) -> Pricing:
         """What candidates are priced under."""
-        return Pricing(self.protocol, self.network, self.target, self.workload)
+        return Pricing(self.protocol, self.network, self.target, self.workload, self.prices)
 
     @property
     def folder(self) -> Path:

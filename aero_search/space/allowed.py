@@ -23,6 +23,7 @@ BASE = (
     "protocol",
     "network",
     "workload",
+    "price",
     "offline",
     "search.n_trials",
     "search.confirm",

@@ -12,7 +12,7 @@ from aero_search.cost import CommunicationBytes, Cost, LatencySeconds
 
 SIGNATURES = {
     "parse_notation": ["text", "base"],
-    "price": ["architecture", "protocol", "network", "decode", "workload"],
+    "price": ["architecture", "protocol", "network", "decode", "workload", "prices"],
     "train": ["architecture", "data", "recipe", "output_dir", "progress", "overrides"],
     "search": [
         "space", "objective", "name", "n_trials", "workers", "model", "data", "protocol", "network", "output_dir",
@@ -45,7 +45,7 @@ def test_what_a_study_offers_is_frozen() -> None:
 
 def test_the_fields_of_a_cost_are_frozen() -> None:
     assert {f.name for f in dataclasses.fields(Cost)} == {
-        "communication_bytes", "rounds", "rounds_by_op", "latency_seconds", "flops", "nonlinear_ops",
+        "communication_bytes", "rounds", "rounds_by_op", "latency_seconds", "flops", "nonlinear_ops", "usd",
     }  # fmt: skip
     assert {"total", "by_op"} <= {f.name for f in dataclasses.fields(CommunicationBytes)}
     assert {"total", "compute", "transfer", "round_trips"} <= {

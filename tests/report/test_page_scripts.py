@@ -16,7 +16,7 @@ from pages import NETWORKS, PROTOCOLS, page_source, priced_front
 from studies import STUDY
 from studies import record as make_record
 
-from aero_search.cost import shipped_protocol, systems
+from aero_search.cost import PriceList, shipped_protocol, systems
 from aero_search.errors import RequestError
 from aero_search.front.front import Front
 from aero_search.front.objective import Constraint, Objective
@@ -87,6 +87,32 @@ def expected(front: Front, budget: dict[str, float]) -> int | None:
         return front.within(budget).number
     except RequestError:
         return None
+
+
+def test_the_page_counts_money_as_python_does(tmp_path: Path) -> None:
+    source = page_source(tmp_path)
+    objective = replace(source.front.objective, metrics=("perplexity", "usd", "latency_s"))
+    prices = PriceList("mine", 0.02, 0.05, 1.5)
+    source = replace(
+        source,
+        front=priced_front(source.records, replace(source.pricing, prices=prices), objective),
+        pricing=replace(source.pricing, prices=prices),
+        protocols={n: replace(p, cores=i, gpus=2 * i) for i, (n, p) in enumerate(PROTOCOLS.items())},
+    )
+    link = next(iter(NETWORKS.values()))
+    asked = {
+        "bandwidth": link.bandwidth_mbps,
+        "rtt": link.rtt_ms,
+        "budget": {"usd": 0.5},
+        "texts": {"usd": "50 cent"},
+    }
+    cases = [{"protocol": name, **asked} for name in source.protocols]
+    for protocol, told in zip(source.protocols.values(), answers(source, cases), strict=True):
+        front = priced_front(source.records, Pricing(protocol, link, prices=prices), objective)
+        assert told["front"] == [record.number for record in front.points]
+        assert told["quantities"] == [0.5]
+        for record in front.points:
+            assert told["costs"][str(record.number)] == pytest.approx(front.row(record), rel=1e-9)
 
 
 @pytest.mark.parametrize("bounded", [False, True], ids=["without limits", "with a limit"])

@@ -77,7 +77,8 @@ def page_document(source: PageSource) -> dict[str, Any]:
         "front": dict(source.front_document),
         "protocol": pricing.protocol.name,
         "network": pricing.network.name,
-        "protocols": [_protocol(name, protocol) for name, protocol in source.protocols.items()],
+        "protocols": [_protocol(name, protocol, pricing) for name, protocol in source.protocols.items()],
+        "prices": to_mapping(pricing.prices),
         "networks": [to_mapping(network) for network in source.networks.values()],
         "metrics": list(front.objective.metrics),
         "quality": {
@@ -104,9 +105,10 @@ def page_document(source: PageSource) -> dict[str, Any]:
     }
 
 
-def _protocol(name: str, protocol: Protocol) -> dict[str, Any]:
+def _protocol(name: str, protocol: Protocol, pricing: Pricing) -> dict[str, Any]:
+    """What a page says of a protocol, and what a second of its compute costs."""
     said = {field: getattr(protocol, field) for field in ("title", "trust", "offline", "weights", "machine")}
-    return {"name": name, **said}
+    return {"name": name, **said, "usd_per_second": pricing.prices.a_second(protocol)}
 
 
 def _baseline(base: Architecture | None, pricing: Pricing, tariff: PageTariff) -> dict[str, Any]:

@@ -47,8 +47,8 @@ aero.setUp = () => {
   const metric = (name) => [name, aero.metrics[name].name];
   aero.options("protocol", data.protocols.map((p) => [p.name, p.name]), data.protocol);
   aero.options("network", [...data.networks.map((n) => [n.name, `${n.name} (${n.bandwidth_mbps} Mbps, ${n.rtt_ms} ms)`]), ["", "your own"]], data.network);
-  aero.options("x", ["latency_s", "communication_bytes", "flops", "rounds", "seconds"].map(metric), data.metrics[1]);
-  aero.options("y", [aero.quality, "latency_s", "communication_bytes", "flops", "rounds"].map(metric), aero.quality);
+  aero.options("x", ["latency_s", "communication_bytes", "flops", "rounds", "usd", "seconds"].map(metric), data.metrics[1]);
+  aero.options("y", [aero.quality, "latency_s", "communication_bytes", "flops", "rounds", "usd"].map(metric), aero.quality);
   aero.get("quality-limit").textContent = `${aero.title(aero.quality)} at ${aero.maximized ? "least" : "most"} `;
   aero.get("max-perplexity").placeholder = aero.maximized ? "0.4" : aero.quality === "perplexity" ? "60" : "1.5";
   aero.options("of", [["study", data.metrics.map((name) => aero.metrics[name].name).join(", ")], ["axes", "the two axes"]], "study");

@@ -10,6 +10,7 @@ aero.onChange((view) => {
     ...["perplexity", "bits_per_byte", "accuracy"].filter((name) => name !== aero.quality && Number.isFinite(candidate[name])).map((name) => [aero.metrics[name].name, aero.readable(name, candidate[name])]),
     ["latency", aero.readable("latency_s", candidate.latency_s)],
     ["communication", `${aero.readable("communication_bytes", candidate.communication_bytes)}, ${aero.digits(candidate.rounds)} round trips`],
+    ["money", `${aero.readable("usd", candidate.usd)} a query (${aero.data.prices.name})`],
     ["FLOPs", aero.readable("flops", candidate.flops)],
     ["parameters", candidate.parameters ? candidate.parameters.toLocaleString("en-US") : "–"],
     ["learning rate, seed", `${candidate.lr}, ${candidate.seed}`],

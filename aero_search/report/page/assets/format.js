@@ -7,6 +7,7 @@ aero.metrics = {
   latency_s: { name: "latency", units: [[1e-3, "ms"], [1, "s"], [60, "min"], [3600, "h"]] },
   communication_bytes: { name: "communication", units: [[1, "B"], [1e3, "kB"], [1e6, "MB"], [1e9, "GB"], [1e12, "TB"]] },
   flops: { name: "FLOPs", units: [[1, ""], [1e3, "K"], [1e6, "M"], [1e9, "G"], [1e12, "T"]] },
+  usd: { name: "money", units: [[1e-2, "cent"], [1, "USD"]] },
   rounds: { name: "rounds", units: [[1, ""]] },
   seconds: { name: "training time", units: [[1, "s"], [60, "min"], [3600, "h"]] },
 };

@@ -1,5 +1,6 @@
 "use strict";
-// Costs under the chosen protocol and network: latency = compute + bytes / bandwidth + round trips x round-trip time.
+// Costs under the chosen protocol and network: latency = compute + bytes / bandwidth + round trips x round-trip time;
+// money = bytes x egress + compute x what a second of the parties' machines costs.
 aero.price = (priced) => {
   const parts = priced.by[aero.state.protocol];
   if (!parts) return null;
@@ -10,8 +11,11 @@ aero.price = (priced) => {
     communication_bytes: bytes,
     flops: priced.flops,
     rounds,
+    usd: bytes * (aero.data.prices.usd_per_gb / 1e9) + compute * aero.rate(),
   };
 };
+
+aero.rate = () => aero.data.protocols.find((protocol) => protocol.name === aero.state.protocol).usd_per_second;
 
 // What is outside a comparison of perplexities, and why.
 aero.BORDER = ["plateau", "stopped", "diverged"];

@@ -9,7 +9,7 @@ const columns = (view) => [
   { id: "verdict", head: "verdict", short: true, value: (c) => RANKS.indexOf(c.verdict), text: (c) => c.verdict },
   { id: aero.quality, head: `${aero.data.target === null ? "" : "proxy's "}${aero.metrics[aero.quality].name}`, value: (c) => c[aero.quality], text: (c) => aero.readable(aero.quality, c[aero.quality]) + (c.seeds ? ` ± ${aero.readable(aero.quality, (c.seeds.high - c.seeds.low) / 2)}` : "") },
   ...(view.baseQuality ? [{ id: "change", head: "change", value: (c) => c[aero.quality], text: (c) => (c.perplexity === null ? "–" : aero.gap(c[aero.quality], view.baseQuality)) }] : []),
-  ...["latency_s", "communication_bytes", "flops", "rounds"].map((metric) => {
+  ...["latency_s", "communication_bytes", "flops", "rounds", ...(aero.data.metrics.includes("usd") ? ["usd"] : [])].map((metric) => {
     const unit = aero.unit(metric, view.candidates.map((c) => c[metric]));
     return {
       id: metric, head: `${aero.metrics[metric].name}${unit[1] ? ` (${unit[1]})` : ""}`, value: (c) => c[metric],
