@@ -19,7 +19,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.tabular.command import Jobs, parser_of, rows_so_far, train_rows
+from benchmarks.tabular.command import BASE, Jobs, parser_of, rows_so_far, train_rows
 from benchmarks.tabular.rows import Row
 from benchmarks.tabular.trainings import Job
 from benchmarks.write_report import processor, say
@@ -65,6 +65,7 @@ def train_teacher(folder: Path, base: Sequence[str] = ()) -> Path:
     from aero_search.config.compose import compose_request
 
     said = [
+        *BASE,
         *base,
         *TEACHER,
         *SCRATCH,
@@ -106,7 +107,7 @@ def jobs(folder: Path, teacher: Path, base: Sequence[str] = ()) -> Jobs:
         started = [(network, recovery(s, w)) for w in WEIGHTS for s in STEPS for network in NETWORKS]
         scratch = [(network, SCRATCH) for network in (TEACHER, *NETWORKS)]
         for first, wanted in (((f"init.from={teacher}", f"output_dir={folder}"), started), ((), scratch)):
-            fixed = (*base, *first)
+            fixed = (*BASE, *base, *first)
             request = read_request(compose("config", overrides=list(fixed)), fixed)
             corpus = prepared(request)
             build = Compose(loader, master, fixed, corpus.fingerprint).quick()

@@ -55,6 +55,7 @@ def tiny(text_folder: Path) -> list[str]:
         "model.vocab_size=300",
         "data=text_folder",
         f"data.path={text_folder}",
+        "recipe=proxy_adamw",
         "recipe.steps=60",
         "recipe.lr=3e-2",
         "recipe.batch_size=8",

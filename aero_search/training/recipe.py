@@ -1,7 +1,7 @@
 """How a candidate is trained: optimizer, schedule, batch, steps, seeds; the same for every architecture.
 
-Defaults of `conf/recipe/proxy.yaml` follow the AERO authors' code (AdamW, linear decay, 5 % warm-up, decay
-0.1 on matrices, clip 1) at the proxy's size.
+`conf/recipe/proxy_adamw.yaml` follows the AERO authors' code (AdamW, linear decay, 5 % warm-up, decay 0.1 on
+matrices, clip 1) at the proxy's size; `proxy.yaml`, the default, trains the matrices of the layers with Muon.
 """
 
 from __future__ import annotations

@@ -13,6 +13,8 @@ from benchmarks.tabular.rows import Row, read_rows, remember
 from benchmarks.tabular.trainings import Job, prepare_environment, run_facts, run_missing
 
 Jobs = tuple[list[Job], dict[str, object]]
+# What the overrides of the rows are added to, whatever the default recipe becomes.
+BASE = ("recipe=proxy_adamw",)
 
 
 def parser_of(description: str | None, *more: str) -> argparse.ArgumentParser:
@@ -65,8 +67,9 @@ def composed_jobs(folder: Path, wanted: Sequence[Sequence[str]], base: Sequence[
     """A training for each list of overrides, and what they have in common: corpus and model.
 
     Args:
-        base: overrides that come first, everywhere.
+        base: overrides that come before them, everywhere.
     """
+    base = (*BASE, *base)
     from hydra import compose, initialize_config_dir
     from hydra.core.global_hydra import GlobalHydra
 

@@ -133,7 +133,8 @@ def test_a_range_with_steps_draws_its_steps_and_nothing_else(tmp_path: Path) -> 
 def test_a_space_says_what_it_was_made_for() -> None:
     base = space_base("tiny", search_spaces_dir())
     assert "model.n_layer=2" in base
-    assert space_base("aero", search_spaces_dir()) == ()
+    assert space_base("aero", search_spaces_dir()) == ("search.confirm=1",)
+    assert space_base("aero_per_layer", search_spaces_dir()) == ()
 
 
 BAD = {
@@ -175,7 +176,7 @@ def test_an_unknown_space_names_the_nearest() -> None:
 
 
 def test_a_narrowed_parameter_still_counts_only_where_it_did() -> None:
-    space = load_space("aero", search_spaces_dir(), SIZES)
+    space = load_space("aero_plus", search_spaces_dir(), SIZES)
     narrowed = space.with_parameters(Categorical("regularizer.weight", (0.02,)))
     drawn = draws(narrowed)
     assert {d["regularizer.weight"] for d in drawn if "regularizer.weight" in d} == {0.02}
@@ -215,9 +216,4 @@ def test_the_recipe_is_never_a_choice_of_the_network(tmp_path: Path) -> None:
     space = load_space("aero", search_spaces_dir(), SIZES).with_parameters(
         Categorical("recipe.steps", (600, 1200))
     )
-    assert {p.name for p in space.training} == {
-        "attention.temperature_init",
-        "regularizer.weight",
-        "recipe.lr",
-        "recipe.steps",
-    }
+    assert {p.name for p in space.training} == {"attention.temperature_init", "recipe.steps"}
