@@ -14,7 +14,8 @@ from benchmarks.tabular.trainings import Job, prepare_environment, run_facts, ru
 
 Jobs = tuple[list[Job], dict[str, object]]
 # What the overrides of the rows are added to, whatever the default recipe becomes.
-BASE = ("recipe=proxy_adamw",)
+RECIPE = "proxy_adamw"
+BASE = (f"recipe={RECIPE}",)
 
 
 def parser_of(description: str | None, *more: str) -> argparse.ArgumentParser:
@@ -63,13 +64,16 @@ def rows_so_far(path: Path) -> list[Row]:
     return read_rows(path)
 
 
-def composed_jobs(folder: Path, wanted: Sequence[Sequence[str]], base: Sequence[str]) -> Jobs:
+def composed_jobs(
+    folder: Path, wanted: Sequence[Sequence[str]], base: Sequence[str], recipe: str = RECIPE
+) -> Jobs:
     """A training for each list of overrides, and what they have in common: corpus and model.
 
     Args:
         base: overrides that come before them, everywhere.
+        recipe: the option that these are added to.
     """
-    base = (*BASE, *base)
+    base = (f"recipe={recipe}", *base)
     from hydra import compose, initialize_config_dir
     from hydra.core.global_hydra import GlobalHydra
 
