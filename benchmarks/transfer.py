@@ -37,7 +37,7 @@ Network = tuple[str, ...]
 Table = Mapping[Network, float]
 
 ROWS, META = Path("benchmarks/results/transfer.csv"), Path("benchmarks/results/transfer.json")
-RECIPE = ("recipe.optimizer=muon", "recipe.adamw_lr=4e-3")
+RECIPE = ("recipe.optimizer=muon", "recipe.adamw_lr=4e-3", "recipe.batch_size=8")
 # The first is trained for every network before the second.
 RATES = (0.0113, 0.0057)
 # AERO's rows, and networks of the kind that fronts are made of; shares of the layers mean the same at every depth.
@@ -93,7 +93,8 @@ class Place:
 
 
 PLACES = tuple(Place(size, steps) for size in SIZES for steps in LENGTHS)
-LARGEST = PLACES[-1]
+# A place tells something once so many networks have been there.
+ENOUGH = 14
 
 
 def jobs(folder: Path, base: Sequence[str] = ()) -> Jobs:
@@ -180,18 +181,19 @@ def report(rows: Sequence[Row]) -> str:
     """The table of perplexities, and what each smaller place tells of the largest."""
     found = tables(rows)
     names = {row.overrides: row.notation for row in rows}
+    largest = largest_of(found)
     lines = ["perplexity at each network's best rate", ""]
     lines.append(f"{'network':34}" + "".join(f"{f'{p.size.name[:1]}L {p.steps}':>10}" for p in PLACES))
     for network in NETWORKS:
         cells = [found[place].get(network) for place in PLACES]
         if any(cell is not None for cell in cells):
             title = next(
-                (names[o] for p in (LARGEST, *PLACES) for r in RATES if (o := p.of(network, r)) in names), ""
+                (names[o] for p in reversed(PLACES) for r in RATES if (o := p.of(network, r)) in names), ""
             )
             lines.append(f"{title[:33]:34}" + "".join(f"{_cell(cell):>10}" for cell in cells))
-    lines += ["", f"what smaller trainings tell of the largest ({LARGEST.name})", ""]
-    for below in _chains():
-        line = _told(found, below)
+    lines += ["", f"what smaller trainings tell of the largest ({largest.name})", ""]
+    for below in _chains(largest):
+        line = _told(found, below, largest)
         if line:
             lines.append(line)
     seconds = sum(row.seconds for row in rows)
@@ -199,22 +201,28 @@ def report(rows: Sequence[Row]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _chains() -> Iterator[tuple[Place, ...]]:
+def largest_of(found: Mapping[Place, Table]) -> Place:
+    """The largest place that enough networks have been at; the last of all where none has."""
+    return next((place for place in reversed(PLACES) if len(found[place]) >= ENOUGH), PLACES[-1])
+
+
+def _chains(largest: Place) -> Iterator[tuple[Place, ...]]:
     """The smaller places by themselves, and those of both smaller sizes together."""
-    for place in PLACES[:-1]:
+    for place in PLACES[: PLACES.index(largest)]:
         yield (place,)
-    yield (PLACES[1], PLACES[3])
+    if largest.size == SIZES[-1]:
+        yield (PLACES[1], PLACES[3])
 
 
-def _told(found: Mapping[Place, Table], below: tuple[Place, ...]) -> str:
-    shared = [n for n in NETWORKS if all(n in found[place] for place in (*below, LARGEST))]
+def _told(found: Mapping[Place, Table], below: tuple[Place, ...], largest: Place) -> str:
+    shared = [n for n in NETWORKS if all(n in found[place] for place in (*below, largest))]
     title = " and ".join(place.name for place in below)
     if len(shared) < 4:
         return f"  {title}: {len(shared)} networks have been at both"
     nearest = below[-1]
-    value, low, high = tau([found[nearest][n] for n in shared], [found[LARGEST][n] for n in shared])
-    finite = [n for n in shared if all(math.isfinite(found[place][n]) for place in (*below, LARGEST))]
-    logs = np.log([[found[place][n] for place in (*below, LARGEST)] for n in finite])
+    value, low, high = tau([found[nearest][n] for n in shared], [found[largest][n] for n in shared])
+    finite = [n for n in shared if all(math.isfinite(found[place][n]) for place in (*below, largest))]
+    logs = np.log([[found[place][n] for place in (*below, largest)] for n in finite])
     lines = [f"  {title}: tau {value:.2f} [{low:.2f}, {high:.2f}] over {len(shared)} networks"]
     ways = [("all others", leaving_one_out(len(finite)))]
     if len(finite) > 5:

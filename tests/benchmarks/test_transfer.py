@@ -32,9 +32,9 @@ def rows() -> list[Row]:
 
 def test_the_best_rate_counts_and_the_same_order_has_tau_one() -> None:
     found = transfer.tables(rows())
-    first = found[transfer.LARGEST][transfer.NETWORKS[0]]
+    first = found[transfer.PLACES[-1]][transfer.NETWORKS[0]]
     assert first == pytest.approx(35.0)
-    values = list(found[transfer.LARGEST].values())
+    values = list(found[transfer.PLACES[-1]].values())
     assert math.isinf(values[-1])
     assert transfer.tau(values, values)[0] == 1.0
     assert transfer.tau(values, values[::-1])[0] == -1.0
@@ -51,7 +51,15 @@ def test_the_report_says_tau_errors_and_hours() -> None:
 
 def test_a_table_that_is_half_there_says_how_much() -> None:
     half = [r for r in rows() if f"model.n_layer={6}" not in r.overrides]
-    assert "0 networks have been at both" in transfer.report(half)
+    assert "tell of the largest (4 layers, d=64, 1,200 steps)" in transfer.report(half)
+    few = [
+        r
+        for r in rows()
+        if any("variant=sm_ln_g" in o for o in r.overrides) or "model.n_layer=2" in r.overrides
+    ]
+    assert "tell of the largest (2 layers, d=48, 1,200 steps)" in transfer.report(few)
+    fewer = [r for r in rows() if "variant=sm_ln_g" in r.overrides]
+    assert "2 networks have been at both" in transfer.report(fewer)
 
 
 def test_every_training_is_its_own_and_small_ones_come_first(tmp_path: Path, tiny: list[str]) -> None:
