@@ -19,16 +19,16 @@ def row(overrides: tuple[str, ...], perplexity: float | None, seconds: float = 1
 def test_the_ladder_walks_each_row_to_its_best_rate(monkeypatch: pytest.MonkeyPatch) -> None:
     network = ("variant=sm",)
     monkeypatch.setattr(bench, "LADDER", {"SM": network})
-    curve = {rate: 40.0 + abs(math.log(rate / 0.0226)) for rate in bench.RATES}
+    curve = {rate: 40.0 + abs(math.log(rate / 0.016)) for rate in bench.RATES}
     rows: list[Row] = []
     tried = []
     while wanted := bench.walk(rows):
         tried.append([float(o.removeprefix("recipe.lr=")) for line in wanted for o in line if "lr" in o])
         rows += [row(line, curve[rate]) for line, rate in zip(wanted, tried[-1], strict=True)]
-    assert tried == [[0.008, 0.0113], [0.016], [0.0226]]
+    assert tried == [[0.0056, 0.008], [0.0113], [0.016]]
     # A rate that diverged is passed over.
-    rows = [row(bench.at(network, rate), value) for rate, value in ((0.008, 50.0), (0.0113, None))]
-    assert bench.walk(rows) == [bench.at(network, 0.0056)]
+    rows = [row(bench.at(network, rate), value) for rate, value in ((0.0056, 50.0), (0.008, None))]
+    assert bench.walk(rows) == [bench.at(network, 0.004)]
 
 
 def found(ladder: tuple[bench.Point, ...], search: tuple[bench.Point, ...]) -> bench.Found:
