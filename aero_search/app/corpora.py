@@ -12,7 +12,7 @@ from contextlib import suppress
 
 from aero_search.config.checkpoint import tokenizer_of
 from aero_search.config.request import Request
-from aero_search.data import Corpus, prepare
+from aero_search.data import Corpus, CorpusSpec, prepare
 from aero_search.data.tokenizer import GivenTokenizer
 from aero_search.data.windows import check_long_enough
 from aero_search.errors import RequestError
@@ -31,10 +31,15 @@ class OtherCorpusError(RequestError):
 
 def corpus_key(request: Request) -> str:
     """What a corpus is prepared from, as text."""
-    said = [to_mapping(request.data), request.architecture.vocab_size]
+    said = [to_mapping(_data(request)), request.architecture.vocab_size]
     if request.checkpoint is not None:
         said.append(request.checkpoint.fingerprint)
     return json.dumps(said, sort_keys=True)
+
+
+def _data(request: Request) -> CorpusSpec:
+    """The text of a request, labelled texts at the length of its model."""
+    return request.data.cut_for(request.architecture.seq_len)
 
 
 def prepared(request: Request) -> Corpus:
@@ -46,7 +51,7 @@ def prepared(request: Request) -> Corpus:
     Raises:
         RequestError: it cannot be prepared, or has other tokens than the checkpoint.
     """
-    data, vocab_size, checkpoint = request.data, request.architecture.vocab_size, request.checkpoint
+    data, vocab_size, checkpoint = _data(request), request.architecture.vocab_size, request.checkpoint
     if checkpoint is None:
         return prepare(data, vocab_size)
     about = f"init.from={checkpoint.source}"
@@ -141,7 +146,8 @@ def check_one_corpus(space: Space, request: Request) -> None:
     """
     for parameter in space.parameters:
         varies = not (isinstance(parameter, Categorical) and len(parameter.choices) == 1)
-        if varies and _decides(parameter) and parameter.name != "model":
+        cut = parameter.name == "model.seq_len" and request.data.kind == "classification"
+        if varies and (cut or _decides(parameter)) and parameter.name != "model":
             if parameter.name == "model.vocab_size" and request.data.kind == "tokenized":
                 continue
             raise _varies(parameter.name, space.name)

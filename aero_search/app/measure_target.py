@@ -79,4 +79,6 @@ def _from_folder(request: Request, folder: Path, named: str) -> MeasureTarget:
         corpus = from_mapping(
             CorpusSpec, read_settings(folder / CONFIG_FILE).get("data"), f"{CONFIG_FILE}: data"
         )
-    return MeasureTarget(notation(architecture), architecture, folder / WEIGHTS_FILE, corpus)
+    return MeasureTarget(
+        notation(architecture), architecture, folder / WEIGHTS_FILE, corpus.cut_for(architecture.seq_len)
+    )

@@ -55,7 +55,7 @@ def find_corpus(request: Request, bundle: Bundle, fingerprint: str) -> Corpus | 
     from aero_search.data import prepare
 
     if any(name in ("data", "data.path") for name in request.override_names()):
-        corpus = prepare(request.data, bundle.architecture.vocab_size)
+        corpus = prepare(request.data.cut_for(bundle.architecture.seq_len), bundle.architecture.vocab_size)
         if corpus.fingerprint != fingerprint:
             return f"another corpus: data= has the fingerprint {corpus.fingerprint}, the bundle's has {fingerprint}"
         return corpus

@@ -38,6 +38,8 @@ class Corpus:
             vocabularies.
         chunk: None where texts lie end to end; else both files hold sequences of chunk + 1 tokens that were cut
             from one text each.
+        labels: of a labelled set, each class and the token that answers for it, which ends each sequence and is
+            its only target; else empty.
     """
 
     folder: Path
@@ -48,6 +50,12 @@ class Corpus:
     train_bytes_per_token: float | None
     validation_bytes_per_token: float | None
     chunk: int | None = None
+    labels: tuple[tuple[str, int], ...] = ()
+
+    @property
+    def answers_only(self) -> bool:
+        """Whether the last token of each sequence is its only target: a labelled set."""
+        return bool(self.labels)
 
     @property
     def tokenizer_path(self) -> Path:
@@ -105,6 +113,8 @@ class Corpus:
                     folder, f"its files are not whole sequences of chunk + 1 = {chunk + 1} tokens"
                 )
         _check_content(folder, meta.get(CHECKSUMS) or {}, vocab_size)
+        labels = meta.get("labels") or {}
+        _check_labels(folder, labels, chunk)
         return cls(
             folder=folder,
             fingerprint=str(meta.get("fingerprint") or fingerprint_of_tokens(folder, vocab_size)),
@@ -114,6 +124,7 @@ class Corpus:
             train_bytes_per_token=_number(meta.get("train_bytes_per_token")),
             validation_bytes_per_token=_number(meta.get("validation_bytes_per_token")),
             chunk=chunk,
+            labels=tuple(labels.items()),
         )
 
 
@@ -175,6 +186,26 @@ def _check_content(folder: Path, checksums: object, vocab_size: int) -> None:
                 f"{name} has token {int(tokens.max())}, which is not below vocab_size={vocab_size} of meta.json",
             )
         _below.add((found, vocab_size))
+
+
+def _check_labels(folder: Path, labels: object, chunk: int | None) -> None:
+    """Refuse labels that are no classes, or sequences that end in something else.
+
+    Raises:
+        RequestError: says what is wrong.
+    """
+    if labels == {}:
+        return
+    if not isinstance(labels, dict) or not all(type(token) is int for token in labels.values()):
+        raise _not_packed(folder, "meta.json has labels that are not a token for each class")
+    if len(labels) < 2 or len(set(labels.values())) < len(labels):
+        raise _not_packed(folder, "meta.json has labels that are not two classes or more with a token each")
+    if chunk is None:
+        raise _not_packed(folder, "meta.json has labels and no chunk")
+    for name in (TRAIN, VALIDATION):
+        answers = open_tokens(folder / name)[chunk :: chunk + 1]
+        if not np.isin(answers, list(labels.values())).all():
+            raise _not_packed(folder, f"{name} has a sequence that ends in no label of meta.json")
 
 
 def _number(value: object) -> float | None:

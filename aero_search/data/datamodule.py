@@ -79,6 +79,23 @@ class TokenDataModule(LightningDataModule):
         return DataLoader(batches, batch_size=None, num_workers=self.num_workers)
 
 
+# What cross-entropy passes over.
+IGNORED = -100
+
+
+def inputs_and_targets(batch_bt: Tensor, answers_only: bool = False) -> tuple[Tensor, Tensor]:
+    """Inputs and targets of a batch (B, T+1), each (B, T).
+
+    Args:
+        answers_only: the last token alone is a target; the others are IGNORED.
+    """
+    inputs_bt, targets_bt = batch_bt[:, :-1], batch_bt[:, 1:]
+    if answers_only:
+        targets_bt = torch.full_like(targets_bt, IGNORED)
+        targets_bt[:, -1] = batch_bt[:, -1]
+    return inputs_bt, targets_bt
+
+
 @dataclass(frozen=True)
 class Share:
     """The part of every batch that one of several processes reads."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import platform
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from importlib.metadata import version
@@ -15,6 +15,7 @@ import numpy as np
 
 from aero_search.data.corpus import CHECKSUMS, META, TOKEN_DTYPE, TOKENIZER, TRAIN, VALIDATION
 from aero_search.data.files import Document
+from aero_search.data.labelled import lay_out
 from aero_search.data.progress import Advance
 from aero_search.data.tokenizer import Encode, Tokens
 from aero_search.integrity import file_digest, write_sealed
@@ -49,6 +50,7 @@ def fingerprint(
     vocab_size: int,
     tokenizer: str | None = None,
     chunk: int | None = None,
+    labelled: bool = False,
 ) -> str:
     """Hash which text is trained and validated on, and the vocabulary: 32 hexadecimal digits.
 
@@ -59,8 +61,9 @@ def fingerprint(
         entries: (name, content digest, split) of each document, in any order.
         tokenizer: the JSON of a tokenizer that was not trained on this text; it changes the tokens.
         chunk: see `CorpusSpec.chunk`; it changes what is left of the text.
+        labelled: whether the texts are of a labelled set; their names begin with the label.
     """
-    form = [FORMAT, vocab_size, tokenizer] + ([] if chunk is None else [chunk])
+    form = [FORMAT, vocab_size, tokenizer] + ([] if chunk is None else [chunk]) + ["labelled"] * labelled
     digest = blake2b(json.dumps(form).encode(), digest_size=16)
     for entry in sorted(entries):
         digest.update(b"\n" + json.dumps(entry).encode())
@@ -79,6 +82,7 @@ def pack_side(
     separator: int,
     advance: Advance,
     chunk: int | None = None,
+    labels: Mapping[str, int] | None = None,
 ) -> Side:
     """Encode documents into one flat file of little-endian uint16.
 
@@ -86,13 +90,19 @@ def pack_side(
         separator: the end-of-text token, written after each document unless `chunk` cuts them.
         advance: told the bytes of each document.
         chunk: see `chunks`; None writes documents whole.
+        labels: of a labelled set, the token of each document's unit: see `lay_out`.
     """
     side = Side()
     end = np.asarray([separator], dtype=TOKEN_DTYPE)
     with path.open("wb") as file:
         for document in documents:
             tokens = encode(document.text)
-            written = np.concatenate([tokens, end]) if chunk is None else chunks(tokens, chunk)
+            if chunk is None:
+                written = np.concatenate([tokens, end])
+            elif labels is None:
+                written = chunks(tokens, chunk)
+            else:
+                written = lay_out(tokens, chunk, separator, labels[document.unit])
             file.write(written.astype(TOKEN_DTYPE, copy=False).tobytes())
             size = document.size
             side.tokens += len(written)
@@ -127,6 +137,7 @@ def pack(
     advance: Advance,
     separator: int,
     chunk: int | None = None,
+    labels: Mapping[str, int] | None = None,
 ) -> tuple[Side, Side]:
     """Write train.bin, validation.bin and tokenizer.json into a folder.
 
@@ -134,9 +145,10 @@ def pack(
         sides: train and validation documents, each iterated once.
         separator: the token that ends a text.
         chunk: see `CorpusSpec.chunk`.
+        labels: see `pack_side`.
     """
-    train = pack_side(folder / TRAIN, sides[0], encode, separator, advance, chunk)
-    validation = pack_side(folder / VALIDATION, sides[1], encode, separator, advance, chunk)
+    train = pack_side(folder / TRAIN, sides[0], encode, separator, advance, chunk, labels)
+    validation = pack_side(folder / VALIDATION, sides[1], encode, separator, advance, chunk, labels)
     (folder / TOKENIZER).write_text(tokenizer.to_str(), encoding="utf-8")
     return train, validation
 
@@ -151,8 +163,12 @@ def write_meta(
     chunk: int | None,
     train: Side,
     validation: Side,
+    labels: Mapping[str, int] | None = None,
 ) -> None:
-    """Write meta.json, the last file of a corpus, with checksums of all; `name` is its fingerprint."""
+    """Write meta.json, the last file of a corpus, with checksums of all; `name` is its fingerprint.
+
+    Bytes a token are not told of a labelled set, whose targets are not its text.
+    """
     meta: dict[str, Any] = {
         "format": FORMAT,
         "fingerprint": name,
@@ -161,10 +177,14 @@ def write_meta(
         "end_of_text": separator,
         "chunk": chunk,
     }
+    if labels is not None:
+        meta["labels"] = dict(labels)
     for split, side in (("train", train), ("validation", validation)):
         meta[f"{split}_tokens"] = side.tokens
         meta[f"{split}_bytes"] = side.bytes
-        meta[f"{split}_bytes_per_token"] = side.bytes / side.encoded if side.encoded else None
+        meta[f"{split}_bytes_per_token"] = (
+            side.bytes / side.encoded if side.encoded and labels is None else None
+        )
         meta[f"{split}_files"] = len(side.entries)
         meta[f"{split}_packages"] = _largest_units(side.units)
     libraries = ("numpy", "tokenizers", "tiktoken")

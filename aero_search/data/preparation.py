@@ -11,12 +11,12 @@ import itertools
 import json
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from hashlib import blake2b
 from pathlib import Path
 
-from aero_search.data import huggingface, plugin_corpus, python_source, text_folder
+from aero_search.data import huggingface, labelled, plugin_corpus, python_source, text_folder
 from aero_search.data.corpus import Corpus, read_meta
 from aero_search.data.files import Candidate, Document
 from aero_search.data.pack import FORMAT, Side, entry, fingerprint, pack, samples, write_meta
@@ -75,6 +75,8 @@ def prepare(
 def _candidates(spec: CorpusSpec) -> list[Candidate]:
     if spec.kind == "python_source":
         return python_source.candidates(spec)
+    if spec.kind == "classification":
+        return labelled.candidates(spec)
     return text_folder.candidates(spec) if spec.kind == "text_folder" else []
 
 
@@ -86,12 +88,14 @@ def _manifest_key(
     # Packed corpora are older than this field, and found again without it.
     if not asked["options"]:
         del asked["options"]
+    if spec.kind != "classification":
+        del asked["label_field"]
     if (entry := plugin(spec)) is not None:
         asked["package"] = entry.package
     if given is not None:
         asked["given"] = [file_digest(given.path), given.end_of_text]
     if spec.path:
-        asked["path"] = str(spec.folder())
+        asked["path"] = str(spec.file() if spec.kind == "classification" else spec.folder())
     files = [(candidate.name, candidate.size, candidate.mtime_ns) for candidate in found]
     return blake2b(json.dumps([FORMAT, asked, vocab_size, files]).encode(), digest_size=16).hexdigest()
 
@@ -196,12 +200,10 @@ def _pack_files(
     given: GivenTokenizer | None,
 ) -> str:
     """Select, and pack unless the same content is packed already; returns the fingerprint."""
-    select = python_source.select if spec.kind == "python_source" else text_folder.select
-    advance = reporter.stage("Select", (spec.train_mb + spec.validation_mb) * MB)
-    documents = sorted(select(spec, found, advance), key=lambda document: (document.name, document.split))
+    documents = sorted(_selected(spec, found, reporter), key=lambda document: (document.name, document.split))
     train = [document for document in documents if document.split == "train"]
     validation = [document for document in documents if document.split == "validation"]
-    where = f"data.path={spec.path}" if spec.kind == "text_folder" else "data.packages"
+    where = "data.packages" if spec.kind == "python_source" else f"data.path={spec.path}"
     for split, side in (("train", train), ("validation", validation)):
         if not side:
             raise RequestError(
@@ -209,7 +211,7 @@ def _pack_files(
             )
     loaded = given.load(vocab_size) if given is not None else None
     theirs = None if loaded is None else f"{loaded[0].to_str()}{loaded[1]}"
-    name = fingerprint(map(entry, documents), vocab_size, theirs, spec.chunk)
+    name = fingerprint(map(entry, documents), vocab_size, theirs, spec.chunk, spec.kind == "classification")
     if _complete(root / name, vocab_size):
         return name
     if loaded is None:
@@ -219,9 +221,20 @@ def _pack_files(
         tokenizer, end = loaded
     encode = encoder(tokenizer, samples(train))
     advance = reporter.stage("Encode", sum(document.size for document in documents))
-    sides = pack(partial, (train, validation), tokenizer, encode, advance, end, spec.chunk)
-    _describe(partial, spec, name, vocab_size, end, sides)
+    labels = None
+    if spec.kind == "classification":
+        classes = sorted({document.unit for document in documents})
+        labels = labelled.label_tokens(classes, encode, end, tokenizer.get_vocab_size())
+    sides = pack(partial, (train, validation), tokenizer, encode, advance, end, spec.chunk, labels)
+    _describe(partial, spec, name, vocab_size, end, sides, labels)
     return name
+
+
+def _selected(spec: CorpusSpec, found: list[Candidate], reporter: Reporter) -> list[Document]:
+    if spec.kind == "classification":
+        return labelled.select(spec)
+    select = python_source.select if spec.kind == "python_source" else text_folder.select
+    return select(spec, found, reporter.stage("Select", (spec.train_mb + spec.validation_mb) * MB))
 
 
 def _pack_stream(
@@ -275,7 +288,13 @@ def _told(documents: list[Document], reporter: Reporter, stage: str) -> Iterator
 
 
 def _describe(
-    folder: Path, spec: CorpusSpec, name: str, vocab_size: int, separator: int, sides: tuple[Side, Side]
+    folder: Path,
+    spec: CorpusSpec,
+    name: str,
+    vocab_size: int,
+    separator: int,
+    sides: tuple[Side, Side],
+    labels: Mapping[str, int] | None = None,
 ) -> None:
     write_meta(
         folder,
@@ -284,6 +303,7 @@ def _describe(
         vocab_size=vocab_size,
         separator=separator,
         chunk=spec.chunk,
+        labels=labels,
         train=sides[0],
         validation=sides[1],
     )

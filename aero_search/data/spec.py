@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated
 
@@ -11,7 +11,9 @@ from aero_search.errors import RequestError
 from aero_search.plugins import Names, Options
 from aero_search.schema import OneOf
 
-CORPORA = Names("aero_search.corpora", "python_source", "text_folder", "huggingface", "tokenized")
+CORPORA = Names(
+    "aero_search.corpora", "python_source", "text_folder", "huggingface", "tokenized", "classification"
+)
 STDLIB = "stdlib"
 MB = 1_000_000
 
@@ -22,9 +24,9 @@ class CorpusSpec:
 
     Attributes:
         kind: `python_source` reads installed packages, `text_folder` a folder of the user's own files,
-            `huggingface` two named datasets, `tokenized` a folder that is packed already; else a plug-in's
-            (`aero_search.corpora`).
-        path: the folder of `text_folder` and `tokenized`.
+            `huggingface` two named datasets, `tokenized` a folder that is packed already, `classification` a
+            file of texts and labels; else a plug-in's (`aero_search.corpora`).
+        path: the folder of `text_folder` and `tokenized`, the file of `classification`.
         suffixes: endings of the file names that are read.
         exclude: shell patterns; a file or folder whose name matches one is passed over.
         packages: import names of `python_source`; `stdlib` is the standard library. A nested list is one
@@ -37,12 +39,14 @@ class CorpusSpec:
         seed: which packages or files go to validation, and which files are read where not all fit.
         cache_dir: where packed corpora are kept; null is `AERO_SEARCH_CACHE` or the user's cache folder.
         train_dataset, validation_dataset, train_split, validation_split, text_field: of `huggingface`.
+        text_field, label_field: columns of `classification`.
         tokenizer: a tokenizer on the hub; null trains one on the train text.
         train_rows, validation_rows: at most so many rows; null is all.
         stream: read rows as they arrive, train rows shuffled within a buffer; false downloads both datasets
             first and takes rows of the whole in shuffled order.
         chunk: null packs texts end to end; a number of tokens cuts each text by itself into sequences of so
-            many, each with the token that follows it, and drops the shorter tail. Then model.seq_len must equal it.
+            many, each with the token that follows it, and drops the shorter tail. Each text of
+            `classification` is cut or filled up to it, or where null to the model's. model.seq_len must equal it.
         options: what a plug-in's corpus is told.
     """
 
@@ -64,6 +68,7 @@ class CorpusSpec:
     train_split: str = "train"
     validation_split: str = "validation"
     text_field: str = "content"
+    label_field: str = "label"
     tokenizer: str | None = None
     train_rows: int | None = None
     validation_rows: int | None = None
@@ -100,6 +105,19 @@ class CorpusSpec:
         )
         if self.kind in ("text_folder", "tokenized"):
             _check(bool(self.path), f"data.path is missing: data.kind={self.kind} needs data.path=FOLDER")
+        if self.kind == "classification":
+            _check(
+                bool(self.path),
+                "data.path is missing: data.kind=classification needs data.path=FILE.csv or .jsonl",
+            )
+            _check(
+                self.chunk is None or self.chunk >= 2,
+                f"data.chunk={self.chunk} must be at least 2 tokens for data.kind=classification",
+            )
+            _check(
+                self.text_field != self.label_field,
+                f"data.label_field={self.label_field} is data.text_field too: name another column",
+            )
         if self.kind == "huggingface":
             for name in ("train_dataset", "validation_dataset"):
                 _check(bool(getattr(self, name)), f"data.{name} is missing: name a dataset on the hub")
@@ -130,6 +148,30 @@ class CorpusSpec:
         if not folder.is_dir():
             raise RequestError(f"data.path={self.path} is not a folder: name the folder that holds the file")
         return folder.resolve()
+
+    def cut_for(self, seq_len: int) -> CorpusSpec:
+        """Itself, or of a labelled set without a length, the one of the model's."""
+        if self.kind != "classification" or self.chunk is not None:
+            return self
+        return replace(self, chunk=seq_len)
+
+    def file(self) -> Path:
+        """The file of texts and labels that the user named.
+
+        Raises:
+            RequestError: it is missing, or neither CSV nor JSON Lines by its ending.
+        """
+        path = Path(self.path or "").expanduser()
+        if not path.is_file():
+            wrong = "is not a file" if path.exists() else "does not exist"
+            raise RequestError(
+                f"data.path={self.path} {wrong}: name a .csv or .jsonl file of texts and labels"
+            )
+        if path.suffix.lower() not in (".csv", ".jsonl"):
+            raise RequestError(
+                f"data.path={self.path} ends in neither .csv nor .jsonl: save it as one of these, and name that"
+            )
+        return path.resolve()
 
     def cache_folder(self) -> Path:
         """Where packed corpora are kept: `cache_dir`, `AERO_SEARCH_CACHE` or the user's cache folder."""

@@ -25,11 +25,18 @@ def check_long_enough(corpus: Corpus, seq_len: int, batch_size: int, validation_
             f"model.seq_len={seq_len} is not the length that this corpus was cut to: set "
             f"model.seq_len={corpus.chunk}, or data.chunk={seq_len} and pack it again"
         )
-    needed = min(batch_size, validation_sequences)
+    # A labelled set may be small: its last validation batch is as short as it is.
+    needed = 1 if corpus.answers_only else min(batch_size, validation_sequences)
     found = len(validation_starts(corpus.validation_tokens, seq_len, validation_sequences, chunked))
     if found < needed:
         raise _too_short("validation", corpus.validation_tokens, needed * seq_len + 1, needed, seq_len)
-    if train_windows(corpus.train_tokens, seq_len, chunked) < batch_size:
+    windows = train_windows(corpus.train_tokens, seq_len, chunked)
+    if windows < batch_size and corpus.answers_only:
+        raise RequestError(
+            f"data.path has {windows} texts to train on where one batch needs recipe.batch_size={batch_size}: "
+            "add rows, or lower it"
+        )
+    if windows < batch_size:
         raise _too_short("train", corpus.train_tokens, (batch_size + 1) * seq_len, batch_size, seq_len)
 
 

@@ -49,7 +49,7 @@ language model whose architecture was searched for private inference.
 
 Measured: run and read off. Counted: follows exactly from the architecture. Estimated: predicted by the protocol's
 model, not run. The perplexity holds for the corpus with fingerprint {code(result.fingerprint)} and no other.
-{_sizes(choice)}
+{_labels(result)}{_sizes(choice)}
 Against {BASELINE} at the same size: {_savings(choice)}.
 
 ## Where the prices come from
@@ -131,6 +131,16 @@ def _figures(choice: Choice, result: Result) -> str:
     ]
     lines = ["| figure | value | kind | source |", "|---|---|---|---|"]
     return "\n".join(lines + [f"| {' | '.join(map(plain, row))} |" for row in rows])
+
+
+def _labels(result: Result) -> str:
+    if not result.labels:
+        return ""
+    said = ", ".join(f"{code(label)} is token {token}" for label, token in result.labels.items())
+    return f"""
+A classifier: perplexity and accuracy are of the label. Cut a text to its first T - 1 tokens, put one end of text
+behind it and ends of text in front up to T in all; the most likely next token is the answer: {said}.
+"""
 
 
 def _sizes(choice: Choice) -> str:

@@ -24,6 +24,7 @@ def metrics(choice: Choice, result: Result) -> dict[str, Any]:
         "accuracy": result.accuracy,
         "bits_per_byte": result.bits_per_byte,
         "validation_loss_nats": result.validation_loss,
+        **({"labels": dict(result.labels)} if result.labels else {}),
         "parameters": result.parameters,
         "entropy_nats_by_layer_and_head": to_mapping(result.entropy),
         "entropy_health": to_mapping(result.health),

@@ -66,6 +66,8 @@ class Distillation:
                 told = Told.of(teacher(inputs_bt), temperature)
         else:
             told, given = self._cached(number, logits_btv.device), {}
+        if self._corpus.answers_only:
+            told, logits_btv = told.last(), logits_btv[:, -1:]
         return temperature**2 * told.divergence(logits_btv, temperature) + _distance(seen, given)
 
     def _cached(self, number: int, device: torch.device) -> Told:

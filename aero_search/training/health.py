@@ -16,6 +16,8 @@ from aero_search.data.corpus import Corpus, open_tokens
 PLATEAU_SHARE = 0.95
 # Sound models leave the plateau before this share of their steps; one that has not is stopped there.
 PLATEAU_FROM = 0.5
+# Below this unigram perplexity nothing is a plateau: sound classifiers of two hard classes end as near to it.
+PLATEAU_LEAST = 16.0
 
 
 def unigram_loss(train: npt.NDArray[np.uint16], validation: npt.NDArray[np.uint16], vocab_size: int) -> float:
@@ -49,11 +51,20 @@ class Unigram:
 
     @classmethod
     def of(cls, corpus: Corpus) -> Unigram:
-        """Count a corpus's tokens."""
+        """Count a corpus's tokens; of a labelled set its classes."""
         train, validation = open_tokens(corpus.train_path), open_tokens(corpus.validation_path)
+        size = corpus.vocab_size
+        if corpus.answers_only:
+            assert corpus.chunk is not None
+            answers = np.sort([token for _, token in corpus.labels])
+            stride = slice(corpus.chunk, None, corpus.chunk + 1)
+            size = len(answers)
+            train, validation = (
+                np.searchsorted(answers, tokens[stride]).astype(np.uint16) for tokens in (train, validation)
+            )
         return cls(
-            unigram_loss(train, validation, corpus.vocab_size),
-            unigram_accuracy(train, validation, corpus.vocab_size),
+            unigram_loss(train, validation, size),
+            unigram_accuracy(train, validation, size),
             corpus.validation_bytes_per_token,
         )
 
@@ -104,6 +115,8 @@ def judge_validation(
 
 def on_plateau(perplexity: float, unigram_perplexity: float) -> bool:
     """Whether a perplexity shows nothing learned beyond token frequencies."""
+    if unigram_perplexity < PLATEAU_LEAST:
+        return False
     return math.log(perplexity) > PLATEAU_SHARE * math.log(unigram_perplexity)
 
 

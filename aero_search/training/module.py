@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from aero_search.architecture import Architecture
+from aero_search.data.datamodule import inputs_and_targets
 from aero_search.model import Decoder, Loss, build_model
 from aero_search.model.running_norms import measured_gaps
 from aero_search.training.average import WeightAverage
@@ -34,6 +35,7 @@ class CandidateModule(L.LightningModule):
     Args:
         prepare: changes the fresh decoder before anything is trained.
         distillation: what the loss follows beside the text.
+        answers_only: the last token of each sequence is its only target.
     """
 
     def __init__(
@@ -42,9 +44,10 @@ class CandidateModule(L.LightningModule):
         recipe: Recipe,
         prepare: Callable[[Decoder], object] | None = None,
         distillation: Distillation | None = None,
+        answers_only: bool = False,
     ) -> None:
         super().__init__()
-        self.recipe, self.distillation = recipe, distillation
+        self.recipe, self.distillation, self.answers_only = recipe, distillation, answers_only
         self.decoder = build_model(architecture, seed=recipe.seed, init_std=recipe.init_std)
         if prepare is not None:
             prepare(self.decoder)
@@ -88,7 +91,7 @@ class CandidateModule(L.LightningModule):
 
     def _loss(self, batch_bt: Tensor, batch_idx: int, penalty_scale: float) -> Loss:
         """The loss of one batch, with the part that follows a teacher in its total."""
-        inputs_bt, targets_bt = batch_bt[:, :-1], batch_bt[:, 1:]
+        inputs_bt, targets_bt = inputs_and_targets(batch_bt, self.answers_only)
         if self.distillation is None:
             return self.decoder.loss(inputs_bt, targets_bt, penalty_scale)
         with self.distillation.watched(self.decoder) as seen:
@@ -134,7 +137,7 @@ class CandidateModule(L.LightningModule):
             with measured_gaps(self.trained) as self.norm_gaps:
                 entropy_lh = self.trained.head_entropy(batch_bt[:, :-1])
             self._entropy_lh, self._measured = entropy_lh.float(), len(batch_bt)
-        self.held_out += score(self.trained, batch_bt)
+        self.held_out += score(self.trained, batch_bt, self.answers_only)
 
     def on_validation_epoch_end(self) -> None:
         if self.trainer.world_size > 1:

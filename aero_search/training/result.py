@@ -93,6 +93,7 @@ class Result:
         unigram_accuracy: of the held-out split when always the training split's most frequent token is told.
         teacher: None where it started from random weights.
         norms: of the norms with running statistics at the last validation; None without such.
+        labels: of a labelled set, each class and the token that answers for it; else empty.
         weights_digest: of weights.safetensors; empty where there are none, and in results of earlier versions.
     """
 
@@ -121,6 +122,7 @@ class Result:
     unigram_accuracy: float | None = None
     teacher: Teacher | None = None
     norms: NormHealth | None = None
+    labels: Mapping[str, int] = field(default_factory=dict)
 
     def write(self, folder: Path) -> Path:
         """Write `result.json` with its checksum, whole or not at all."""

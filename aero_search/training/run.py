@@ -236,6 +236,7 @@ def train(
         bits_per_byte=last.bits_per_byte if last else None,
         unigram_accuracy=watch.unigram.accuracy,
         teacher=None if recovery is None else Teacher.of(recovery, architecture),
+        labels=dict(corpus.labels),
     )
     result.write(folder)
     if result.verdict != "stopped":
@@ -297,7 +298,8 @@ def _fit(
         rank=place.rank,
         ranks=job.compute.devices,
     )
-    module = CandidateModule(job.architecture, recipe, *_recovered(job, place, fresh=found is None))
+    recovered = _recovered(job, place, fresh=found is None)
+    module = CandidateModule(job.architecture, recipe, *recovered, job.corpus.answers_only)
     watch = Watch(module, Unigram.of(job.corpus), listeners, halt)
     trainer = _trainer(job, place, watch)
     try:

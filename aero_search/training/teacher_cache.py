@@ -55,6 +55,10 @@ class Told:
         others_btv = log_p_btv.scatter(-1, top.indices, -torch.inf)
         return Told(top.indices, top.values, others_btv.logsumexp(-1).clamp(min=_NOTHING))
 
+    def last(self) -> Told:
+        """At the last position alone, T = 1: where a labelled set has its target."""
+        return Told(self.tokens_btk[:, -1:], self.log_p_btk[:, -1:], self.log_rest_bt[:, -1:])
+
     def divergence(self, logits_btv: Tensor, temperature: float) -> Tensor:
         """KL(teacher || student) in nats, the mean over positions, with all tokens that are not kept as one."""
         log_q_btv = F.log_softmax(logits_btv.float() / temperature, dim=-1)

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from aero_search.architecture import Architecture
 from aero_search.data.corpus import Corpus
-from aero_search.data.datamodule import TokenDataModule
+from aero_search.data.datamodule import TokenDataModule, inputs_and_targets
 from aero_search.training.recipe import Recipe
 
 
@@ -24,7 +24,7 @@ class HeldOut:
     Attributes:
         nats: cross-entropy summed over the targets.
         hits: targets that are the most likely token.
-        targets: how many there are.
+        targets: how many there are: tokens, or the texts of a labelled set.
     """
 
     nats: float = 0.0
@@ -45,10 +45,17 @@ class HeldOut:
         return self.hits / self.targets if self.targets else math.nan
 
 
-def score(decoder: nn.Module, batch_bt: Tensor) -> HeldOut:
-    """What a decoder, tokens (B, T) to logits (B, T, V), reaches on one batch."""
-    inputs_bt, targets_bt = batch_bt[:, :-1], batch_bt[:, 1:]
-    logits_nv, targets_n = decoder(inputs_bt).float().flatten(0, 1), targets_bt.flatten()
+def score(decoder: nn.Module, batch_bt: Tensor, answers_only: bool = False) -> HeldOut:
+    """What a decoder, tokens (B, T) to logits (B, T, V), reaches on one batch.
+
+    Args:
+        answers_only: the last token of each sequence is its only target.
+    """
+    inputs_bt, targets_bt = inputs_and_targets(batch_bt, answers_only)
+    logits_btv = decoder(inputs_bt).float()
+    if answers_only:
+        logits_btv, targets_bt = logits_btv[:, -1:], targets_bt[:, -1:]
+    logits_nv, targets_n = logits_btv.flatten(0, 1), targets_bt.flatten()
     nats = torch.nn.functional.cross_entropy(logits_nv, targets_n, reduction="sum")
     hits = (logits_nv.argmax(dim=-1) == targets_n).sum()
     return HeldOut(float(nats), int(hits), targets_n.numel())
@@ -72,4 +79,5 @@ def held_out(decoder: nn.Module, architecture: Architecture, recipe: Recipe, cor
         seed=0,
         validation_sequences=recipe.validation_sequences,
     )
-    return sum((score(decoder, batch_bt) for batch_bt in data.val_dataloader()), HeldOut())
+    batches = data.val_dataloader()
+    return sum((score(decoder, batch_bt, corpus.answers_only) for batch_bt in batches), HeldOut())

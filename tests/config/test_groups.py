@@ -33,6 +33,7 @@ PARTS = (
 # Options that ask for something of the user's own before they are whole.
 NEEDS = {
     "data/text_folder": ["data.path=."],
+    "data/classification": ["data.path=."],
     "data/tokenized": ["data.path=."],
     "data/languini": ["data.path=."],
     "verify": ["bundle=."],
