@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime
 import shlex
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -82,17 +82,19 @@ def _from_systems(request: Request, options: CalibrateOptions) -> None:
 def _from_spu(request: Request, options: CalibrateOptions) -> None:
     from aero_search.console import make_console
     from aero_search.measure.benchmarks import expected_seconds, items
-    from aero_search.measure.environment import find_environment, machine
+    from aero_search.measure.environment import cores, find_environment, machine
     from aero_search.measure.fit import fit_protocol
+    from aero_search.measure.mailbox import runtime_of
     from aero_search.measure.readings import ReadingStore, take_readings
     from aero_search.report.calibrate import CalibrateView, calibration_report
 
-    name = options.name or "spu_cheetah_here"
+    template = request.protocol
+    runtime = runtime_of(template)
+    name = options.name or f"spu_{runtime.protocol.lower()}_here"
     if (conf_dir() / "protocol" / f"{name}.yaml").exists():
         raise RequestError(
             f"name={name} is a shipped protocol, which cannot be replaced: choose another name"
         )
-    template = request.protocol
     planned = items(template)
     environment = find_environment(options.measure.python)
     here = machine()
@@ -109,9 +111,11 @@ def _from_spu(request: Request, options: CalibrateOptions) -> None:
         f"about {max(total / 60, 1):.0f} min on the machine {template.name} was read on"
     )
     with CalibrateView(total, console) as view:
-        take_readings(planned, store, environment, told=lambda key, _: view.done(key, expected.get(key, 0.0)))
+        take_readings(
+            planned, store, environment, runtime, told=lambda key, _: view.done(key, expected.get(key, 0.0))
+        )
     date = datetime.datetime.now(datetime.UTC)
-    fit = fit_protocol(template, store, name, here, f"{date:%Y-%m}")
+    fit = fit_protocol(replace(template, cores=cores(), gpus=0), store, name, here, f"{date:%Y-%m}")
     make_console().print(calibration_report(fit))
     text = yaml_text(
         protocol_mapping(fit.protocol), _spu_header(fit, environment.versions, here, f"{date:%Y-%m-%d}")
@@ -124,7 +128,7 @@ def _spu_header(fit: Any, versions: Mapping[str, str], here: str, date: str) -> 
 
     software = ", ".join(f"{name} {version}" for name, version in versions.items())
     return [
-        f"Written by `aero-search calibrate source=spu` on {date}: two processes on one machine, over 127.0.0.1.",
+        f"Written by `aero-search calibrate source=spu` on {date}: all parties on one machine, over 127.0.0.1.",
         f"Machine: {here}. Software: {software}.",
         "Errors of what the constants are fitted to:",
         *(f"  {line}" for line in summary(fit, used=True).splitlines()),
@@ -157,5 +161,6 @@ COMMAND = Command(
     examples=(
         "calibrate source=published",
         "calibrate source=spu",
+        "calibrate source=spu protocol=spu_aby3",
     ),
 )

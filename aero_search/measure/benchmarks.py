@@ -1,4 +1,4 @@
-"""The micro-benchmarks of a calibration: every primitive and lowering of `spu_cheetah_0_9_5`, at three sizes.
+"""The micro-benchmarks of a calibration: every primitive and lowering of SPU's protocols, at three sizes.
 
 A benchmark is an operation whose lowering is known, so what it should cost is linear in the constants that are
 looked for. Primitives are fitted from operations that use little else; whole lowerings are read beside them and
@@ -84,21 +84,25 @@ class Benchmark:
         return all(term.primitive in protocol.primitives for term in self.terms)
 
 
+FITTED = ("spu_cheetah_0_9_5", "spu_aby3", "spu_semi2k")
+"""Shipped protocols whose constants `calibrate source=spu` fits again."""
+
+
 def benchmarks(protocol: Protocol) -> tuple[Benchmark, ...]:
     """The micro-benchmarks of what this protocol names.
 
     Raises:
         RequestError: it has a primitive that none of them fits.
     """
-    known = tuple(benchmark for benchmark in _all() if benchmark.known_to(protocol))
+    known = tuple(benchmark for benchmark in _all(protocol) if benchmark.known_to(protocol))
     covered: set[str] = set()
     for benchmark in known:
         if benchmark.fits:
             covered |= benchmark.primitives(protocol)
     if missing := sorted(set(protocol.primitives) - covered):
         raise RequestError(
-            f"calibrate source=spu fits the primitives of spu_cheetah_0_9_5, and protocol={protocol.name} has "
-            f"{', '.join(missing)} besides: take protocol=spu_cheetah_0_9_5 and its lowerings"
+            f"calibrate source=spu fits the primitives of {', '.join(FITTED)}, and protocol={protocol.name} has "
+            f"{', '.join(missing)} besides: take one of these and its lowerings"
         )
     return known
 
@@ -130,7 +134,9 @@ def _uses(*terms: tuple[str, int]) -> tuple[Term, ...]:
     return tuple(Term(primitive, "element", times) for primitive, times in terms)
 
 
-def _all() -> Iterator[Benchmark]:
+def _all(protocol: Protocol) -> Iterator[Benchmark]:
+    # Where an exponential is a primitive, so are the others as wholes.
+    whole = "exponential" in protocol.primitives
     # Fitted. What a reciprocal, a root or a tanh multiplies inside is priced apart, as in the lowerings.
     fitted: tuple[tuple[str, Inputs, tuple[Size, ...], tuple[Term, ...] | None], ...] = (
         ("public_factor", "one", _CHEAP, None),
@@ -139,17 +145,29 @@ def _all() -> Iterator[Benchmark]:
         ("equality", "one", _ELEMENTS, None),
         ("product", "two", _ELEMENTS, None),
         ("private_factor", "factor", _ELEMENTS, None),
-        ("exponential", "one", _ELEMENTS, _uses(("square", 8), ("truncate", 9))),
-        ("reciprocal", "one", _DEAR, _uses(("reciprocal", 1), ("multiply", 7), ("square", 1))),
-        ("rsqrt", "one", _DEAR, _uses(("rsqrt", 1), ("multiply", 6))),
-        ("tanh", "one", _DEAR, _uses(("tanh", 1), ("multiply", 8), ("square", 1))),
+        (
+            "exponential",
+            "one",
+            _ELEMENTS,
+            _uses(("exponential", 1)) if whole else _uses(("square", 8), ("truncate", 9)),
+        ),
+        (
+            "reciprocal",
+            "one",
+            _DEAR,
+            _uses(("reciprocal", 1), *(() if whole else (("multiply", 7), ("square", 1)))),
+        ),
+        ("rsqrt", "one", _DEAR, _uses(("rsqrt", 1), *(() if whole else (("multiply", 6),)))),
+        ("tanh", "one", _DEAR, _uses(("tanh", 1), *(() if whole else (("multiply", 8), ("square", 1))))),
         ("private_matmul", "product", _WEIGHTS, None),
         ("secret_matmul", "product", _PRODUCTS, None),
     )
     for name, inputs, sizes, terms in fitted:
         secret = name == "secret_matmul"
         yield Benchmark(name, inputs, sizes, terms, True, secret, sizes[0])
-    yield Benchmark("secret_weights", "product", _WEIGHTS[:3], secret_weights=True)
+    # A product with opened or shared weights, where that is how linears run.
+    linear = protocol.lowerings[protocol.use["linear_secret"]] if whole else None
+    yield Benchmark("secret_weights", "product", _WEIGHTS[:3], linear, whole, secret_weights=True)
     for name in ("softmax_broadcast", "softmax_bumblebee", "softmax_divide"):
         smaller = tuple(Size((n, n), 4) for n in (32, 48, 64))
         sizes = smaller if name == "softmax_divide" else _HEADS

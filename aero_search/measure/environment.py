@@ -64,6 +64,11 @@ def find_environment(python: str | Path | None = None) -> Environment:
     return Environment(path, {name: str(version) for name, version in versions.items()})
 
 
+def cores() -> int:
+    """Hardware threads that may be used."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 def machine() -> str:
     """The processor and how many cores may be used; no name of the host."""
     try:
@@ -71,4 +76,4 @@ def machine() -> str:
         model = next(line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
     except (OSError, StopIteration):
         model = platform.processor() or platform.machine()
-    return f"{model}, {len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count()} cores"
+    return f"{model}, {cores()} cores"

@@ -1,4 +1,4 @@
-"""The files between the starter and its two parties: JSON, JSON lines, and npz without pickling.
+"""The files between the starter and its parties: JSON, JSON lines, and npz without pickling.
 
 Each party has a folder of its own with `party.json` (what both may know), `owned.npz` (what it alone may know),
 `events.jsonl` (what it reports while it runs), `spu.log` and `party.log`.
@@ -15,10 +15,20 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from aero_search.cost import TRUST, Protocol
+from aero_search.errors import RequestError
+
 Array = NDArray[Any]
-Role = Literal["server", "client"]
-ROLES: tuple[Role, Role] = ("server", "client")
-"""By rank: the server is party 0."""
+Role = Literal["server", "client", "helper"]
+ROLES: tuple[Role, ...] = ("server", "client", "helper")
+"""By rank: the server is party 0; the helper, where there is one, owns nothing and learns nothing."""
+SpuProtocol = Literal["CHEETAH", "SEMI2K", "ABY3"]
+SPU_PROTOCOLS: Mapping[str, SpuProtocol] = {
+    "two_semi_honest": "CHEETAH",
+    "dealer": "SEMI2K",
+    "three_honest_majority": "ABY3",
+}
+"""What SPU 0.9.5 runs for a trust model."""
 
 
 @dataclass(frozen=True)
@@ -26,7 +36,8 @@ class RuntimeSettings:
     """How SPU computes.
 
     Attributes:
-        protocol: SPU's name of it; SEMI2K has a trusted dealer and is no two-party computation.
+        protocol: SPU's name of it; SEMI2K has a trusted dealer and is no two-party computation, ABY3 has three
+            parties.
         fraction_bits: of fixed-point numbers; SPU's own 18 of 64 bits if 0.
         private_inputs: what one party owns alone stays with it, instead of being shared like activations.
         broadcast_denominator: SPU's compiler turns `x / sum(x)` into one reciprocal a row. Off, so that what is run
@@ -34,11 +45,33 @@ class RuntimeSettings:
         recv_timeout_s: how long a party waits for one message; a large product takes minutes.
     """
 
-    protocol: Literal["CHEETAH", "SEMI2K"] = "CHEETAH"
+    protocol: SpuProtocol = "CHEETAH"
     fraction_bits: int = 0
     private_inputs: bool = True
     broadcast_denominator: bool = False
     recv_timeout_s: float = 6 * 3600.0
+
+    @property
+    def roles(self) -> tuple[Role, ...]:
+        """The parties, by rank."""
+        return ROLES if self.protocol == "ABY3" else ROLES[:2]
+
+
+def runtime_of(protocol: Protocol) -> RuntimeSettings:
+    """How SPU runs what a protocol file prices: its own protocol of that trust model.
+
+    Only Cheetah keeps private inputs with their owner; the others share all that goes in.
+
+    Raises:
+        RequestError: SPU has none.
+    """
+    if protocol.trust not in SPU_PROTOCOLS:
+        raise RequestError(
+            f"protocol={protocol.name} is for {TRUST[protocol.trust]}, which SPU 0.9.5 does not run: take a "
+            f"protocol with trust {', '.join(SPU_PROTOCOLS)}"
+        )
+    name = SPU_PROTOCOLS[protocol.trust]
+    return RuntimeSettings(protocol=name, private_inputs=name == "CHEETAH")
 
 
 @dataclass(frozen=True)

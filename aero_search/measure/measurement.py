@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from aero_search.architecture import Architecture, key, notation
 from aero_search.cost import PARTS, Cost, Network, Protocol, estimate
+from aero_search.measure.mailbox import runtime_of
 from aero_search.measure.meter import Reading, sum_readings
 from aero_search.measure.program import Pass, Stage, lowering_names
 from aero_search.schema import to_mapping
@@ -19,7 +20,7 @@ from aero_search.schema import to_mapping
 
 @dataclass(frozen=True)
 class StageReading:
-    """One operation of one forward pass, as the server's meter read it: sent is to the client."""
+    """One operation of one forward pass: what the server sent, and what the others did."""
 
     stage: Stage
     reading: Reading
@@ -66,7 +67,7 @@ class Measurement:
         network: the link of the readings and of the estimate.
         shaped: whether the link was slowed down to `network`; else it was this machine's own loopback.
         readings: one list of stages a sequence.
-        setup: what the two parties paid once.
+        setup: what the parties paid once.
         agreement: of the logits.
         versions: of what the parties ran.
     """
@@ -118,6 +119,7 @@ class Measurement:
             "ran": {
                 "notation": notation(self.forward.architecture),
                 "weights": self.forward.weights,
+                "spu_protocol": runtime_of(self.protocol).protocol,
                 "lowerings": self._lowerings(),
             },
             "protocol": self.protocol.name,

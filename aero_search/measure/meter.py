@@ -7,8 +7,8 @@ operation, and one line a run, to its log; the patterns below are those lines.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 
 from aero_search.errors import AeroSearchError
 
@@ -31,7 +31,7 @@ class Reading:
         count: how many times it ran.
         seconds: wall time on the party that read it.
         bytes_sent: by the party that read it.
-        bytes_received: by that party, which is what the other one sent.
+        bytes_received: by that party, which is what the other one sent; of three parties what both others sent.
         messages: of both directions; several may travel at once, so they are no rounds.
     """
 
@@ -105,6 +105,15 @@ def read_profile(text: str, name: str, seconds: float) -> Run:
             f"SPU's log has no profile of the run {name}: this reads the log of spu==0.9.5, install that one"
         )
     return Run(name, total, tuple(sorted(operations, key=lambda r: (-r.bytes, -r.seconds, r.operation))))
+
+
+def together(readings: Sequence[Reading]) -> Reading:
+    """One reading of one operation by every party: what the first sent, and what all others did.
+
+    Of two parties that is the first one's own reading. Seconds and messages are the first one's.
+    """
+    first, *others = readings
+    return replace(first, bytes_received=sum(r.bytes_sent for r in others)) if others else first
 
 
 def sum_readings(readings: Iterable[Reading], operation: str = "total") -> Reading:

@@ -1,8 +1,8 @@
-"""Starts the two parties, watches them, and gives back what they wrote.
+"""Starts the parties, watches them, and gives back what they wrote.
 
-Two processes over 127.0.0.1, each with a folder of its own: the server's holds what the server owns, the client's
-what the client owns. What both may know is in `settings`. Nothing is pickled: arrays travel as npz, the rest as
-JSON, and shares between the parties as SPU's own protobuf.
+Two processes over 127.0.0.1, three under ABY3, each with a folder of its own: the server's holds what the server
+owns, the client's what the client owns, a helper's nothing. What all may know is in `settings`. Nothing is pickled:
+arrays travel as npz, the rest as JSON, and shares between the parties as SPU's own protobuf.
 """
 
 from __future__ import annotations
@@ -26,7 +26,6 @@ from aero_search.errors import AeroSearchError
 from aero_search.measure.delay import shaped_link
 from aero_search.measure.environment import Environment, find_environment
 from aero_search.measure.mailbox import (
-    ROLES,
     Array,
     Assignment,
     EventReader,
@@ -35,7 +34,7 @@ from aero_search.measure.mailbox import (
     read_arrays,
     write_arrays,
 )
-from aero_search.measure.meter import Run
+from aero_search.measure.meter import Reading, Run, together
 from aero_search.schema import from_mapping, to_mapping
 
 POLL_SECONDS = 0.05
@@ -66,11 +65,29 @@ class PartyRecord:
 
 @dataclass(frozen=True)
 class PairResult:
-    """A finished two-party run; sums over both parties are the server's sent plus received."""
+    """A finished run.
+
+    Attributes:
+        helper: of three-party protocols.
+    """
 
     server: PartyRecord
     client: PartyRecord
     environment: Environment
+    helper: PartyRecord | None = None
+
+    def runs(self) -> dict[str, Reading]:
+        """What each run cost all parties together, by its name.
+
+        Of two parties the server's meter knows it: what it sent, and what it received.
+        """
+        if self.helper is None:
+            return {run.name: run.total for run in self.server.runs}
+        of = (self.server, self.client, self.helper)
+        return {
+            all_of[0].name: together([run.total for run in all_of])
+            for all_of in zip(*(party.runs for party in of), strict=True)
+        }
 
 
 @dataclass
@@ -118,18 +135,18 @@ def run_pair(
     timeout_s: float | None = None,
     code_folders: Sequence[Path] = (),
 ) -> PairResult:
-    """Run one program in two processes, a server and a client, until both are done.
+    """Run one program in two processes, a server and a client, or three, until all are done.
 
     Args:
-        program: `module:function`; both parties call it with their `party.Party`.
+        program: `module:function`; all parties call it with their `party.Party`.
         folder: where the parties' folders are made; an empty or a new one.
         server: what the server alone gets (`party.owned`), by name.
         client: what the client alone gets.
-        settings: what both get (`party.settings`); JSON.
+        settings: what all get (`party.settings`); JSON.
         runtime: how SPU computes.
-        python: interpreter of another environment for both parties.
+        python: interpreter of another environment for all parties.
         network: the link between them is slowed down to it; as fast as the machine is if None.
-        listener: hears every event of both parties while they run.
+        listener: hears every event of all parties while they run.
         timeout_s: seconds after which the run is ended; none if None.
         code_folders: more folders to import programs from.
 
@@ -138,12 +155,13 @@ def run_pair(
         AeroSearchError: a party died or raised, or the time is over. No process is left then.
     """
     environment = find_environment(python)
+    runtime = runtime or RuntimeSettings()
     for attempt in range(_ATTEMPTS):
         place = folder if attempt == 0 else folder / f"attempt{attempt}"
         code = _code_folder(place)
         with contextlib.ExitStack() as stack:
-            addresses = stack.enter_context(shaped_link(free_ports(2), network))
-            owned = {"server": server or {}, "client": client or {}}
+            addresses = stack.enter_context(shaped_link(free_ports(len(runtime.roles)), network))
+            owned = {"server": server or {}, "client": client or {}, "helper": {}}
             link = secrets.token_hex(8)
             assignments = {
                 role: Assignment(
@@ -153,9 +171,9 @@ def run_pair(
                     addresses[rank],
                     program,
                     settings or {},
-                    runtime or RuntimeSettings(),
+                    runtime,
                 )
-                for rank, role in enumerate(ROLES)
+                for rank, role in enumerate(runtime.roles)
             }
             try:
                 watched = stack.enter_context(
@@ -164,7 +182,8 @@ def run_pair(
                 _watch(watched, listener, timeout_s)
             except _PortTakenError:
                 continue
-            return PairResult(watched[0].record(), watched[1].record(), environment)
+            first, second, *third = (party.record() for party in watched)
+            return PairResult(first, second, environment, third[0] if third else None)
     raise AeroSearchError(f"no port on 127.0.0.1 stayed free in {_ATTEMPTS} attempts: try again")
 
 
@@ -198,7 +217,7 @@ def _started(
     environment: Environment,
     code: Sequence[Path],
 ) -> Iterator[list[_Watched]]:
-    """Both parties as processes; whatever happens, none of them is left afterwards."""
+    """All parties as processes; whatever happens, none of them is left afterwards."""
     watched: list[_Watched] = []
     path = os.pathsep.join(str(folder.resolve()) for folder in code)
     try:
@@ -227,7 +246,7 @@ def _started(
 
 
 def _watch(watched: Sequence[_Watched], listener: Listener | None, timeout_s: float | None) -> None:
-    """Wait until both parties are done; raise as soon as one is dead."""
+    """Wait until all parties are done; raise as soon as one is dead."""
     start = time.monotonic()
     while True:
         codes = [party.process.poll() for party in watched]
@@ -239,7 +258,7 @@ def _watch(watched: Sequence[_Watched], listener: Listener | None, timeout_s: fl
             if code not in (None, 0):
                 raise _failure(party, int(code or 0))
         if timeout_s is not None and time.monotonic() - start > timeout_s:
-            raise AeroSearchError(f"two-party run ended: it was not done after {timeout_s:g} s")
+            raise AeroSearchError(f"private run ended: it was not done after {timeout_s:g} s")
         time.sleep(POLL_SECONDS)
 
 
@@ -250,7 +269,7 @@ def _failure(party: _Watched, code: int) -> Exception:
     how = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"stopped with exit code {code}"
     last = next((line.strip() for line in reversed(log.splitlines()) if line.strip()), "it wrote nothing")
     return AeroSearchError(
-        f"the {party.role} of the two-party run {how}: {party.error() or last} "
+        f"the {party.role} of the private run {how}: {party.error() or last} "
         f"(its log: {party.folder / 'party.log'})"
     )
 

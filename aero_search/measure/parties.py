@@ -1,7 +1,7 @@
-"""The program of both parties: the forward pass, stage by stage, between a server and a client.
+"""The program of all parties: the forward pass, stage by stage, between a server, a client and perhaps a helper.
 
 The server's process holds the weights, the client's the tokens; the client learns the logits. Architecture and
-lowerings are known to both.
+lowerings are known to all.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ def forward_pass(party: Party) -> None:
     logits = {}
     for index in range(int(party.settings["sequences"])):
         name = sequence_name(index)
-        tokens = None if party.is_server else client_tokens(forward, party.owned[name])
+        tokens = client_tokens(forward, party.owned[name]) if party.role == "client" else None
         values: dict[str, Secret] = {**weights, TOKENS: party.enter("client", tokens)}
         for stage in program:
             made, _ = party.run(

@@ -1,7 +1,7 @@
-"""One party: a process with what it owns, a link to the other one, and SPU between them.
+"""One party: a process with what it owns, links to the others, and SPU between them.
 
 Started by `pair.run_pair` as `python -m aero_search.measure.party FOLDER`; imports SPU and JAX when it starts.
-A program is a function of one Party. Both parties call the same methods in the same order, as SPU demands.
+A program is a function of one Party. All parties call the same methods in the same order, as SPU demands.
 """
 
 from __future__ import annotations
@@ -54,8 +54,8 @@ class Party:
     """This party's end of the computation.
 
     Attributes:
-        rank: 0 for the server, 1 for the client.
-        settings: what both parties know, from `run_pair`.
+        rank: 0 for the server, 1 for the client, 2 for the helper of three-party protocols.
+        settings: what all parties know, from `run_pair`.
         owned: what this party alone knows, by name.
     """
 
@@ -65,6 +65,7 @@ class Party:
 
         self.rank = assignment.rank
         self.role: Role = ROLES[self.rank]
+        self._others = [rank for rank in range(len(assignment.runtime.roles)) if rank != self.rank]
         self.settings: Mapping[str, Any] = assignment.settings
         self.owned = read_arrays(folder / "owned.npz")
         self.folder = folder
@@ -80,7 +81,7 @@ class Party:
         libspu.logging.setup_logging(logging)
         config = _config(libspu, assignment)
         self._link = _connect(libspu, assignment)
-        self._io = spu.Io(len(ROLES), config)
+        self._io = spu.Io(len(assignment.runtime.roles), config)
         self._runtime = spu.Runtime(self._link, config)
 
     @property
@@ -92,29 +93,32 @@ class Party:
 
         Args:
             owner: the party whose value it is.
-            array: the value; given by the owner alone, the other party passes None.
-            private: it stays with its owner, and only its shape is told; else it is shared like an activation.
+            array: the value; given by the owner alone, the others pass None.
+            private: it stays with its owner, and only its shape is told; else, and where
+                the runtime keeps no private inputs, it is shared like an activation.
         """
         import spu.libspu as libspu
 
         rank = ROLES.index(owner)
+        private = private and self._runtime_settings.private_inputs
         secret, visibility = libspu.Visibility.VIS_SECRET, rank if private else -1
         if self.rank == rank:
             assert array is not None, f"the {owner} has to give its own value"
             shares = self._io.make_shares(np.asarray(array), secret, visibility)
             header: dict[str, Any] = {"shape": list(np.shape(array)), "dtype": str(np.asarray(array).dtype)}
-            self._send(json.dumps(header).encode())
-            if not private:
-                self._send_share(shares[1 - rank])
+            for other in self._others:
+                self._send(json.dumps(header).encode(), other)
+                if not private:
+                    self._send_share(shares[other], other)
             share = shares[rank]
         else:
-            header = json.loads(self._receive())
+            header = json.loads(self._receive(rank))
             if private:
                 # The share of a party that does not own a private value holds nothing but zeros.
                 nothing = np.zeros(header["shape"], header["dtype"])
                 share = self._io.make_shares(nothing, secret, visibility)[self.rank]
             else:
-                share = self._receive_share()
+                share = self._receive_share(rank)
         entered = Secret(self._name(), tuple(header["shape"]), header["dtype"], rank if private else None)
         self._runtime.set_var(entered.name, share)
         return entered
@@ -122,7 +126,7 @@ class Party:
     def run(
         self, name: str, function: Callable[..., Any], *inputs: Secret, quiet: bool = False
     ) -> tuple[tuple[Secret, ...], Run]:
-        """Run a JAX function under two-party computation and read what it cost.
+        """Run a JAX function on shares and read what it cost.
 
         Args:
             name: of the run in the report.
@@ -156,13 +160,13 @@ class Party:
         return outputs, run
 
     def reveal(self, value: Secret, to: Role) -> Array | None:
-        """Open a value to one party; the other one gets None."""
+        """Open a value to one party; the others get None."""
         share = self._runtime.get_var(value.name)
-        if ROLES[self.rank] != to:
-            self._send_share(share)
+        if self.role != to:
+            self._send_share(share, ROLES.index(to))
             return None
-        both = [share, self._receive_share()] if self.rank == 0 else [self._receive_share(), share]
-        array: Array = np.asarray(self._io.reconstruct(both))
+        shares = {self.rank: share, **{other: self._receive_share(other) for other in self._others}}
+        array: Array = np.asarray(self._io.reconstruct([shares[rank] for rank in sorted(shares)]))
         return array
 
     def forget(self, *values: Secret) -> None:
@@ -206,25 +210,26 @@ class Party:
         self._names += 1
         return f"v{self._names}"
 
-    def _send(self, message: bytes) -> None:
+    def _send(self, message: bytes, to: int) -> None:
         # SPU's link takes text; hexadecimal survives it whatever the bytes are.
-        self._link.send(1 - self.rank, message.hex())
+        self._link.send(to, message.hex())
 
-    def _receive(self) -> bytes:
-        return bytes.fromhex(self._link.recv(1 - self.rank).decode())
+    def _receive(self, sender: int) -> bytes:
+        return bytes.fromhex(self._link.recv(sender).decode())
 
-    def _send_share(self, share: libspu.Share) -> None:
-        self._send(bytes(share.meta))
-        self._send(len(share.share_chunks).to_bytes(4, "big"))
+    def _send_share(self, share: libspu.Share, to: int) -> None:
+        self._send(bytes(share.meta), to)
+        self._send(len(share.share_chunks).to_bytes(4, "big"), to)
         for chunk in share.share_chunks:
-            self._send(bytes(chunk))
+            self._send(bytes(chunk), to)
 
-    def _receive_share(self) -> libspu.Share:
+    def _receive_share(self, sender: int) -> libspu.Share:
         import spu.libspu as libspu
 
         share = libspu.Share()
-        share.meta = self._receive()
-        share.share_chunks = [self._receive() for _ in range(int.from_bytes(self._receive(), "big"))]
+        share.meta = self._receive(sender)
+        count = int.from_bytes(self._receive(sender), "big")
+        share.share_chunks = [self._receive(sender) for _ in range(count)]
         return share
 
 
@@ -246,10 +251,10 @@ def _connect(libspu: Any, assignment: Assignment) -> Any:
     description.id = assignment.link
     description.recv_timeout_ms = wait
     description.http_timeout_ms = wait
-    # The other party imports JAX meanwhile, which takes seconds on a busy machine.
+    # The others import JAX meanwhile, which takes seconds on a busy machine.
     description.connect_retry_times = 600
     description.connect_retry_interval_ms = 100
-    for role, address in zip(ROLES, assignment.addresses, strict=True):
+    for role, address in zip(assignment.runtime.roles, assignment.addresses, strict=True):
         description.add_party(role, address)
     return libspu.link.create_brpc(description, assignment.rank)
 

@@ -1,10 +1,11 @@
-"""Readings of micro-benchmarks: taken with two real processes, kept line by line, never taken twice."""
+"""Readings of micro-benchmarks: taken with real processes, kept line by line, never taken twice."""
 
 from __future__ import annotations
 
 import json
 import shutil
 import tempfile
+from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
@@ -16,7 +17,7 @@ from aero_search.errors import AeroSearchError
 from aero_search.measure.benchmarks import Item
 from aero_search.measure.environment import Environment
 from aero_search.measure.mailbox import Role, RuntimeSettings
-from aero_search.measure.meter import Reading, Run
+from aero_search.measure.meter import Reading, Run, together
 from aero_search.measure.pair import run_pair
 from aero_search.schema import from_mapping, to_mapping
 
@@ -97,18 +98,25 @@ def _run(
     network: Network | None,
     told: Told | None,
 ) -> None:
+    # Of two parties the server's meter knows all; of three every one has to tell what it sent.
+    roles = runtime.roles if runtime is not None and len(runtime.roles) > 2 else ("server",)
+    waiting: dict[Role, deque[tuple[str, Reading]]] = {role: deque() for role in roles}
+
     def listen(role: Role, event: Mapping[str, Any]) -> None:
-        if role != "server":
+        if role not in waiting:
             return
         if "run" in event:
             run = from_mapping(Run, event["run"])
-            known = store.add(run.name, run.total)
+            waiting[role].append((run.name, run.total))
+        elif SETUP in event:
+            waiting[role].append((SETUP, from_mapping(Reading, event[SETUP])))
+        while all(waiting.values()):
+            name, reading = _first(waiting)
+            if name == SETUP and network is not None:
+                continue
+            known = store.add(name, reading)
             if told is not None:
-                told(run.name, known)
-        elif SETUP in event and network is None:
-            store.add(SETUP, from_mapping(Reading, event[SETUP]))
-            if told is not None:
-                told(SETUP, 1)
+                told(name, 1 if name == SETUP else known)
 
     folder = Path(tempfile.mkdtemp(prefix="aero-search-calibrate-"))
     try:
@@ -127,6 +135,12 @@ def _run(
         ) from problem
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _first(waiting: Mapping[Role, deque[tuple[str, Reading]]]) -> tuple[str, Reading]:
+    """The next reading that all have told; they run the same in the same order."""
+    told = [queue.popleft() for queue in waiting.values()]
+    return told[0][0], together([reading for _, reading in told])
 
 
 def _tasks(items: Sequence[Item], store: ReadingStore) -> list[dict[str, Any]]:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from aero_search.cost import Network, Protocol, estimate
 from aero_search.errors import AeroSearchError, RequestError
 from aero_search.measure.arrays import server_arrays, server_pass
-from aero_search.measure.mailbox import Role, RuntimeSettings
+from aero_search.measure.mailbox import Role, runtime_of
 from aero_search.measure.measurement import (
     Measurement,
     StageReading,
@@ -22,8 +22,8 @@ from aero_search.measure.measurement import (
     priced_architecture,
     run_lowerings,
 )
-from aero_search.measure.meter import Reading, Run
-from aero_search.measure.pair import PairResult, run_pair
+from aero_search.measure.meter import Reading, together
+from aero_search.measure.pair import PairResult, PartyRecord, run_pair
 from aero_search.measure.program import LOGITS_FILE, Pass, Stage, run_name, sequence_name, stages
 from aero_search.model import Decoder, fold
 from aero_search.schema import from_mapping, to_mapping
@@ -62,9 +62,10 @@ def plan(model: Decoder, protocol: Protocol, network: Network, sequences: int, s
     """What measuring a model will run.
 
     Raises:
-        RequestError: no sequence is asked for, or the protocol lacks an operation.
+        RequestError: no sequence is asked for, the protocol lacks an operation, or SPU none of its trust model.
         AeroSearchError: the model cannot be folded.
     """
+    runtime_of(protocol)
     if sequences < 1:
         raise RequestError(f"measure.sequences={sequences} must be at least 1")
     forward = replace(server_pass(fold(model)), lowerings=run_lowerings(protocol), weights=protocol.weights)
@@ -94,7 +95,7 @@ def measure(
     python: str | None = None,
     on_stage: OnStage | None = None,
 ) -> Measurement:
-    """Run the planned passes between two processes.
+    """Run the planned passes between two processes, or three.
 
     Args:
         tokens_nt: the client's sequences, (planned.sequences, T).
@@ -118,16 +119,12 @@ def measure(
         server=dict(server_arrays(fold(model))),
         client={sequence_name(i): tokens_t for i, tokens_t in enumerate(tokens_nt)},
         settings={"forward": to_mapping(planned.forward), "sequences": planned.sequences},
-        runtime=RuntimeSettings(
-            private_inputs=True,
-            # Ours says for itself where one reciprocal serves a row.
-            broadcast_denominator=False,
-        ),
+        runtime=runtime_of(planned.protocol),
         python=python,
         network=planned.network if planned.shaped else None,
         listener=listen,
     )
-    runs = {run.name: run for run in result.server.runs}
+    runs = result.runs()
     private = result.client.arrays(LOGITS_FILE)
     with torch.no_grad():
         plain = model.eval()(torch.from_numpy(tokens_nt.astype(np.int64))).numpy()
@@ -147,12 +144,18 @@ def measure(
     )
 
 
-def _total(runs: Mapping[str, Run], name: str) -> Reading:
+def _total(runs: Mapping[str, Reading], name: str) -> Reading:
     if name not in runs:
         raise AeroSearchError(f"the parties did not report {name}: their package is another version of ours")
-    return runs[name].total
+    return runs[name]
 
 
 def _setup(result: PairResult) -> Reading:
-    told = next(event["setup"] for event in result.server.events if "setup" in event)
+    if result.helper is None:
+        return _told_setup(result.server)
+    return together([_told_setup(party) for party in (result.server, result.client, result.helper)])
+
+
+def _told_setup(party: PartyRecord) -> Reading:
+    told = next(event["setup"] for event in party.events if "setup" in event)
     return from_mapping(Reading, told, "setup")

@@ -1,4 +1,4 @@
-"""The one-time cost of a pair of parties, read apart: keys, base oblivious transfers, their first extension."""
+"""The one-time cost of the parties, read apart: keys, base oblivious transfers, their first extension."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ def set_up(party: Party) -> Reading:
 
     rng = np.random.default_rng(0)
     x = party.enter(
-        "client", rng.normal(size=(128, 64)).astype(np.float32) if not party.is_server else None, False
+        "client", rng.normal(size=(128, 64)).astype(np.float32) if party.role == "client" else None, False
     )
     y = party.enter(
-        "client", rng.normal(size=(64, 64)).astype(np.float32) if not party.is_server else None, False
+        "client", rng.normal(size=(64, 64)).astype(np.float32) if party.role == "client" else None, False
     )
     w = party.enter("server", rng.normal(size=(64, 64)).astype(np.float32) if party.is_server else None)
     first, second = (party.run("setup", every_kind, x, y, w, quiet=True) for _ in range(2))

@@ -83,10 +83,12 @@ def measure_report(document: Mapping[str, Any]) -> Group:
     head = (
         f"{document['notation']}{folded}\n"
         f"{document['tokens']} tokens, {document['sequences']} sequence(s); weights {ran['weights']}; {lowerings}\n"
-        f"link: {link}; {versions}"
+        f"under SPU's {ran['spu_protocol']}; link: {link}; {versions}"
     )
+    two = ran["spu_protocol"] != "ABY3"
+    said = ("to the client", "to the server") if two else ("sent by the server", "by the two others")
     tail = (
-        f"to the client {format_bytes(total['to_client'])}, to the server {format_bytes(total['to_server'])}, "
+        f"{said[0]} {format_bytes(total['to_client'])}, {said[1]} {format_bytes(total['to_server'])}, "
         f"{total['messages']:,} messages\n"
         f"logits: largest error {_number(logits['largest_error'], 2)} "
         f"(largest logit {_number(logits['largest_logit'], 3)}); "

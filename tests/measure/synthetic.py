@@ -73,4 +73,4 @@ def fake_run_pair(truth: Protocol, seen: list[str], dies_after: int | None = Non
 def _died() -> Exception:
     from aero_search.errors import AeroSearchError
 
-    return AeroSearchError("the client of the two-party run was killed by SIGKILL: it wrote nothing")
+    return AeroSearchError("the client of the private run was killed by SIGKILL: it wrote nothing")

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from aero_search.cost import shipped_protocol
 from aero_search.errors import AeroSearchError, RequestError
 from aero_search.measure import environment, pair
 from aero_search.measure.environment import Environment, find_environment, machine
-from aero_search.measure.mailbox import EventReader, append_event, read_arrays, write_arrays
+from aero_search.measure.mailbox import EventReader, append_event, read_arrays, runtime_of, write_arrays
 from aero_search.measure.pair import free_ports, run_pair
 from tests.measure.processes import parties
 
@@ -90,7 +92,28 @@ def test_the_machine_has_no_name_in_it():
 def test_a_program_that_cannot_be_found_ends_both_parties(tmp_path, monkeypatch):
     """Needs no SPU: the party fails before it would import it."""
     monkeypatch.setattr(pair, "find_environment", lambda python: Environment(Path(sys.executable), {}))
-    with pytest.raises(AeroSearchError, match=r"two-party run stopped with exit code 1: .*no_such_module"):
+    with pytest.raises(AeroSearchError, match=r"private run stopped with exit code 1: .*no_such_module"):
         run_pair("no_such_module:run", tmp_path, server={"w": np.ones(2)}, timeout_s=60)
     assert parties(tmp_path) == []
     assert (tmp_path / "server").stat().st_mode & 0o077 == 0
+
+
+@pytest.mark.parametrize(
+    ("name", "spu", "parties_", "keeps"),
+    [
+        ("spu_cheetah_0_9_5", "CHEETAH", 2, True),
+        ("spu_semi2k", "SEMI2K", 2, False),
+        ("spu_aby3", "ABY3", 3, False),
+    ],
+)
+def test_a_trust_model_has_its_protocol_of_spu(name, spu, parties_, keeps):
+    runtime = runtime_of(shipped_protocol(name))
+    assert (runtime.protocol, len(runtime.roles), runtime.private_inputs) == (spu, parties_, keeps)
+
+
+def test_what_spu_does_not_run_is_refused():
+    malicious = replace(shipped_protocol("spu_aby3"), trust="malicious")
+    with pytest.raises(
+        RequestError, match=r"that may deviate.*which SPU 0.9.5 does not run: take a protocol"
+    ):
+        runtime_of(malicious)

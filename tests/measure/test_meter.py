@@ -3,7 +3,7 @@
 import pytest
 
 from aero_search.errors import AeroSearchError
-from aero_search.measure.meter import Reading, Run, read_profile, sum_readings
+from aero_search.measure.meter import Reading, Run, read_profile, sum_readings, together
 from aero_search.schema import from_mapping, to_mapping
 
 STAMP = "2026-11-23 01:59:06.072 [info] [api.cc:printProfilingData:223]"
@@ -54,3 +54,13 @@ def test_another_format_is_said_in_one_sentence(text):
 def test_what_a_first_run_paid_besides():
     first, second = Reading("total", 1, 9.0, 100, 50, 7), Reading("total", 1, 1.0, 40, 60, 7)
     assert first.less(second) == Reading("total", 1, 8.0, 60, 0, 0)
+
+
+def test_three_parties_are_one_reading():
+    """What everybody sends counts once."""
+    readings = [
+        Reading("total", 1, s, sent, got, 9) for s, sent, got in ((1.0, 5, 7), (2.0, 11, 3), (3.0, 2, 8))
+    ]
+    assert together(readings) == Reading("total", 1, 1.0, 5, 13, 9)
+    assert together(readings).bytes == 5 + 11 + 2
+    assert together(readings[:1]) == readings[0]

@@ -103,7 +103,7 @@ def test_a_killed_party_ends_the_run(tmp_path, victim):
             killed.append(time.monotonic())
             os.kill(pid, signal.SIGKILL)
 
-    with pytest.raises(AeroSearchError, match=f"the {victim} of the two-party run was killed by SIGKILL"):
+    with pytest.raises(AeroSearchError, match=f"the {victim} of the private run was killed by SIGKILL"):
         run_pair("pair_programs:forever", tmp_path, listener=kill, code_folders=CODE, timeout_s=120)
     assert killed
     assert not wait_until_gone(tmp_path, 0)

@@ -44,3 +44,17 @@ def test_a_real_measurement_agrees_with_its_estimate(overrides, tmp_path, monkey
     assert document["logits"]["same_next_token"] > 0.9
     (written,) = Path("outputs/measure").glob("*")
     assert [path.name for path in written.iterdir()] == ["measurement.json"]
+
+
+@pytest.mark.parametrize("protocol", ["spu_aby3", "spu_semi2k"])
+@pytest.mark.parametrize("overrides", [NETWORKS["gpt2"], NETWORKS["llama"][:-1]], ids=["gpt2", "llama"])
+def test_other_systems_of_spu_agree_too(protocol, overrides, tmp_path, monkeypatch, capsys) -> None:
+    pytest.importorskip("spu")
+    monkeypatch.chdir(tmp_path)
+    command = ["measure", f"protocol={protocol}", *SIZES, *overrides, "tracking=none", "format=json"]
+    assert main(command) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert document["ran"]["spu_protocol"] == {"spu_aby3": "ABY3", "spu_semi2k": "SEMI2K"}[protocol]
+    assert document["total"]["bytes_error"] == pytest.approx(0, abs=0.02)
+    assert document["logits"]["largest_error"] < 0.05
+    assert document["logits"]["same_next_token"] > 0.9
