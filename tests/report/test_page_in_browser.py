@@ -223,6 +223,27 @@ def test_axes_candidates_progress_ladder_and_what_if(page: Any, source: Any) -> 
     assert what[1] > 4
 
 
+def test_the_heat_map_marks_every_front_without_colour_alone(page: Any, source: Any) -> None:
+    cells = page.execute_script(
+        "return [...document.querySelectorAll('#systems tbody tr')].map(r => [r.cells[0].firstChild.textContent, "
+        "[...r.querySelectorAll('td')].map(c => [c.textContent, c.getAttribute('aria-label')])])"
+    )
+    assert len(cells) == len(PROTOCOLS) * len(NETWORKS)
+    heads = page.execute_script(
+        "return [...document.querySelectorAll('#systems thead th a')].map(a => Number(a.textContent.slice(1)))"
+    )
+    for name, row in cells:
+        protocol, _, network = name.partition(" on ")
+        front = priced_front(source.records, Pricing(PROTOCOLS[protocol], NETWORKS[network]))
+        points = {record.number for record in front.points if record.state == "finished"}
+        marked = {trial for trial, (mark, _) in zip(heads, row, strict=True) if mark == "●"}
+        assert marked == points & set(heads)
+        assert all(f"under {name}: " in said for _, said in row)
+    assert "in the worst case" in page.execute_script(
+        "return document.getElementById('systems-best').textContent"
+    )
+
+
 @pytest.mark.parametrize("width", [390, 1280])
 def test_no_width_scrolls_sideways_and_labels_lie_apart(page: Any, width: int) -> None:
     page.set_window_size(width, 900)

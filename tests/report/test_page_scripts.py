@@ -16,12 +16,13 @@ from pages import NETWORKS, PROTOCOLS, page_source, priced_front
 from studies import STUDY
 from studies import record as make_record
 
+from aero_search.architecture import BASELINE, parse_notation
 from aero_search.cost import PriceList, shipped_protocol, systems
 from aero_search.errors import RequestError
 from aero_search.front.front import Front
 from aero_search.front.objective import Constraint, Objective
 from aero_search.front.pricing import Pricing
-from aero_search.front.robust import priced_where_known
+from aero_search.front.robust import priced_where_known, robustness
 from aero_search.quantity import UNITS, write_quantity
 from aero_search.report.axis import axis_around
 from aero_search.report.chart import panels
@@ -30,7 +31,16 @@ from aero_search.report.page.render import SCRIPTS
 from aero_search.report.static import significant_tick
 
 # What computes; the other scripts draw, and need a browser.
-ARITHMETIC = ("state.js", "format.js", "pricing.js", "pareto.js", "axis.js", "panel.js", "choosing.js")
+ARITHMETIC = (
+    "state.js",
+    "format.js",
+    "pricing.js",
+    "pareto.js",
+    "standing.js",
+    "axis.js",
+    "panel.js",
+    "choosing.js",
+)
 RUN = """
 const asked = JSON.parse(require("fs").readFileSync(0, "utf8"));
 global.document = { getElementById: () => ({ textContent: JSON.stringify(asked.data) }) };
@@ -60,13 +70,15 @@ BUDGETS: tuple[dict[str, float], ...] = (
 )
 
 
-def answers(source: PageSource, cases: Sequence[Any], run: str = RUN) -> list[dict[str, Any]]:
+def answers(
+    source: PageSource, cases: Sequence[Any], run: str = RUN, names: Sequence[str] = ARITHMETIC
+) -> list[dict[str, Any]]:
     node = shutil.which("node")
     if node is None:
         pytest.skip("no node: apt-get install nodejs")
-    assert set(ARITHMETIC) <= set(SCRIPTS)
+    assert set(names) <= set(SCRIPTS)
     assets = files("aero_search.report.page") / "assets"
-    scripts = "\n".join((assets / name).read_text(encoding="utf-8") for name in ARITHMETIC)
+    scripts = "\n".join((assets / name).read_text(encoding="utf-8") for name in names)
     asked = json.dumps({"data": page_document(source), "scripts": scripts, "cases": cases})
     done = subprocess.run([node, "-e", run], input=asked, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
@@ -175,6 +187,87 @@ def test_the_page_counts_as_python_does_under_every_system(tmp_path: Path) -> No
             assert said["costs"][str(record.number)] == pytest.approx(front.row(record), rel=1e-9)
     # ReLU and learned temperatures.
     assert refused == {name: 6 if name in ("bolt", "shaft") else 0 for name in offered}
+
+
+STANDINGS = """
+const asked = JSON.parse(require("fs").readFileSync(0, "utf8"));
+global.document = { getElementById: () => ({ textContent: JSON.stringify(asked.data) }) };
+const answers = new Function(asked.scripts + `
+  const { systems, points } = aero.standings(aero.systems());
+  return [{
+    systems: systems.map((system) => system.name),
+    points: points.map((p) => ({ trial: p.candidate.trial, fronts: p.fronts, worst: p.worst, by: p.by })),
+  }];
+`)();
+process.stdout.write(JSON.stringify(answers));
+"""
+
+
+# Elements that keep what they are given, in place of a browser's.
+DRAWN = """
+const asked = JSON.parse(require("fs").readFileSync(0, "utf8"));
+class Element {
+  constructor(tag) { this.tag = tag; this.children = []; this.attributes = {}; }
+  setAttribute(name, value) { this.attributes[name] = value; }
+  addEventListener() {}
+  append(...children) { this.children.push(...children); }
+  replaceChildren(...children) { this.children = children; }
+  get text() { return this.textContent ?? this.children.map((c) => c.text ?? String(c)).join(""); }
+  all(tag) { return this.children.flatMap((c) => (c.tag === tag ? [c] : c.all ? c.all(tag) : [])); }
+}
+const known = { data: { textContent: JSON.stringify(asked.data) } };
+global.document = {
+  getElementById: (id) => (known[id] ??= new Element(id)), createElement: (tag) => new Element(tag),
+};
+new Function(asked.scripts + "aero.setUpSystems();")();
+const rows = known.systems.children[1].all("tr").map((row) => ({
+  name: row.all("th")[0].children[0],
+  cells: row.all("td").map((cell) => ({ mark: cell.text, ...cell.attributes })),
+}));
+const said = ["systems-best", "systems-note"].map((id) => known[id].text);
+process.stdout.write(JSON.stringify([{ rows, said, hidden: known["systems-section"].hidden }]));
+"""
+
+
+def test_the_heat_map_says_in_marks_and_words_what_its_colours_say(tmp_path: Path) -> None:
+    offered = {name: shipped_protocol(name) for name in ("aero_paper", "bolt", "spu_aby3")}
+    source = replace(page_source(tmp_path), protocols=offered)
+    (told,) = answers(source, [], STANDINGS)
+    (drawn,) = answers(source, [], DRAWN, (*ARITHMETIC, "dom.js", "heatmap.js", "systems.js"))
+    assert not drawn["hidden"]
+    assert [row["name"] for row in drawn["rows"]] == told["systems"]
+    for row in drawn["rows"]:
+        for cell, point in zip(row["cells"], told["points"], strict=True):
+            by = point["by"][row["name"]]
+            assert cell["mark"] == {True: "●", False: "", None: "×"}[by["on"]]
+            assert cell["aria-label"].startswith(f"#{point['trial']} under {row['name']}: ")
+            assert cell["aria-label"].endswith(f"{100 * by['regret']:.1f}%")
+            assert ("style" in cell) is (by["on"] is not None)
+    assert f"#{told['points'][0]['trial']}" in drawn["said"][0]
+    assert "cross trust models" in drawn["said"][1]
+
+
+def test_the_page_weighs_points_under_systems_as_python_does(tmp_path: Path) -> None:
+    offered = {name: shipped_protocol(name) for name in ("aero_paper", "sigma", "bolt", "shaft", "spu_aby3")}
+    source = replace(page_source(tmp_path), protocols=offered)
+    (told,) = answers(source, [], STANDINGS)
+    pricings = {
+        f"{name} on {link}": Pricing(protocol, network)
+        for name, protocol in offered.items()
+        for link, network in NETWORKS.items()
+    }
+    baseline = parse_notation(BASELINE, source.records[0].architecture)
+    found = robustness(
+        source.records, source.front.objective, source.front.reference.unigram_perplexity, baseline, pricings
+    )
+    assert told["systems"] == list(found.systems)
+    assert [p["trial"] for p in told["points"]] == [s.record.number for s in found.standings]
+    for point, s in zip(told["points"], found.standings, strict=True):
+        assert point["fronts"] == s.fronts
+        assert {name: by["on"] for name, by in point["by"].items()} == s.on_front
+        regrets = {name: by["regret"] for name, by in point["by"].items()}
+        assert regrets == pytest.approx(s.regret, rel=1e-9, abs=1e-12)
+        assert regrets[point["worst"]] == pytest.approx(s.regret[s.worst])
 
 
 PANEL = """

@@ -10,6 +10,7 @@ const describe = () => {
 
 aero.setUp();
 describe();
+aero.setUpSystems();
 aero.showProvenance();
 aero.explainOnHover();
 chooseNetwork(aero.data.network);

@@ -1,21 +1,22 @@
 "use strict";
 // Costs under the chosen protocol and network: latency = compute + bytes / bandwidth + round trips x round-trip time;
 // money = bytes x egress + compute x what a second of the parties' machines costs.
-aero.price = (priced) => {
-  const parts = priced.by[aero.state.protocol];
+aero.priceUnder = (priced, { protocol, bandwidth, rtt }) => {
+  const parts = priced.by[protocol];
   if (!parts) return null;
   const [bytes, rounds, compute] = parts;
-  const { bandwidth, rtt } = aero.state;
   return {
     latency_s: compute + bytes / (bandwidth * 1e6 / 8) + rounds * (rtt / 1e3),
     communication_bytes: bytes,
     flops: priced.flops,
     rounds,
-    usd: bytes * (aero.data.prices.usd_per_gb / 1e9) + compute * aero.rate(),
+    usd: bytes * (aero.data.prices.usd_per_gb / 1e9) + compute * aero.rate(protocol),
   };
 };
 
-aero.rate = () => aero.data.protocols.find((protocol) => protocol.name === aero.state.protocol).usd_per_second;
+aero.price = (priced) => aero.priceUnder(priced, aero.state);
+
+aero.rate = (name) => aero.data.protocols.find((protocol) => protocol.name === name).usd_per_second;
 
 // What is outside a comparison of perplexities, and why.
 aero.BORDER = ["plateau", "stopped", "diverged"];
