@@ -56,7 +56,14 @@ def test_the_same_search_goes_on_with_it(
 ) -> None:
     given = [o for o in tiny if not o.startswith("data.path")]
     # The space as it was: the default one has stopped drawing rates since.
-    same = ["study.name=old", "space=aero_adamw", "tracking=none", "search.workers=1", "data.path=text", *given]
+    same = [
+        "study.name=old",
+        "space=aero_adamw",
+        "tracking=none",
+        "search.workers=1",
+        "data.path=text",
+        *given,
+    ]
     before = {path.name for path in (old / "outputs/studies/old/candidates").iterdir()}
     assert main(["search", *same, "search.n_trials=5"]) == 0
     after = {path.name for path in (old / "outputs/studies/old/candidates").iterdir()}
