@@ -20,6 +20,8 @@ from aero_search.init.recovery import DistillSpec, Recovery, TrainSpec, make_rec
 from aero_search.init.sizes import misfits
 from aero_search.invocation import install
 from aero_search.schema import from_mapping, to_mapping
+from aero_search.tracking import models
+from aero_search.tracking.spec import TrackingSpec
 
 # Beside studies, under output_dir: logits of teachers.
 TEACHERS = "teachers"
@@ -31,17 +33,20 @@ _HUB_FILES = ("config.json", "tokenizer.json", "*.safetensors", "model.safetenso
 
 
 @lru_cache(maxsize=8)
-def find_checkpoint(source: str, output_dir: Path, storage: str | None) -> Checkpoint:
+def find_checkpoint(
+    source: str, output_dir: Path, storage: str | None, tracking: TrackingSpec | None = None
+) -> Checkpoint:
     """The trained network that `init.from` names; looked up once a process.
 
     Args:
         output_dir, storage: where studies are.
+        tracking: the store that has models; None where there is none to ask.
 
     Raises:
         RequestError: there is none, or it cannot be read; one sentence that begins with init.from.
     """
     try:
-        folder = _folder(source, output_dir, storage)
+        folder = _folder(source, output_dir, storage, tracking)
         if (folder / MANIFEST_FILE).is_file():
             check_manifest(folder)
         return open_checkpoint(folder, source)
@@ -151,18 +156,27 @@ def _sizes(own: Architecture) -> dict[str, Any]:
     return {name: getattr(own, name) for name in names}
 
 
-def _folder(source: str, output_dir: Path, storage: str | None) -> Path:
+def _folder(source: str, output_dir: Path, storage: str | None, tracking: TrackingSpec | None) -> Path:
     path = Path(source).expanduser()
     if path.is_dir():
         return path
+    if source.startswith(models.SCHEMES) and tracking is not None:
+        return _inner(models.fetch(source, tracking, output_dir))
     if source.startswith(_HUB):
         return _download(source.removeprefix(_HUB))
     if trial := _TRIAL.fullmatch(source):
         return _trial(trial[1], int(trial[2]), output_dir, storage)
     raise RequestError(
         f"{'it is a file' if path.exists() else 'there is no such folder'}: name the folder of a bundle, of a "
-        "candidate or of a transformers model, a trial as STUDY:NUMBER, or hf:NAME"
+        "candidate or of a transformers model, a trial as STUDY:NUMBER, models:/NAME/VERSION, or hf:NAME"
     )
+
+
+def _inner(folder: Path) -> Path:
+    """Where the network lies in a folder that MLflow kept: in `data`, beside MLflow's own description, or there."""
+    data = folder / "data"
+    inside = sorted(path for path in data.iterdir() if path.is_dir()) if data.is_dir() else []
+    return inside[0] if len(inside) == 1 else folder
 
 
 def _trial(study: str, number: int, output_dir: Path, storage: str | None) -> Path:

@@ -121,7 +121,7 @@ class Request:
         source = from_mapping(InitSpec, self.composed.get("init") or {}, "init").from_
         if source is None:
             return None
-        return find_checkpoint(source, self.output_dir.resolve(), self.search.storage)
+        return find_checkpoint(source, self.output_dir.resolve(), self.search.storage, self.tracking)
 
     @cached_property
     def recovery(self) -> Recovery | None:

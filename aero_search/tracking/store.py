@@ -59,7 +59,9 @@ def client(spec: TrackingSpec, output_dir: Path) -> MlflowClient:
     quiet()
     from mlflow import MlflowClient
 
-    return MlflowClient(tracking_uri=spec.resolved_uri(output_dir))
+    uri = spec.resolved_uri(output_dir)
+    # The registry is the store's own, whatever this process has set for MLflow.
+    return MlflowClient(tracking_uri=uri, registry_uri=uri)
 
 
 def initialize(spec: TrackingSpec, output_dir: Path) -> str:
