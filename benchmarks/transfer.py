@@ -98,12 +98,13 @@ ENOUGH = 14
 
 
 def jobs(folder: Path, base: Sequence[str] = ()) -> Jobs:
-    """Every training, and what they have in common: the first rate at every place before the second.
+    """Every training, and what they have in common: the first rate at every place before the second, short ones first.
 
     Args:
         base: overrides that come first.
     """
-    wanted = [place.of(network, rate) for rate in RATES for place in PLACES for network in NETWORKS]
+    places = sorted(PLACES, key=lambda place: place.steps)
+    wanted = [place.of(network, rate) for rate in RATES for place in places for network in NETWORKS]
     return composed_jobs(folder, wanted, base)
 
 
