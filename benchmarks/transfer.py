@@ -98,7 +98,8 @@ ENOUGH = 14
 
 
 def jobs(folder: Path, base: Sequence[str] = ()) -> Jobs:
-    """Every training, and what they have in common: the first rate at every place before the second, short ones first.
+    """Every training, and what they have in common: the first rate at every place before the second,
+    and of each the short ones first.
 
     Args:
         base: overrides that come first.
