@@ -4,7 +4,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --constraint constraints.txt
 
-.PHONY: search test test-long fuzz mpc test-mpc test-ranges lint docs dist install lock locked sbom
+.PHONY: search test test-long fuzz bench bench-quick mpc test-mpc test-ranges lint docs dist install lock locked sbom
 
 install: .venv/installed
 
@@ -21,6 +21,14 @@ test-long: .venv/installed-dev
 # Fuzzed command lines and files, about a second each: make fuzz ARGS="SEED COUNT"
 fuzz: .venv/installed-dev
 	$(BIN)/python -m tests.fuzz $(or $(ARGS),0 10000)
+
+# Every benchmark beside its peers, about a quarter of an hour on an idle machine; results are committed.
+bench: .venv/installed-dev
+	$(BIN)/python -m benchmarks $(ARGS)
+
+# The same for a few rounds, a smoke test: minutes, and nothing asserts a time.
+bench-quick: .venv/installed-dev
+	$(BIN)/python -m benchmarks --quick --output outputs/benchmarks/quick $(ARGS)
 
 # Real private inference, and its tests, in an environment of its own: SPU needs an older numpy.
 mpc: .venv-mpc/installed

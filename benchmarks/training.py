@@ -83,8 +83,8 @@ class Case:
     contenders: tuple[str, ...]
 
 
-_PROXY = ("model=proxy", "recipe.batch_size=16")
-_SMALL = ("model=gpt2_small", "recipe.batch_size=4")
+_PROXY = ("model=proxy", "recipe=proxy_adamw", "recipe.batch_size=16")
+_SMALL = ("model=gpt2_small", "recipe=proxy_adamw", "recipe.batch_size=4")
 FULL = (
     Case("d=64", _PROXY, 12, 6, (*PLAIN, *ENTROPY, MUON, SEEDS, PRODUCTS)),
     Case("d=128", (*_PROXY, "model.d_model=128"), 8, 2, (*PLAIN, *ENTROPY, MUON, PRODUCTS)),

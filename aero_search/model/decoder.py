@@ -16,6 +16,7 @@ from aero_search.architecture import Architecture, canonical, validate
 from aero_search.model.activations import shared_activations
 from aero_search.model.attention import Attention
 from aero_search.model.feed_forward import build_feed_forward
+from aero_search.model.head_loss import head_cross_entropy, plain_cross_entropy
 from aero_search.model.initialization import initialize
 from aero_search.model.norms import build_norm
 from aero_search.model.regularizer import entropy_penalty
@@ -30,13 +31,14 @@ class Loss(NamedTuple):
         total: cross_entropy + weight * penalty.
         cross_entropy: mean over batch and positions, in nats a token; its exponential is the perplexity.
         penalty: the entropy penalty before its weight, in nats squared; 0 without a regularizer.
-        logits_btv: what it was computed from, (B, T, V).
+        logits_btv: what it was computed from, (B, T, V); None unless asked for, since a small vocabulary goes
+            without.
     """
 
     total: Tensor
     cross_entropy: Tensor
     penalty: Tensor
-    logits_btv: Tensor
+    logits_btv: Tensor | None
 
 
 class DecoderLayer(nn.Module):
@@ -130,16 +132,30 @@ class Decoder(nn.Module):
         """Logits (B, T, V), and for each layer that attends the entropy of its rows in nats, (B, H, T)."""
         return self._run(tokens_bt, with_entropy=True)
 
-    def loss(self, inputs_bt: Tensor, targets_bt: Tensor, penalty_scale: float = 1.0) -> Loss:
+    def loss(
+        self,
+        inputs_bt: Tensor,
+        targets_bt: Tensor,
+        penalty_scale: float = 1.0,
+        with_logits: bool = False,
+    ) -> Loss:
         """The training loss of `inputs_bt` against the tokens that follow, both (B, T) integers.
 
         Args:
             penalty_scale: multiplies the penalty's weight; at 0 no entropy is computed.
+            with_logits: keep the logits in what is returned.
         """
         thresholds_lh = self.thresholds_lh
         penalized = thresholds_lh is not None and penalty_scale > 0
-        logits_btv, entropies = self._run(inputs_bt, with_entropy=penalized)
-        cross_entropy = F.cross_entropy(logits_btv.flatten(0, 1).float(), targets_bt.flatten())
+        x_btc, entropies = self._stream(inputs_bt, with_entropy=penalized)
+        chunked = None if with_logits else head_cross_entropy(x_btc, self._head_weight(), targets_bt)
+        logits_btv: Tensor | None = None
+        if chunked is None:
+            whole_btv = F.linear(x_btc, self._head_weight())
+            logits_btv = whole_btv if with_logits else None
+            cross_entropy = plain_cross_entropy(whole_btv, targets_bt)
+        else:
+            cross_entropy = chunked
         if thresholds_lh is None:
             return Loss(cross_entropy, cross_entropy, torch.zeros_like(cross_entropy), logits_btv)
         if not penalized:
@@ -169,6 +185,15 @@ class Decoder(nn.Module):
         return torch.stack(rows) if rows else torch.zeros(0, self.architecture.n_head)
 
     def _run(self, tokens_bt: Tensor, with_entropy: bool) -> tuple[Tensor, tuple[Tensor, ...]]:
+        x_btc, entropies = self._stream(tokens_bt, with_entropy)
+        return F.linear(x_btc, self._head_weight()), entropies
+
+    def _head_weight(self) -> Tensor:
+        weight: Tensor = (self.token_embedding if self.head is None else self.head).weight
+        return weight
+
+    def _stream(self, tokens_bt: Tensor, with_entropy: bool) -> tuple[Tensor, tuple[Tensor, ...]]:
+        """What the head reads, (B, T, d_model), and the entropies if asked."""
         length = tokens_bt.shape[-1]
         if length > self.architecture.seq_len:
             raise ValueError(f"{length} tokens are more than model.seq_len={self.architecture.seq_len}")
@@ -180,10 +205,7 @@ class Decoder(nn.Module):
             x_btc, entropy_bht = layer(x_btc, with_entropy)
             if entropy_bht is not None:
                 entropies.append(entropy_bht)
-        x_btc = self.final_norm(x_btc)
-        if self.head is None:
-            return F.linear(x_btc, self.token_embedding.weight), tuple(entropies)
-        return self.head(x_btc), tuple(entropies)
+        return self.final_norm(x_btc), tuple(entropies)
 
 
 def build_model(

@@ -95,7 +95,8 @@ class CandidateModule(L.LightningModule):
         if self.distillation is None:
             return self.decoder.loss(inputs_bt, targets_bt, penalty_scale)
         with self.distillation.watched(self.decoder) as seen:
-            loss = self.decoder.loss(inputs_bt, targets_bt, penalty_scale)
+            loss = self.decoder.loss(inputs_bt, targets_bt, penalty_scale, with_logits=True)
+        assert loss.logits_btv is not None
         weight = self.distillation.spec.weight
         told = self.distillation.loss(batch_idx, inputs_bt, loss.logits_btv, seen)
         return loss._replace(total=loss.total + weight * (told - loss.cross_entropy))

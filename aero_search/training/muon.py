@@ -34,7 +34,7 @@ class MuonAdamW(torch.optim.Optimizer):
         lr: of the matrices.
         others_lr: of the others.
         momentum: of Muon; Nesterov's form.
-        betas, eps: of AdamW.
+        betas, eps, fused: of AdamW.
     """
 
     def __init__(
@@ -47,8 +47,9 @@ class MuonAdamW(torch.optim.Optimizer):
         momentum: float,
         betas: tuple[float, float],
         eps: float,
+        fused: bool | None = None,
     ) -> None:
-        self._adamw = torch.optim.AdamW(others, lr=others_lr, betas=betas, eps=eps)
+        self._adamw = torch.optim.AdamW(others, lr=others_lr, betas=betas, eps=eps, fused=fused)
         muon = [{**group, "lr": lr, "momentum": momentum} for group in matrices]
         super().__init__([*muon, *self._adamw.param_groups], {})
 
@@ -70,21 +71,23 @@ class MuonAdamW(torch.optim.Optimizer):
 
     def _muon(self, group: dict[str, Any]) -> None:
         lr, momentum = group["lr"], group["momentum"]
+        trained = [parameter for parameter in group["params"] if parameter.grad is not None]
+        if not trained:
+            return
+        gradients = [parameter.grad for parameter in trained]
+        for parameter in trained:
+            if "momentum_buffer" not in self.state[parameter]:
+                self.state[parameter]["momentum_buffer"] = torch.zeros_like(parameter.grad)
+        buffers = [self.state[parameter]["momentum_buffer"] for parameter in trained]
+        torch._foreach_lerp_(buffers, gradients, 1 - momentum)
         updates: defaultdict[tuple[int, ...], list[tuple[Tensor, Tensor]]] = defaultdict(list)
-        for parameter in group["params"]:
-            if parameter.grad is None:
-                continue
-            state = self.state[parameter]
-            if "momentum_buffer" not in state:
-                state["momentum_buffer"] = torch.zeros_like(parameter.grad)
-            buffer = state["momentum_buffer"].lerp_(parameter.grad, 1 - momentum)
-            update = parameter.grad.lerp(buffer, momentum)
+        for parameter, update in zip(trained, torch._foreach_lerp(gradients, buffers, momentum), strict=True):
             wide_rc = update.T if _tall(parameter) else update
             updates[tuple(wide_rc.shape)].append((parameter, wide_rc))
+        torch._foreach_mul_(trained, 1 - lr * group["weight_decay"])
         for (_, columns), alike in updates.items():
             ortho_nrc = orthogonalize(torch.stack([wide_rc for _, wide_rc in alike]))
             for (parameter, _), ortho_rc in zip(alike, ortho_nrc, strict=True):
-                parameter.mul_(1 - lr * group["weight_decay"])
                 ortho_rc = ortho_rc.T if _tall(parameter) else ortho_rc
                 parameter.add_(ortho_rc, alpha=-lr * _RMS * math.sqrt(columns))
 

@@ -16,8 +16,11 @@ def build_optimizer(model: Decoder, recipe: Recipe) -> torch.optim.Optimizer:
     """AdamW over all parameters, or Muon over the matrices of the layers and AdamW over the rest."""
     groups = parameter_groups(model, recipe.weight_decay)
     betas = recipe.beta1, recipe.beta2
+    # One kernel a tensor instead of a dozen. Lightning does not clip for a fused optimizer under mixed precision.
+    on_cpu = all(parameter.is_cpu for group in groups for parameter in group["params"])
+    fused = True if on_cpu and recipe.precision == "32-true" else None
     if recipe.optimizer == "adamw":
-        return torch.optim.AdamW(groups, lr=recipe.lr, betas=betas, eps=recipe.eps)
+        return torch.optim.AdamW(groups, lr=recipe.lr, betas=betas, eps=recipe.eps, fused=fused)
     inner = layer_matrices(model)
     matrices = [{**group, "params": [p for p in group["params"] if id(p) in inner]} for group in groups]
     others = [{**group, "params": [p for p in group["params"] if id(p) not in inner]} for group in groups]
@@ -29,6 +32,7 @@ def build_optimizer(model: Decoder, recipe: Recipe) -> torch.optim.Optimizer:
         momentum=recipe.momentum,
         betas=betas,
         eps=recipe.eps,
+        fused=fused,
     )
 
 

@@ -16,6 +16,7 @@ from aero_search.search.candidate import make_candidate
 from aero_search.training.module import CandidateModule
 from aero_search.training.muon import MuonAdamW, orthogonalize
 from aero_search.training.optimizer import build_optimizer
+from aero_search.training.recipe import Recipe
 from tests.search.fakes import RECIPE
 
 SMALL = Architecture(n_head=2, d_model=16, seq_len=8, vocab_size=40, layers=(Layer(), Layer("none", "relu")))
@@ -151,3 +152,19 @@ def test_identities_of_trainings_from_before_muon_stay() -> None:
     assert make_candidate(SMALL, RECIPE, "f" * 32).identity == "cd367d0ca28d"
     others = [MUON, replace(MUON, momentum=0.9), replace(MUON, adamw_lr=None), replace(RECIPE, ema=0.9)]
     assert len({make_candidate(SMALL, recipe, "f" * 32).identity for recipe in [RECIPE, *others]}) == 5
+
+
+@pytest.mark.parametrize("recipe", [RECIPE, MUON], ids=["adamw", "muon"])
+def test_the_fused_optimizer_moves_weights_as_the_plain_one_does(recipe: Recipe) -> None:
+    fused, plain = build_model(SMALL, seed=0), build_model(SMALL, seed=0)
+    ours, theirs = (
+        build_optimizer(fused, recipe),
+        build_optimizer(plain, replace(recipe, precision="bf16-mixed")),
+    )
+    groups = [group for group in ours.param_groups if "betas" in group]
+    assert groups
+    assert all(group["fused"] for group in groups)
+    assert not any(group.get("fused") for group in theirs.param_groups)
+    found, expected = steps(list(fused.parameters()), ours), steps(list(plain.parameters()), theirs)
+    for tensor, reference in zip(found, expected, strict=True):
+        assert torch.allclose(tensor, reference, rtol=1e-5, atol=1e-7)
