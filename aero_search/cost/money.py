@@ -33,8 +33,11 @@ class PriceList:
     usd_per_gb: float = 0.09
     usd_per_core_hour: float = 0.0425
     usd_per_gpu_hour: float = 1.006
-    source: str = "AWS list prices, us-east-1, on demand, first 10 TB a month: https://aws.amazon.com/ec2/pricing/on-demand/"
-    date: str = "2026-06"
+    source: str = (
+        "us-east-1, on demand; 0.09 USD a GB for the first 10 TB a month: https://www.egresscost.com/aws; "
+        "c5.2xlarge 0.34 and g5.xlarge 1.006 USD an hour as widely quoted"
+    )
+    date: str = "2026-11"
 
     def __post_init__(self) -> None:
         for field in ("usd_per_gb", "usd_per_core_hour", "usd_per_gpu_hour"):
