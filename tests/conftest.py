@@ -61,6 +61,7 @@ def tiny(text_folder: Path) -> list[str]:
         "recipe.batch_size=8",
         "recipe.validate_every=30",
         "recipe.validation_sequences=16",
+        "search.confirm=0",
     ]
 
 

@@ -148,10 +148,13 @@ class Decoder(nn.Module):
         thresholds_lh = self.thresholds_lh
         penalized = thresholds_lh is not None and penalty_scale > 0
         x_btc, entropies = self._stream(inputs_bt, with_entropy=penalized)
-        chunked = None if with_logits else head_cross_entropy(x_btc, self._head_weight(), targets_bt)
+        head = self.token_embedding if self.head is None else self.head
+        # A folded model's head has a bias.
+        plain = with_logits or getattr(head, "bias", None) is not None
+        chunked = None if plain else head_cross_entropy(x_btc, head.weight, targets_bt)
         logits_btv: Tensor | None = None
         if chunked is None:
-            whole_btv = F.linear(x_btc, self._head_weight())
+            whole_btv = self._logits(x_btc)
             logits_btv = whole_btv if with_logits else None
             cross_entropy = plain_cross_entropy(whole_btv, targets_bt)
         else:
@@ -186,11 +189,13 @@ class Decoder(nn.Module):
 
     def _run(self, tokens_bt: Tensor, with_entropy: bool) -> tuple[Tensor, tuple[Tensor, ...]]:
         x_btc, entropies = self._stream(tokens_bt, with_entropy)
-        return F.linear(x_btc, self._head_weight()), entropies
+        return self._logits(x_btc), entropies
 
-    def _head_weight(self) -> Tensor:
-        weight: Tensor = (self.token_embedding if self.head is None else self.head).weight
-        return weight
+    def _logits(self, x_btc: Tensor) -> Tensor:
+        if self.head is None:
+            return F.linear(x_btc, self.token_embedding.weight)
+        logits_btv: Tensor = self.head(x_btc)
+        return logits_btv
 
     def _stream(self, tokens_bt: Tensor, with_entropy: bool) -> tuple[Tensor, tuple[Tensor, ...]]:
         """What the head reads, (B, T, d_model), and the entropies if asked."""

@@ -12,7 +12,7 @@ NONE = Maxima(None, None, None, None)
 
 
 def test_amounts_are_read_with_their_units() -> None:
-    budget = Budget("2 min", "2GB", "40 G", 5000, 60.0)
+    budget = Budget("2 min", "2GB", "40 G", 5000, perplexity=60.0)
     expected = {
         "latency_s": 120.0,
         "communication_bytes": 2e9,
@@ -58,7 +58,7 @@ def test_a_search_has_its_budget_among_its_limits() -> None:
 
 def test_the_older_spellings_mean_the_same() -> None:
     old = Maxima(max_latency_s=30.0, max_comm_gb=2.0, max_flops=4e10, max_perplexity=60.0)
-    assert old.limits(Budget()) == Budget("30 s", "2 GB", "40 G", None, 60.0).limits()
+    assert old.limits(Budget()) == Budget("30 s", "2 GB", "40 G", None, perplexity=60.0).limits()
     assert NONE.limits(Budget("30 s")) == {"latency_s": 30.0}
     with pytest.raises(RequestError, match=r"max_comm_gb and budget\.communication_bytes say the same"):
         old.limits(Budget(communication_bytes="2 GB"))
