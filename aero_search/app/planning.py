@@ -10,16 +10,19 @@ from dataclasses import dataclass
 
 from rich.progress import BarColumn, MofNCompleteColumn
 
+from aero_search.app.stages import Compose, asked_stages, stage_recipe
 from aero_search.app.study import check_sizes_stay
-from aero_search.architecture import Architecture
+from aero_search.architecture import BASELINE, Architecture, parse_notation
 from aero_search.config.architecture import GROUPS
 from aero_search.config.request import Request
 from aero_search.console import make_console, progress_bars
+from aero_search.cost import flops
 from aero_search.errors import RequestError
 from aero_search.quantity import write_quantity
-from aero_search.report.plan import Plan, plan_report
+from aero_search.report.plan import Plan, StageHours, plan_report
 from aero_search.search.forecast import find_pace
 from aero_search.search.space_summary import Summarizer, summarize_space
+from aero_search.search.stages.stage import Stage
 from aero_search.space import Parameter, Real, Space, Tree, Value
 
 # A variant sets several groups of an architecture at once.
@@ -48,18 +51,25 @@ class PlanOptions:
                 raise RequestError(f"{name}={getattr(self, name)} must be at least {least}")
 
 
-def plan_search(request: Request, space: Space, build: Callable[[Sequence[str]], Architecture]) -> None:
+def plan_search(
+    request: Request,
+    space: Space,
+    build: Callable[[Sequence[str]], Architecture],
+    compose: Compose,
+) -> None:
     """Summarize the space, forecast the training time, and print both.
 
     Args:
         build: from overrides of the space to an architecture.
+        compose: from overrides to a request.
 
     Raises:
         RequestError: some part of the request is wrong.
     """
     options = request.options(PlanOptions)
     if request.target is not None:
-        check_sizes_stay(space, request.target.name)
+        check_sizes_stay(space, f"objective.target={request.target.name}")
+    stages = asked_stages(request, space, compose)
     relevant = architecture_parameters(space)
     tree = Tree(relevant)
     counted = Space(space.name, space.description, relevant)
@@ -83,12 +93,26 @@ def plan_search(request: Request, space: Space, build: Callable[[Sequence[str]],
         pace=find_pace(request.output_dir, request.architecture),
         recipe=request.recipe,
         search=request.search,
+        stages=_stage_hours(request, stages, compose),
     )
     if request.format == "json":
         json.dump(plan.document(), sys.stdout, indent=1, allow_nan=False)
         print()
     else:
         make_console().print(plan_report(plan))
+
+
+def _stage_hours(request: Request, stages: Sequence[Stage], compose: Compose) -> tuple[StageHours, ...]:
+    """The stages with what their trainings take against the proxy's."""
+    baseline = parse_notation(BASELINE, request.architecture)
+    return tuple(
+        StageHours(
+            stage,
+            stage_recipe(stage, compose),
+            flops(stage.architecture(baseline)).total / flops(baseline).total,
+        )
+        for stage in stages
+    )
 
 
 def check_limits(request: Request, space: Space, build: Callable[[Sequence[str]], Architecture]) -> None:

@@ -98,7 +98,7 @@ def make_runner(
     if only_queued:
         _check_all_train(search)
     if target is not None:
-        check_sizes_stay(space, target.name)
+        check_sizes_stay(space, f"objective.target={target.name}")
     output_dir = writable(request.output_dir.resolve())
     corpora = prepare_corpora() if prepare_corpora is not None else prepare_corpus(request)
     plan = Plan(
@@ -147,7 +147,11 @@ def _check_groups_stay(space: Space) -> None:
 
 def _check_all_train(search: SearchSpec) -> None:
     """A sweep and a ladder compare all that they were given, over their whole length."""
-    for name, wrong in (("search/rungs", search.rungs.name), ("search.confirm", search.confirm)):
+    for name, wrong in (
+        ("search/rungs", search.rungs.name),
+        ("search/stages", search.stages.name),
+        ("search.confirm", search.confirm),
+    ):
         if wrong not in ("none", 0):
             raise RequestError(
                 f"{name}={wrong} belongs to aero-search search: here every candidate is trained to its end, and "
@@ -155,14 +159,19 @@ def _check_all_train(search: SearchSpec) -> None:
             )
 
 
-def check_sizes_stay(space: Space, target: str) -> None:
-    """A size that varies would be priced as the target's, whatever was chosen."""
+def check_sizes_stay(space: Space, setter: str, instead: str = "price with objective.target=null") -> None:
+    """Refuse a size that varies where something else sets it, whatever was chosen.
+
+    Args:
+        setter: what sets the sizes, such as `objective.target=gpt2_small`.
+        instead: what else to do.
+    """
     for parameter in space.parameters:
         fixed = isinstance(parameter, Categorical) and len(parameter.choices) == 1
         if parameter.name in TARGET_SIZES and not fixed:
             raise RequestError(
-                f"objective.target={target} sets {parameter.name}, which space={space.name} varies: fix it with "
-                f"{parameter.name}=VALUE, or price with objective.target=null"
+                f"{setter} sets {parameter.name}, which space={space.name} varies: fix it with "
+                f"{parameter.name}=VALUE, or {instead}"
             )
 
 

@@ -24,6 +24,7 @@ from aero_search.app.ablation import LadderCompose, LadderSweep
 from aero_search.app.corpora import Corpora, check_choices, check_one_corpus, corpus_of, prepare_each
 from aero_search.app.launch import launch_workers
 from aero_search.app.planning import check_limits, plan_search
+from aero_search.app.stages import StageCompose, asked_stages, stage_runner
 from aero_search.app.study import finish_study, make_runner, watch_study
 from aero_search.config.fast_compose import QuickCompose
 from aero_search.config.hydra_errors import composing
@@ -33,9 +34,15 @@ from aero_search.config.request import Request
 from aero_search.config.sweep_grammar import fixed_parameter, grid, swept_parameter
 from aero_search.console import make_console
 from aero_search.errors import RequestError, nearest
+from aero_search.front.quality import PERPLEXITY
 from aero_search.passwords import masked
 from aero_search.printing import escape_logs
+from aero_search.report.stages import stages_table
 from aero_search.search.candidate import Candidate, make_candidate
+from aero_search.search.stages.foreseen import staged_networks
+from aero_search.search.stages.spec import PROXY
+from aero_search.search.stages.stage import Stage
+from aero_search.search.study import Study
 from aero_search.search.study_runner import StudyRunner
 from aero_search.search.worker import Worker
 from aero_search.space import Categorical, Parameter, Space, space_base
@@ -152,8 +159,9 @@ class StudySweep:
         if queued is None:
             check_one_corpus(space, request)
         if self.strategy == "plan":
-            plan_search(request, space, compose.quick().architecture)
+            plan_search(request, space, compose.quick().architecture, compose.request)
             return None
+        stages = asked_stages(request, space, compose.request) if queued is None else ()
         if queued is None:
             check_limits(request, space, compose.quick().architecture)
         runner = make_runner(
@@ -177,7 +185,25 @@ class StudySweep:
             if not study.used():
                 study.forget()
             raise
+        if stages:
+            self._go_on(stages, runner, study, compose, self._command(arguments))
         return runner.plan.name
+
+    def _go_on(
+        self, stages: Sequence[Stage], runner: StudyRunner, study: Study, compose: Compose, command: str
+    ) -> None:
+        """Train at each stage what the one below promotes, and say what is foreseen at the last of the rest."""
+        name, records = runner.plan.name, [study.records()]
+        for stage in stages:
+            start_working(f"training at {stage.name}", runner.plan.output_dir)
+            runner = stage_runner(stage, name, runner, study, compose.request, command)
+            study = runner.prepare()
+            front = runner.run(study, StageCompose(compose, stage), self._launch, watch_study(runner))
+            finish_study(runner, study, front)
+            records.append(study.records())
+        if runner.plan.objective.quality == PERPLEXITY:
+            titles = (PROXY, *(stage.name for stage in stages))
+            make_console().print(stages_table(staged_networks(records), titles))
 
     def _climb(self, request: Request, arguments: Sequence[str], parsed: Sequence[Override]) -> str:
         """Train the request's ladder and write its table; returns the study's name."""

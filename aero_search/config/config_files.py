@@ -32,6 +32,7 @@ from aero_search.plain_yaml import parse_yaml
 from aero_search.quantity import UNITS
 from aero_search.search.ladder import Ladder
 from aero_search.search.spec import RungsSpec, SamplerSpec, SearchSpec
+from aero_search.search.stages.spec import StagesSpec
 from aero_search.space.allowed import ARCHITECTURE_GROUPS
 from aero_search.tracking.spec import TrackingSpec
 from aero_search.training.compute import Compute
@@ -82,6 +83,7 @@ _FIELDS: Mapping[str, tuple[str, ...]] = {
     "search": _names(SearchSpec),
     "search/sampler": _names(SamplerSpec),
     "search/rungs": _names(RungsSpec),
+    "search/stages": _names(StagesSpec),
     "tracking": _names(TrackingSpec),
 }
 # Files of these groups are handed on, and data wherever they lie.

@@ -18,8 +18,22 @@ from aero_search.schema import to_mapping
 from aero_search.search.forecast import Pace
 from aero_search.search.space_summary import Count, SpaceSummary
 from aero_search.search.spec import SearchSpec
+from aero_search.search.stages.stage import Stage, allowed
 from aero_search.space import Space
 from aero_search.training.recipe import Recipe
+
+
+@dataclass(frozen=True)
+class StageHours:
+    """A stage before it begins.
+
+    Attributes:
+        flops_ratio: a forward pass of the baseline here, in units of the one at the proxy.
+    """
+
+    stage: Stage
+    recipe: Recipe
+    flops_ratio: float
 
 
 @dataclass(frozen=True)
@@ -29,6 +43,7 @@ class Plan:
     Attributes:
         continuous: parameters that take any value between two, counted as one.
         others: parameters that change no architecture, such as the learning rate.
+        stages: at which what may be on the front is trained again.
     """
 
     space: Space
@@ -40,6 +55,7 @@ class Plan:
     pace: Pace
     recipe: Recipe
     search: SearchSpec
+    stages: tuple[StageHours, ...] = ()
 
     @property
     def trainings(self) -> int:
@@ -60,6 +76,26 @@ class Plan:
     def hours(self) -> float:
         """Of the whole search."""
         return math.ceil(self.trainings / self.search.workers) * self.seconds_each / 3600
+
+    def stage_rows(self) -> list[dict[str, Any]]:
+        """Trainings, seconds of one and hours of each stage, at the most networks that may go on."""
+        rows, before = [], self.trainings
+        for asked in self.stages:
+            before = allowed(asked.stage.networks, before)
+            # The baseline goes beside them.
+            trainings = before + 1 if before else 0
+            each = self.pace.seconds(self.summary.mean_flops * asked.flops_ratio, asked.recipe)
+            hours = math.ceil(trainings / self.search.workers) * each / 3600
+            rows.append(
+                {
+                    "stage": asked.stage.name,
+                    "shape": to_mapping(asked.stage.shape),
+                    "trainings": trainings,
+                    "seconds_each": each,
+                    "hours": hours,
+                }
+            )
+        return rows
 
     def document(self) -> dict[str, Any]:
         """Everything as one JSON document; costs in seconds, bytes, FLOPs and round trips."""
@@ -94,6 +130,7 @@ class Plan:
                 "seconds_each": self.seconds_each,
                 "hours": self.hours,
                 "pace_from": self.pace.source,
+                **({"stages": self.stage_rows()} if self.stages else {}),
             },
         }
 
@@ -148,10 +185,20 @@ def _forecast(plan: Plan) -> str:
     if not plan.trainings:
         return "nothing to train: no architecture keeps the limits"
     workers = "1 worker" if plan.search.workers == 1 else f"{plan.search.workers} workers"
-    return (
+    said = (
         f"about {duration(3600 * plan.hours)} to train {plan.trainings} candidates on {workers}, "
         f"{duration(plan.seconds_each)} each (pace of {plan.pace.source})"
     )
+    rows = plan.stage_rows()
+    for asked, row in zip(plan.stages, rows, strict=True):
+        said += (
+            f"\nstage {asked.stage.name}: about {duration(3600 * row['hours'])} to train up to "
+            f"{row['trainings']} of them ({asked.stage.shape.n_layer} layers, d_model "
+            f"{asked.stage.shape.d_model}), {duration(row['seconds_each'])} each"
+        )
+    if rows:
+        said += f"\nabout {duration(3600 * (plan.hours + sum(row['hours'] for row in rows)))} in all"
+    return said
 
 
 def _number(count: Count) -> str:

@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 from aero_search.errors import RequestError
 from aero_search.plugins import Names, Options
 from aero_search.schema import OneOf, beyond
+from aero_search.search.stages.spec import StagesSpec
 
 SAMPLERS = Names("aero_search.samplers", "known_cost", "tpe", "nsga2", "gp", "random")
 
@@ -89,6 +90,7 @@ class SearchSpec:
         confirm: further seeds that the front and its near rivals are trained with once the budget is used.
         storage: address of the PostgreSQL database that machines share; None is SQLite under output_dir.
         heartbeat: seconds between two signs of life of a worker, where the database is shared.
+        stages: the larger sizes at which what may be on the front is trained again.
         retries: how often a candidate whose worker died is given to another one that gets no further.
     """
 
@@ -98,6 +100,7 @@ class SearchSpec:
     threads: int
     seed: int
     rungs: RungsSpec = field(default_factory=RungsSpec)
+    stages: StagesSpec = field(default_factory=StagesSpec)
     confirm: int = 0
     storage: str | None = None
     heartbeat: float = HEARTBEAT_SECONDS
