@@ -1,11 +1,14 @@
 """How MLflow's own pages show a study: which columns, which order, which charts.
 
 The run table reads its columns from the browser or, where a link names one, from a view that is stored as a tag of
-the experiment: what its button "Share" makes. We store two a study, so that a link opens a table worth reading:
+the experiment: what its button "Share" makes. We store three a study, so that a link opens a table worth reading:
 
     #/experiments/ID/runs?viewStateShareKey=STUDY           every candidate, best perplexity first
     #/experiments/ID/runs?viewStateShareKey=STUDY.front     the front, cheapest first
-    ...&compareRunsMode=CHART                               the same as scatter, parallel coordinates and curves
+    ...?viewStateShareKey=STUDY.charts&compareRunsMode=CHART    scatter, parallel coordinates and curves
+
+The charts are of whole trainings alone: one that runs, was interrupted or was stopped has the perplexity of its last
+validation, which beside the others would look like a worse network.
 
 Names and values are those of MLflow 3.17's page (`ExperimentPageUIState`, `RunsChartsCardConfig`); a page that does
 not know them shows its own defaults.
@@ -22,8 +25,10 @@ SHARED = "mlflow.sharedViewState."
 # Opens on runs and charts, not on the pages for language-model applications.
 KIND = {"mlflow.experimentKind": "custom_model_development"}
 PRIMARY = ("mlflow.experiment.primaryMetric.name", "mlflow.experiment.primaryMetric.greaterIsBetter")
-FRONT = ".front"
+FRONT, CHARTS = ".front", ".charts"
 VERDICT_TAG, STUDY_TAG = "aero.verdict", "study"
+# MLflow's word for a run that ended by itself; these do so before their last step.
+_FINISHED, _PARTIAL = "attributes.status = 'FINISHED'", ("stopped", "plateau", "diverged")
 _CURVES = ("perplexity", "validation_loss", "train_loss")
 
 
@@ -43,12 +48,15 @@ def view_tags(
     ascending = not maximized
     every = _view(of_study, quality, metrics, params, always, ascending)
     front = _view(f"{of_study} and tags.`{VERDICT_TAG}` = 'front'", costs[0], metrics, params, always, True)
+    whole = " and ".join([_FINISHED, *(f"tags.`{VERDICT_TAG}` != '{verdict}'" for verdict in _PARTIAL)])
+    charts = _view(f"{of_study} and {whole}", quality, metrics, params, always, ascending)
     return {
         **KIND,
         PRIMARY[0]: quality,
         PRIMARY[1]: str(not ascending).lower(),
         f"{SHARED}{study}": json.dumps(every, separators=(",", ":")),
         f"{SHARED}{study}{FRONT}": json.dumps(front, separators=(",", ":")),
+        f"{SHARED}{study}{CHARTS}": json.dumps(charts, separators=(",", ":")),
     }
 
 
@@ -61,7 +69,7 @@ def studies_of(tags: Mapping[str, str]) -> list[str]:
 def links(base: str, experiment_id: str, study: str) -> dict[str, str]:
     """What to open for a study, by what it shows."""
     at = f"{base}/#/experiments/{experiment_id}/runs?viewStateShareKey={quote(study, safe='')}"
-    return {"candidates": at, "front": f"{at}{FRONT}", "charts": f"{at}&compareRunsMode=CHART"}
+    return {"candidates": at, "front": f"{at}{FRONT}", "charts": f"{at}{CHARTS}&compareRunsMode=CHART"}
 
 
 def _view(
@@ -81,7 +89,8 @@ def _view(
         "selectedColumns": columns,
         "columnOrder": [_NAME, *columns],
         "columnWidths": widths,
-        "runsHiddenMode": "FIRST_20_RUNS",
+        # MLflow would draw the first 20 alone: the best perplexities, without the cheap end of the front.
+        "runsHiddenMode": "SHOWALL",
         "compareRunCharts": _charts(metrics, always),
         # Otherwise sections are put in order of their names.
         "isAccordionReordered": True,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 from aero_search.tracking.tracker import Tracker
@@ -17,6 +18,7 @@ def test_views_name_columns_order_and_charts() -> None:
     assert (every["orderByKey"], every["orderByAsc"]) == ("metrics.`perplexity`", True)
     assert front["orderByKey"] == "metrics.`latency_s`"
     assert "`aero.verdict` = 'front'" in front["searchFilter"]
+    assert every["runsHiddenMode"] == "SHOWALL"
     assert every["selectedColumns"][:2] == ["tags.`aero.verdict`", "metrics.`perplexity`"]
     assert every["selectedColumns"][-2:] == ["params.`norm`", "params.`ffn.layers`"]
     kinds = [chart["type"] for chart in every["compareRunCharts"]]
@@ -60,3 +62,29 @@ def test_a_verdict_replaces_the_one_before(tracker: Tracker, client: Any, result
         tracker.judge(run.run_id, verdict, colour)
     tags = client.get_run(run.run_id).data.tags
     assert (tags["aero.verdict"], tags["mlflow.runColor"]) == ("dominated", "#8A8F94")
+
+
+def test_the_charts_are_of_whole_trainings(tracker: Tracker, client: Any, result: Any) -> None:
+    """An interrupted seed once stood in the chart of the front with the perplexity of its last validation."""
+    tracker.present("whole", METRICS, [], [])
+    tags = {"study": "whole"}
+    curve = result.curve[0]
+    for verdict in ("finished", "stopped", "plateau", "diverged"):
+        tracker.start_candidate(None, verdict, {}, {}, tags).finish(replace(result, verdict=verdict))
+    running, interrupted = (tracker.start_candidate(None, name, {}, {}, tags) for name in ("on", "off"))
+    for run in (running, interrupted):
+        run.validated(curve, [list(layer) for layer in curve.entropy])
+    interrupted.abandon()
+    experiment = client.get_experiment_by_name("tests")
+    views = experiment.tags
+    shown = {
+        end: {
+            run.info.run_name
+            for run in client.search_runs(
+                [experiment.experiment_id], json.loads(views[f"{SHARED}whole{end}"])["searchFilter"]
+            )
+        }
+        for end in ("", ".charts")
+    }
+    assert shown[".charts"] == {"finished"}
+    assert shown[""] == {"finished", "stopped", "plateau", "diverged", "on", "off"}
