@@ -91,6 +91,7 @@ sbom: .venv/installed .venv-sbom/installed
 	touch $@
 
 .venv/installed: pyproject.toml constraints.txt
+	@echo "installing the pinned versions into .venv, once: a minute on a good line ..."
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(PIP) --editable .
 	touch $@
@@ -104,6 +105,7 @@ sbom: .venv/installed .venv-sbom/installed
 	touch $@
 
 .venv-mpc/installed: pyproject.toml constraints.txt constraints-mpc.txt
+	@echo "installing SPU and what it needs into .venv-mpc, once: some minutes ..."
 	test -x .venv-mpc/bin/python || $(PYTHON) -m venv .venv-mpc
 	grep -vE '^(numpy|pandas|pandas-stubs|ml_dtypes)==' constraints.txt | cat - constraints-mpc.txt > .venv-mpc/constraints.txt
 	.venv-mpc/bin/python -m pip install --quiet --constraint .venv-mpc/constraints.txt \

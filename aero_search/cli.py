@@ -18,6 +18,7 @@ from aero_search.invocation import typed
 from aero_search.passwords import masked
 from aero_search.printing import print_line, visible
 from aero_search.version import __version__
+from aero_search.waiting import QUIET, doing, listening
 
 # One line each; a test freezes the names. A command's module is `aero_search.commands.<name>`.
 COMMANDS = {
@@ -83,7 +84,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         with _ended_by_signals(signals):
             try:
-                code = _run(arguments)
+                code = _run(arguments, argv is None)
                 sys.stdout.flush()
                 return code
             except BaseException:
@@ -143,7 +144,12 @@ def _import_nothing_from_here() -> None:
     os.environ.setdefault("PYTHONSAFEPATH", "1")
 
 
-def _run(arguments: list[str]) -> int:
+def _run(arguments: list[str], alone: bool) -> int:
+    """Run one command.
+
+    Args:
+        alone: in a process of its own, whose silence is explained.
+    """
     if not arguments or arguments[0] in ("-h", "--help", "help"):
         print(usage(), end="")
         return DONE if arguments else WRONG_REQUEST
@@ -157,12 +163,18 @@ def _run(arguments: list[str]) -> int:
         os.getcwd()  # noqa: PTH109  # Path.cwd is this, and pathlib's import is not free
     except OSError as problem:
         raise AeroSearchError("the current folder has been removed: cd into one that exists") from problem
-    command = importlib.import_module(f"aero_search.commands.{name}").COMMAND
-    if command.waits_for and sys.stderr.isatty() and not any(a.startswith(("-h", "--h")) for a in arguments):
-        print(f"{command.waits_for} ...", file=sys.stderr, flush=True)
-    from aero_search.config.hydra_main import run_command
+    # Help is there at once.
+    helps = any(argument.startswith(("-h", "--h")) for argument in arguments)
+    with (
+        contextlib.nullcontext()
+        if helps or not alone or os.environ.get(QUIET)
+        else listening("loading the settings")
+    ):
+        command = importlib.import_module(f"aero_search.commands.{name}").COMMAND
+        doing(command.waits_for)
+        from aero_search.config.hydra_main import run_command
 
-    return run_command(command, arguments[1:])
+        return run_command(command, arguments[1:])
 
 
 def _tell(problem: Exception, arguments: Sequence[str]) -> str:

@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+# A busy machine keeps commands waiting, and what they say about that is no part of what they print.
+os.environ["AERO_SEARCH_QUIET"] = "1"
 
 import pytest
 

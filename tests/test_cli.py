@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import sys
 from pathlib import Path
 
 import pytest
@@ -200,15 +199,3 @@ def test_a_launcher_of_the_user_s_own_configuration_is_told_of(
     line = "cost --config-dir mine --config-name far --multirun norm=none,layernorm"
     assert main(line.split()) == 2
     assert "leave hydra/launcher and hydra/sweeper out" in capsys.readouterr().err
-
-
-@pytest.mark.parametrize(("terminal", "said"), [(True, "loading Optuna and the study ...\n"), (False, "")])
-def test_a_terminal_hears_at_once_what_is_waited_for(
-    terminal: bool, said: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(sys.stderr, "isatty", lambda: terminal)
-    monkeypatch.setattr("aero_search.config.hydra_main.run_command", lambda *_: 0)
-    assert main(["front"]) == 0
-    assert capsys.readouterr().err == said
-    assert main(["front", "--help"]) == 0
-    assert capsys.readouterr().err == ""

@@ -29,6 +29,7 @@ RANK = {
     "untrusted_files": 1,
     "console": 0,
     "printing": -1,
+    "waiting": 0,
     "markdown": 0,
     "plugins": 0,
     "shipped": 0,

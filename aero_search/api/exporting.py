@@ -16,6 +16,7 @@ from aero_search.front.quality import MAXIMIZED, QUALITIES
 from aero_search.invocation import typed
 from aero_search.passwords import masked
 from aero_search.report.units import quality_name, quality_text
+from aero_search.waiting import doing
 
 if TYPE_CHECKING:
     from aero_search.data.corpus import Corpus
@@ -105,6 +106,7 @@ def export_request(request: Request, say: Callable[[str], None] | None = None) -
         target=None if past.pricing.target is None else past.pricing.target.name,
     )
     told.say(past.front.sizes)
+    doing("writing the export and checking it")
     if record.state == "plateau":
         told.say(f"it has learned token frequencies alone: {record.reason}; train longer (recipe.steps)")
     if resized:

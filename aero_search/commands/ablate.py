@@ -16,6 +16,7 @@ COMMAND = Command(
     "ablate",
     run,
     sweep="always",
+    waits_for="loading PyTorch, Optuna and MLflow",
     settings=(
         "ladder",
         "study.name",

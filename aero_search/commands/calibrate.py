@@ -151,6 +151,7 @@ def _write(files: Mapping[str, str], options: CalibrateOptions, use: str) -> Non
 COMMAND = Command(
     "calibrate",
     run,
+    waits_for="reading or measuring what a protocol is fitted to",
     settings=(
         "source",
         "protocol",

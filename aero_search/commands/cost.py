@@ -163,6 +163,7 @@ COMMAND = Command(
     run,
     sweep="basic",
     finish=finish,
+    waits_for="loading networks, protocols and prices",
     settings=(
         "model",
         "variant",

@@ -60,6 +60,7 @@ def _studies(output_dir: Path) -> Iterator[Check]:
 COMMAND = Command(
     "doctor",
     run,
+    waits_for="trying every part of the installation",
     settings=(
         "output_dir",
         "format",

@@ -88,6 +88,7 @@ COMMAND = Command(
     "evaluate",
     run,
     positional=("bundle",),
+    waits_for="loading PyTorch and the bundle",
     settings=("bundle", "tasks", "limit", "data", "data.path", "tracking", "format", "output_dir"),
     examples=(
         "evaluate outputs/exports/aero-knee",

@@ -8,12 +8,13 @@ import sys
 from aero_search.api.exporting import export_request
 from aero_search.config.command import Command
 from aero_search.config.request import Request
+from aero_search.printing import print_line
 
 
 def run(request: Request) -> None:
     """Pick a point, write what was asked for, and say so in lines or as one document."""
     as_json = request.format == "json"
-    document = export_request(request, None if as_json else print)
+    document = export_request(request, None if as_json else print_line)
     if as_json:
         json.dump(document, sys.stdout, indent=1, allow_nan=False)
         print()
@@ -24,6 +25,7 @@ COMMAND = Command(
     "export",
     run,
     spellings={r"^format=(?!text$|json$)": "kind="},
+    waits_for="loading PyTorch, Optuna and the study",
     settings=(
         "study.name",
         "pick",

@@ -170,6 +170,7 @@ def _print(request: Request, document: dict[str, Any], path: Path) -> None:
 COMMAND = Command(
     "measure",
     run,
+    waits_for="loading PyTorch and starting the parties",
     settings=(
         "bundle",
         "study.name",

@@ -16,6 +16,7 @@ COMMAND = Command(
     "plan",
     run,
     sweep="always",
+    waits_for="loading the space and pricing its networks",
     settings=(
         "space",
         "search.n_trials",

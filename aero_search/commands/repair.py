@@ -66,6 +66,7 @@ def _said(study: Restored) -> str:
 COMMAND = Command(
     "repair",
     run,
+    waits_for="reading the database and the studies' folders",
     settings=("output_dir", "format"),
     examples=("repair", "repair output_dir=runs"),
 )

@@ -126,7 +126,7 @@ def _track(request: Request, past: SavedStudy, path: Path) -> None:
 COMMAND = Command(
     "report",
     run,
-    waits_for="loading Optuna and the study",
+    waits_for="loading the study and drawing its page",
     settings=(
         "study.name",
         "to",

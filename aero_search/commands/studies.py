@@ -104,6 +104,7 @@ COMMAND = Command(
     "studies",
     run,
     positional=("action", "study.name", "to"),
+    waits_for="loading Optuna and the studies",
     settings=("action", "study.name", "to", "sure", "all", "format", "output_dir"),
     examples=(
         "studies",

@@ -33,6 +33,7 @@ def run(request: Request) -> None:
 COMMAND = Command(
     "sync",
     run,
+    waits_for="loading MLflow and looking for runs to send",
     settings=(
         "tracking.uri",
         "output_dir",

@@ -26,6 +26,7 @@ COMMAND = Command(
     "train",
     run,
     sweep="study",
+    waits_for="loading PyTorch, Optuna and MLflow",
     settings=(
         "model",
         "variant",

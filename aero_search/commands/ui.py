@@ -9,6 +9,7 @@ from aero_search.config.command import Command
 from aero_search.config.request import Request
 from aero_search.errors import AeroSearchError
 from aero_search.printing import print_line
+from aero_search.waiting import doing
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,7 @@ def run(request: Request) -> None:
     for line in _links(request, url(options.port)):
         print_line(line)
     print_line(f"MLflow: {url(options.port)}  (Ctrl-C stops it)")
+    doing(None)
     try:
         code = server.wait()
     except KeyboardInterrupt:

@@ -69,6 +69,7 @@ COMMAND = Command(
     "verify",
     run,
     positional=("bundle",),
+    waits_for="rebuilding the bundle from its files",
     settings=(
         "bundle",
         "data",

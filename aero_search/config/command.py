@@ -16,22 +16,22 @@ class Command:
     Attributes:
         config: the primary config in conf/, without its suffix.
         run: does the work of one request; its return value goes to `finish`.
+        waits_for: what the first seconds go to, told where they are more than a moment.
         sweep: `none` refuses --multirun; `basic` runs every combination in this process, then `finish`;
             `study` hands the sweep to workers (see `config.sweeper`); `always` does so without --multirun.
         finish: prints the results, of one request or of a whole `basic` sweep.
         positional: the settings that bare first arguments give, in order, such as a path.
         spellings: regular expressions of overrides, and what is read instead.
         settings: those that people change, in the order of `--help`.
-        waits_for: what the first seconds go to, told on a terminal before they begin.
         examples: what follows the program's name, shown by `--help`.
     """
 
     config: str
     run: Callable[[Request], Any]
+    waits_for: str
     sweep: Literal["none", "basic", "study", "always"] = "none"
     finish: Callable[[Sequence[Any]], None] | None = None
     positional: tuple[str, ...] = ()
     spellings: Mapping[str, str] = field(default_factory=dict)
     settings: tuple[str, ...] = ()
-    waits_for: str = ""
     examples: tuple[str, ...] = ()

@@ -7,6 +7,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING
 
 from aero_search.printing import print_line
+from aero_search.waiting import doing
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -26,6 +27,7 @@ class Reporter:
         self._headline = None if quiet or self._bars else headline
 
     def __enter__(self) -> Reporter:
+        doing("preparing the corpus")
         if self._headline:
             print_line(self._headline, stderr=True)
         if self._bars:
@@ -37,6 +39,7 @@ class Reporter:
     ) -> None:
         if self._bars:
             self._bars.stop()
+        doing("beginning with the prepared corpus")
 
     def stage(self, name: str, total: float | None = None) -> Advance:
         """Begin a stage of `total` units (None: unknown) and return what advances it."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import statistics
 import threading
 import time
@@ -20,6 +21,7 @@ from rich.text import Text
 from aero_search.console import Console
 from aero_search.report.front import KNEE
 from aero_search.report.units import compact, duration, quality_name, quality_text, readable, times
+from aero_search.waiting import doing
 
 if TYPE_CHECKING:
     from aero_search.front.front import Front
@@ -102,8 +104,8 @@ class LiveView:
     """Shows a search from a background thread until the context ends.
 
     On a terminal the view is redrawn in place and erased at the end. Elsewhere one line a candidate whose training
-    has ended since the view began is printed, and the counts after `QUIET_S` without a line. A `snapshot` that
-    raises keeps the last view on screen; it never reaches the search.
+    has ended since the view began is printed, and the counts at first and after `QUIET_S` without a line. A
+    `snapshot` that raises keeps the last view on screen; it never reaches the search.
     """
 
     def __init__(self, snapshot: Callable[[], Snapshot], console: Console, interval: float = 1.0) -> None:
@@ -119,9 +121,10 @@ class LiveView:
         self._live: Live | None = None
         self._last: Snapshot | None = None
         self._told: set[int] | None = None
-        self._spoke = time.monotonic()
+        self._spoke = -math.inf
 
     def __enter__(self) -> LiveView:
+        doing(None)
         if self._drawn:
             self._live = Live(console=self._console, auto_refresh=False, transient=True)
             self._live.start()
@@ -147,6 +150,7 @@ class LiveView:
         finally:
             if self._live is not None:
                 self._live.stop()
+            doing("putting the front together")
 
     def _loop(self) -> None:
         while not self._stop.wait(self._interval):

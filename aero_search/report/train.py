@@ -12,6 +12,7 @@ from aero_search.console import Console, make_console, progress_bars
 from aero_search.report.table import sheet
 from aero_search.report.train_plain import closing_lines, result_rows, validation_line
 from aero_search.training.result import CurvePoint, Result
+from aero_search.waiting import doing
 
 __all__ = ["TrainingView", "make_console", "print_result"]
 
@@ -22,6 +23,7 @@ class TrainingView:
     def __init__(self, title: str, steps: int, console: Console) -> None:
         self._console = console
         self._steps = steps
+        self._title = f"training {title}, {steps:,} steps"
         self._bar = progress_bars(
             console,
             "{task.description}",
@@ -34,6 +36,7 @@ class TrainingView:
 
     def __enter__(self) -> TrainingView:
         self._bar.start()
+        doing(self._title)
         return self
 
     def __exit__(

@@ -9,6 +9,7 @@ from types import TracebackType
 from aero_search.invocation import typed
 from aero_search.printing import print_line
 from aero_search.training.result import CurvePoint, Result
+from aero_search.waiting import doing
 
 
 class Console:
@@ -32,6 +33,7 @@ class TrainingView:
 
     def __enter__(self) -> TrainingView:
         self._console.print(self._title)
+        doing(f"training {self._title}, {self._steps:,} steps")
         return self
 
     def __exit__(

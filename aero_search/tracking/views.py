@@ -7,8 +7,8 @@ the experiment: what its button "Share" makes. We store three a study, so that a
     #/experiments/ID/runs?viewStateShareKey=STUDY.front     the front, cheapest first
     ...?viewStateShareKey=STUDY.charts&compareRunsMode=CHART    scatter, parallel coordinates and curves
 
-The charts are of whole trainings alone: one that runs, was interrupted or was stopped has the perplexity of its last
-validation, which beside the others would look like a worse network.
+The charts are of whole trainings alone: one that runs, was interrupted or was stopped has the perplexity of its
+last validation, which beside the others would look like a worse network.
 
 Names and values are those of MLflow 3.17's page (`ExperimentPageUIState`, `RunsChartsCardConfig`); a page that does
 not know them shows its own defaults.
