@@ -11,6 +11,9 @@ from aero_search.architecture.spec import Architecture, Attention, Layer, Regula
 from aero_search.schema import to_mapping
 
 KEY_LENGTH = 12
+# Keys are older than a layer's attention and than these fields: at their defaults they are left out, so that
+# keys stay.
+_LATER = {"softmax_heads": 0, "qk_norm": NONE}
 
 
 def canonical(a: Architecture) -> Architecture:
@@ -39,11 +42,11 @@ def key(a: Architecture) -> str:
     """A short hexadecimal name of the canonical form: equal keys, equal networks."""
     said = to_mapping(canonical(a))
     for layer in said["layers"]:
-        # Keys are older than this field and softmax_heads: at their defaults they are left out, so that keys stay.
         if layer["attention"] == SOFTMAX:
             del layer["attention"]
-    if not said["attention"]["softmax_heads"]:
-        del said["attention"]["softmax_heads"]
+    for name, default in _LATER.items():
+        if said["attention"][name] == default:
+            del said["attention"][name]
     text = json.dumps(said, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()[:KEY_LENGTH]
 

@@ -90,12 +90,16 @@ class NormCard(Card):
         folds: what is affine in it goes into the linears that read it, so private inference pays for the rest
             alone (`model.norms.Folds`). Identity values read no linear, and exclude it.
         shift: whether its affine part adds a constant: never, where the family has biases, or always.
+        per_head: it can normalize the queries and keys of each head (`attention.qk_norm`). What it leaves to
+            private inference has a gain, which takes 1/sqrt(d_head) of the scores: `weight`, and `bias` where there
+            is one, are among its `values`.
     """
 
     flops_per_element: int = 5
     absorbs_scale: bool = False
     folds: bool = False
     shift: Literal["never", "biased", "always"] = "never"
+    per_head: bool = False
 
     def leaves_shift(self, biases: bool) -> bool:
         """Whether the linear that reads it needs a bias for it once it is folded.

@@ -3,6 +3,7 @@
 Terms, joined by ` + ` (AERO, tables 2 to 7; those marked * are ours, in the paper's manner):
 
     SM                          softmax attention; SM(t) with learned temperatures
+    QKNorm(RMS)*                queries and keys normalized in each head
     LN  RMS*                    the normalization in every layer; neither: none
     G R GT* LR* R2* Q* Si* ...  the activation; none: linear feed-forwards
     SwiGLU ReGLU GeGLU ...*     the same, gated
@@ -49,6 +50,7 @@ BASELINE = "SM + LN + G"
 
 TARGETS = {"QK": "qk", "FFN": "ffn", "QK+FFN": "qk+ffn", "QKV+FFN": "qkv+ffn", "QKVO+FFN": "qkvo+ffn"}
 REPARAMETRIZATIONS = {"WeightNorm": "weight_norm", "SpectralNorm": "spectral_norm"}
+QK_NORM = "QKNorm"
 _GROUPS = {"attention": Attention, "stabilizer": Stabilizer, "regularizer": Regularizer}
 _PER_LAYER = tuple(f.name for f in fields(Layer))
 _PLAIN = ("final_norm", "gated", "ffn_ratio")
@@ -100,6 +102,8 @@ def _terms(a: Architecture) -> str:
     kinds = {layer.attention for layer in a.layers}
     attention = ATTENTIONS[kinds.pop() if len(kinds) == 1 else SOFTMAX].term
     terms = [f"{attention}(t)" if a.attention.temperature == "learned" else str(attention)]
+    if qk_norm := NORMS[a.attention.qk_norm].term:
+        terms.append(f"{QK_NORM}({qk_norm})")
     norms = {layer.norm for layer in a.layers}
     if len(norms) == 1 and (norm := NORMS[norms.pop()].term):
         terms.append(norm)
@@ -197,9 +201,12 @@ def _read_term(reading: _Reading, term: str, first: bool) -> None:
             reading.stabilizer["kind"] = "scaled"
     elif target and target[1] in REPARAMETRIZATIONS and target[2] in TARGETS:
         reading.stabilizer = {"kind": REPARAMETRIZATIONS[target[1]], "targets": TARGETS[target[2]]}
+    elif target and target[1] == QK_NORM and (norm := NORMS.by_term(target[2])):
+        reading.attention["qk_norm"] = norm.name
     else:
         known = [name + t for name in ATTENTIONS.terms for t in ("", "(t)")]
         known += [*NORMS.terms, *ACTIVATIONS.terms, *FEED_FORWARDS.terms]
+        known += [f"{QK_NORM}({card.term})" for card in NORMS.values() if card.term and card.per_head]
         known += [f"{name}({targets})" for name in REPARAMETRIZATIONS for targets in TARGETS]
         raise NotationError(f"'{term}' is not a term of the notation: {nearest(term, known)}")
 

@@ -32,6 +32,7 @@ NORMS = Registry(
         lowerings=("layernorm",),
         values=(*_GAIN, "bias"),
         absorbs_scale=True,
+        per_head=True,
     ),
     NormCard(
         name=RMSNORM,
@@ -41,10 +42,11 @@ NORMS = Registry(
         lowerings=("rmsnorm",),
         values=_GAIN,
         absorbs_scale=True,
+        per_head=True,
     ),
-    NormCard(name=NONE, absorbs_scale=True),
-    NormCard(name="batchnorm", term="BN", absorbs_scale=True, folds=True, shift="always"),
-    NormCard(name="static", term="StN", absorbs_scale=True, folds=True, shift="biased"),
+    NormCard(name=NONE, absorbs_scale=True, per_head=True),
+    NormCard(name="batchnorm", term="BN", absorbs_scale=True, folds=True, shift="always", per_head=True),
+    NormCard(name="static", term="StN", absorbs_scale=True, folds=True, shift="biased", per_head=True),
     NormCard(
         name="simple_rms",
         term="SRMS",

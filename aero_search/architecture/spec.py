@@ -92,6 +92,8 @@ class Attention:
         temperature: `learned` divides the logits by a learnable t per head and query position (AERO step 4).
         temperature_init: the starting value of t, above 0.
         softmax_heads: the first so many heads keep softmax in layers of another kind; 0: none of them.
+        qk_norm: the normalization of queries and keys, over the channels of each head and before positions rotate
+            them, with one gain for all heads (Henry et al., arXiv 2010.04245; Dehghani et al., arXiv 2302.05442).
     """
 
     value_projection: Literal["full", "identity"] = "full"
@@ -99,6 +101,7 @@ class Attention:
     temperature: Literal["none", "learned"] = "none"
     temperature_init: float = 0.1
     softmax_heads: int = 0
+    qk_norm: Norm = NONE
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,6 +201,7 @@ class Architecture:
         chosen: list[tuple[Registry[Any], str]] = [(NORMS, self.final_norm)]
         for layer in dict.fromkeys(self.layers):
             chosen += [(NORMS, layer.norm), *((ATTENTIONS, kind) for kind, _ in self.heads(layer))]
+            chosen += [(NORMS, self.attention.qk_norm)] if layer.attends else []
             chosen += [(ACTIVATIONS, layer.activation)] if layer.is_full else []
         return tuple(chosen)
 
@@ -229,3 +233,8 @@ class Architecture:
     def has_bias(self) -> bool:
         """Whether linears, and norms that have one, carry a bias."""
         return self.wiring.biases
+
+    def has_projection_bias(self, layer: Layer) -> bool:
+        """Whether queries, keys and values have a bias once the norms around them are folded."""
+        norms = (layer.norm, self.attention.qk_norm)
+        return self.has_bias or any(NORMS[norm].leaves_shift(self.has_bias) for norm in norms)

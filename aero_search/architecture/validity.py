@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 
 from aero_search.architecture.families import FAMILIES
-from aero_search.architecture.operations import ACTIVATIONS, ATTENTIONS, FEED_FORWARDS, NORMS, SOFTMAX
+from aero_search.architecture.operations import ACTIVATIONS, ATTENTIONS, FEED_FORWARDS, NONE, NORMS, SOFTMAX
 from aero_search.architecture.spec import Architecture
 from aero_search.errors import RequestError, nearest
 from aero_search.schema import beyond
@@ -67,6 +67,7 @@ def _names(a: Architecture) -> Iterator[str]:
         ("model.family", "family", FAMILIES, {a.family}),
         ("norm.final", NORMS.what, NORMS, {a.final_norm}),
         ("norm.kind", NORMS.what, NORMS, {layer.norm for layer in a.layers}),
+        ("attention.qk_norm", NORMS.what, NORMS, {a.attention.qk_norm}),
         ("activation.kind", ACTIVATIONS.what, ACTIVATIONS, {layer.activation for layer in a.layers}),
         ("attention.kind", ATTENTIONS.what, ATTENTIONS, {layer.attention for layer in a.layers}),
         ("ffn.kind", FEED_FORWARDS.what, FEED_FORWARDS, {layer.ffn for layer in a.layers}),
@@ -110,10 +111,23 @@ def _attention(a: Architecture) -> Iterator[str]:
             f"attention.value_projection=identity needs one value head a query head: "
             f"take model.n_kv_head={a.n_head}"
         )
+    yield from _qk_norm(a)
     if a.attention.shaped and a.regularizer.weight > 0:
         yield (
             "attention.shaped=true and regularizer.weight above 0 exclude each other: shaped rows are "
             "not probabilities, so take regularizer.weight=0"
+        )
+
+
+def _qk_norm(a: Architecture) -> Iterator[str]:
+    norm = a.attention.qk_norm
+    if not NORMS[norm].per_head:
+        able = ", ".join(name for name, card in NORMS.items() if card.per_head)
+        yield f"attention.qk_norm={norm} cannot normalize the queries and keys of a head: take one of {able}"
+    elif norm != NONE and a.attention.shaped:
+        yield (
+            f"attention.qk_norm={norm} and attention.shaped=true exclude each other: shaped attention starts from "
+            "queries of 0, which have no direction to normalize, so take attention.qk_norm=none"
         )
 
 

@@ -89,6 +89,7 @@ class Pricer:
             attention.shaped,
             attention.temperature,
             attention.softmax_heads,
+            attention.qk_norm,
         )
         known = self._layers.setdefault(shared, {})
         ends = (shared, a.final_norm)

@@ -99,7 +99,7 @@ def nonlinear_operations(
     """Nonlinear operations as AERO's tables 4 to 7 list them, in the order they first run.
 
     Keys are the kinds (`softmax`, `layernorm`, `gelu`, `relu`, ...); the norm before the LM head, which the
-    tables leave out, is apart as `final_layernorm` or `final_rmsnorm`.
+    tables leave out, is apart as `final_layernorm` or `final_rmsnorm`, that of queries and keys as `qk_layernorm`.
     """
     found: dict[str, NonlinearOp] = {}
     for _, operation in workload.operations(architecture, decode):
@@ -114,4 +114,4 @@ def nonlinear_operations(
 
 
 def _published_name(operation: Operation) -> str:
-    return f"final_{operation.kind}" if operation.name == "final_norm" else operation.kind
+    return {"final_norm": "final_", "qk_norm": "qk_"}.get(operation.name, "") + operation.kind

@@ -4,7 +4,7 @@ Secret operations are those on values that depend on the client's tokens. What t
 is not listed: additions (residuals, biases, learned positions), reshapes, the causal mask.
 
 What folds into weights exactly is not listed either, because the server folds it before anyone asks:
-    1/sqrt(d_head)   into the query projection.
+    1/sqrt(d_head)   into the query projection, or into the gain of the queries' norm.
     1/alpha          of the scaled feed-forward (AERO, step 2) into its last linear.
     beta             of the scaled feed-forward: write the residual stream as x_l = B_l * x'_l with B_l the
                      product of the betas below layer l. Then x' needs no multiplication, B_l goes into the
@@ -138,6 +138,8 @@ def _attention(a: Architecture, layer: Layer, index: int, m: int) -> Iterator[Op
     # One product: query, key and value projections read the same input, so it is sent once.
     width = d_head * (h + a.kv_heads * (2 if has_values else 1))
     yield Operation("projections", "qkv", "linear", (m, d, width), 1, index)
+    if (kind := NORMS[a.attention.qk_norm].operation) is not None:
+        yield Operation("norm", "qk_norm", kind, (m, d_head), h + a.kv_heads, index)
     if a.rotary_channels:
         # By a cosine and by a sine, both public.
         width = a.rotary_channels * (h + a.kv_heads)

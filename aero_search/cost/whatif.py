@@ -29,7 +29,8 @@ class Change:
         kind: `norm` and `feed_forward` remove one, `activation` and `attention` replace one, `fuse` makes one
             feed-forward a single linear, `layer` removes the deepest decoder layer.
         description: for people, for example `gelu to relu in one of layers 0-11`.
-        layers: the decoder layers in which this change saves the same; none for the final norm.
+        layers: the decoder layers in which this change saves the same; none for the final norm and for that of
+            queries and keys, which all layers have.
         architecture: the result, changed in the deepest of them.
         bytes_saved, seconds_saved, rounds_saved: before minus after.
     """
@@ -105,6 +106,11 @@ def _candidates(a: Architecture) -> Iterator[_Candidate]:
     for final in NORMS[a.final_norm].cheaper:
         what = _replaced(f"final {a.final_norm}", final)
         yield _Candidate("norm", what, None, replace(a, final_norm=final))
+    for norm in NORMS[a.attention.qk_norm].cheaper:
+        what = _replaced(f"{a.attention.qk_norm} of queries and keys", norm)
+        changed = replace(a, attention=replace(a.attention, qk_norm=norm))
+        if not list(violations(changed)):
+            yield _Candidate("norm", what, None, changed)
     if a.n_layer > 1:
         yield _Candidate("layer", "deepest layer removed", a.n_layer - 1, replace(a, layers=a.layers[:-1]))
 

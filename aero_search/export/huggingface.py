@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
@@ -189,6 +189,7 @@ def _fields(folded: FoldedDecoder, a: Architecture) -> dict[str, Any]:
             "query_scale": module.attention is not None and module.attention.query_scale_ht is not None,
             "attention_eps": _eps(module.attention_norm),
             "ffn_eps": _eps(module.feed_forward_norm),
+            "projection_bias": layer.attends and a.has_projection_bias(layer),
             "shifted": cards.NORMS[layer.norm].leaves_shift(a.has_bias),
         }
         for layer, module in zip(a.layers, folded.decoder_layers(), strict=True)
@@ -210,8 +211,14 @@ def _fields(folded: FoldedDecoder, a: Architecture) -> dict[str, Any]:
         "shaped": a.attention.shaped,
         "final_norm": a.final_norm,
         "final_eps": _eps(folded.final_norm),
+        "qk_norm": a.attention.qk_norm,
+        "qk_eps": next((_eps(norm) for norm in _query_norms(folded)), 0.0),
         "head_bias": cards.NORMS[a.final_norm].leaves_shift(a.has_bias),
     }
+
+
+def _query_norms(folded: FoldedDecoder) -> Iterator[nn.Module | None]:
+    return (layer.attention.query_norm for layer in folded.decoder_layers() if layer.attention is not None)
 
 
 def _eps(norm: nn.Module | None) -> float:

@@ -32,7 +32,9 @@ class AeroConfig(PretrainedConfig):
         layers: mappings with `norm` (a name of NORMS), `ffn` (full, fused, none), `activation` of a full
             feed-forward, the epsilons `attention_eps` and `ffn_eps` of the norms, `attention` (pairs of a kind and
             how many heads have it, first heads first; none: no attention), `query_scale`: queries have a
-            constant factor for each head and position, and `shifted`: a norm left a bias in what reads it.
+            constant factor for each head and position, `shifted`: a norm left a bias in what reads it, and
+            `projection_bias`: queries, keys and values have a bias.
+        qk_norm: the norm (a name of NORMS) of queries and keys in each head, with the epsilon `qk_eps`.
         rotary_dim: rotated channels of each head; 0 has learned positions instead.
         parallel_residual: attention and feed-forward both read the layer's input.
         tied: the LM head is the token embedding.
@@ -62,6 +64,8 @@ class AeroConfig(PretrainedConfig):
         final_norm: str = "layernorm",
         final_eps: float = 1e-5,
         head_bias: bool = False,
+        qk_norm: str = "none",
+        qk_eps: float = 1e-6,
         **kwargs: Any,
     ) -> None:
         self.vocab_size, self.hidden_size, self.intermediate_size = vocab_size, hidden_size, intermediate_size
@@ -74,38 +78,39 @@ class AeroConfig(PretrainedConfig):
         self.tied, self.value_projection = tied, value_projection
         self.shaped = shaped
         self.final_norm, self.final_eps, self.head_bias = final_norm, final_eps, head_bias
+        self.qk_norm, self.qk_eps = qk_norm, qk_eps
         # The head below reads the embedding itself; transformers has nothing to tie.
         kwargs["tie_word_embeddings"] = False
         super().__init__(**kwargs)
 
 
-def _layernorm(eps: float, config: AeroConfig) -> nn.Module:
-    return nn.LayerNorm(config.hidden_size, eps=eps, bias=config.bias)
+def _layernorm(eps: float, width: int, bias: bool) -> nn.Module:
+    return nn.LayerNorm(width, eps=eps, bias=bias)
 
 
-def _rmsnorm(eps: float, config: AeroConfig) -> nn.Module:
-    return nn.RMSNorm(config.hidden_size, eps=eps)
+def _rmsnorm(eps: float, width: int, bias: bool) -> nn.Module:
+    return nn.RMSNorm(width, eps=eps)
 
 
-def _none(eps: float, config: AeroConfig) -> nn.Module:
+def _none(eps: float, width: int, bias: bool) -> nn.Module:
     return nn.Identity()
 
 
-NORMS: dict[str, Callable[[float, AeroConfig], nn.Module]] = {
+NORMS: dict[str, Callable[[float, int, bool], nn.Module]] = {
     "layernorm": _layernorm,
     "rmsnorm": _rmsnorm,
     "none": _none,
     # Folded into what reads them, altogether or but for what is here.
     "batchnorm": _none,
     "static": _none,
-    "simple_rms": lambda eps, config: SimpleRMS(eps),
-    "dyt": lambda eps, config: ScaledTanh(),
-    "hard_dyt": lambda eps, config: Clip(),
+    "simple_rms": lambda eps, width, bias: SimpleRMS(eps),
+    "dyt": lambda eps, width, bias: ScaledTanh(),
+    "hard_dyt": lambda eps, width, bias: Clip(),
 }
 
 
 def build_norm(kind: str, eps: float, config: AeroConfig) -> nn.Module:
-    return NORMS[kind](eps, config)
+    return NORMS[kind](eps, config.hidden_size, config.bias)
 
 
 def rotate(x_bhtd: Tensor, positions_bt: Tensor, rotated: int) -> Tensor:
@@ -151,7 +156,9 @@ class Attention(nn.Module):
         self.weigh = None if fused else beside([(WEIGHERS[kind], count) for kind, count in kinds])
         self.d_head = config.hidden_size // config.num_attention_heads
         width, kv_width = config.hidden_size, config.num_key_value_heads * self.d_head
-        bias = config.bias or layer.get("shifted", False)
+        bias = layer.get("projection_bias", config.bias or layer.get("shifted", False))
+        self.query_norm = NORMS[config.qk_norm](config.qk_eps, self.d_head, config.bias)
+        self.key_norm = NORMS[config.qk_norm](config.qk_eps, self.d_head, config.bias)
         self.query = nn.Linear(width, width, bias=bias)
         self.key = nn.Linear(width, kv_width, bias=bias)
         projected = config.value_projection
@@ -170,6 +177,7 @@ class Attention(nn.Module):
         q_bhtd = self.query(x_btc).unflatten(-1, (heads, self.d_head)).transpose(1, 2)
         k_bhsd = self.key(x_btc).unflatten(-1, (kv_heads, self.d_head)).transpose(1, 2)
         v_bhsd = self.value(x_btc).unflatten(-1, (kv_heads, self.d_head)).transpose(1, 2)
+        q_bhtd, k_bhsd = self.query_norm(q_bhtd), self.key_norm(k_bhsd)
         if self.config.rotary_dim:
             q_bhtd = rotate(q_bhtd, positions_bt, self.config.rotary_dim)
             k_bhsd = rotate(k_bhsd, positions_bt, self.config.rotary_dim)

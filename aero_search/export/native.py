@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from aero_search.architecture import Architecture
-from aero_search.architecture.operations import ACTIVATIONS, SOFTMAX
+from aero_search.architecture.operations import ACTIVATIONS, NONE, SOFTMAX
 from aero_search.init.huggingface import LLAMA_NAMES
 from aero_search.model.norms import LAYERNORM_EPS, RMSNORM_EPS
 from aero_search.model.rotary import BASE
@@ -47,6 +47,7 @@ def native(a: Architecture) -> Native | None:
         and (a.family == "llama" or a.kv_heads == a.n_head)
         and a.attention.value_projection == "full"
         and not a.attention.shaped
+        and a.attention.qk_norm == NONE
     )
     if not plain:
         return None

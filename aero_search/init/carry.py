@@ -46,6 +46,8 @@ RULES = {
     "removed part is fitted to what the teacher's layer gave",
     "group": "grouped heads take the mean of the keys and values they replace (Ainslie et al., arXiv 2305.13245)",
     "temperature": "queries carry a learned temperature's starting value, or the one that is left out",
+    "qk_norm": "queries and keys that are newly normalized, or no longer, keep their typical size in the gain of "
+    "the norm or in the linear that they come from",
     "depth": "of fewer layers those stay that change the stream most (Men et al., arXiv 2403.03853)",
     "final": "a removed final norm leaves in the stream the scale under which logits are nearest to the teacher's",
 }
@@ -115,6 +117,7 @@ class _Carrying:
                 there_btc = trace(skipped, there_btc).out_btc
             told = trace(theirs[index], there_btc)
             another = self.own.heads(self.own.layers[index]) != self.a.heads(choice)
+            another = another or self.own.attention.qk_norm != self.a.attention.qk_norm
             self._layer(theirs[index], layer, told, here_btc, another)
             there_btc, here_btc, done = told.out_btc, trace(layer, here_btc).out_btc, index + 1
         for skipped in theirs[done:]:
@@ -234,16 +237,40 @@ class _Carrying:
         changed = self._norm(
             theirs.attention_norm, ours.attention_norm, here_btc, linears, told.attention_normed_btc
         )
+        read_btc = ours.attention_norm(here_btc)
+        self._head_norm(source.query_norm, target.query_norm, target.query, read_btc)
+        self._head_norm(source.key_norm, target.key_norm, target.key, read_btc)
         self._temperature(source, target)
         removed = ours.feed_forward is None and theirs.feed_forward is not None
         if target.output is None or not (changed or grouped or another or removed) or not self._rule("refit"):
             return
         heads: list[Tensor] = []
         hook = target.output.register_forward_pre_hook(lambda _, given: heads.append(given[0]))
-        target(ours.attention_norm(here_btc))
+        target(read_btc)
         hook.remove()
         wanted_btc = told.out_btc - here_btc if removed else told.attended_btc + (told.in_btc - here_btc)
         fit(target.output, flat(heads[0]), flat(wanted_btc))
+
+    def _head_norm(
+        self, theirs: nn.Module | None, ours: nn.Module | None, linear: nn.Linear, read_btc: Tensor
+    ) -> None:
+        """Fill the norm of queries or keys, or leave in their linear what a removed one multiplied them by."""
+        if ours is not None and theirs is not None and copy_norm(theirs, ours):
+            return
+        found_bthd = linear(read_btc).unflatten(-1, (-1, self.a.d_head))
+        wanted = _size(found_bthd if theirs is None else theirs(found_bthd))
+        if ours is None:
+            if theirs is not None and self._rule("qk_norm"):
+                factor = wanted / _size(found_bthd)
+                set_weight(linear, weight_of(linear) * factor)
+                if linear.bias is not None:
+                    linear.bias.mul_(factor)
+            return
+        settle(ours, found_bthd)
+        if self._rule("qk_norm"):
+            factor = wanted / _size(ours(found_bthd))
+            for gain in ours.parameters():
+                gain.mul_(factor)
 
     def _temperature(self, source: Attention, target: Attention) -> None:
         """Divide the queries' logits as the teacher does: by a learned t, or by what its queries carry."""
@@ -261,6 +288,11 @@ class _Carrying:
         if target.temperature is not None:
             factor_h = factor_h * target.temperature.init
         if bool((factor_h == 1).all()) or not self._rule("temperature"):
+            return
+        if target.query_norm is not None:
+            # It takes a factor of each head away, and has one gain for all of them.
+            for gain in target.query_norm.parameters():
+                gain.mul_(factor_h.mean())
             return
         by_row = factor_h.repeat_interleave(self.a.d_head).double()
         set_weight(target.query, weight_of(target.query) * by_row[:, None])
@@ -346,3 +378,8 @@ class _Carrying:
             ours.position_embedding.weight.mul_(factor)
         for layer in ours.decoder_layers():
             scale_layer(layer, factor)
+
+
+def _size(x: Tensor) -> float:
+    """The root mean square of all numbers."""
+    return max(float(x.square().mean().sqrt()), 1e-12)

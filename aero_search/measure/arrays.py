@@ -1,13 +1,13 @@
 """What the server brings: a folded model's numbers as plain named arrays, every exact fold made.
 
-Beside what `model.fold` folds: 1/sqrt(d_head) goes into the queries, query, key and value projections are one
-matrix, and beta of shaped attention goes into the output projection where there is one.
+Beside what `model.fold` folds: 1/sqrt(d_head) goes into the queries or the gain of their norm, query, key and value
+projections are one matrix, and beta of shaped attention goes into the output projection where there is one.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 import torch
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from aero_search.architecture import Layer
-from aero_search.architecture.cards import Card
+from aero_search.architecture.cards import Card, NormCard
 from aero_search.architecture.operations import ACTIVATIONS, NORMS
 from aero_search.measure.program import Pass
 from aero_search.model.attention import Attention, Shaping
@@ -49,7 +49,8 @@ def server_arrays(folded: FoldedDecoder) -> dict[str, Array]:
     folds_beta = server_pass(folded).shaped_factors == 2
     for index, layer in enumerate(folded.decoder_layers()):
         choice = folded.architecture.layers[index]
-        arrays |= {f"layers.{index}.{name}": array for name, array in _layer(choice, layer, folds_beta)}
+        found = _layer(choice, layer, folds_beta, folded.architecture.attention.qk_norm)
+        arrays |= {f"layers.{index}.{name}": array for name, array in found}
     arrays |= dict(_values("final_norm.", NORMS[folded.architecture.final_norm], folded.final_norm))
     head = folded.token_embedding if folded.head is None else folded.head
     arrays["lm_head.weight"] = _array(head.weight.T)
@@ -58,21 +59,26 @@ def server_arrays(folded: FoldedDecoder) -> dict[str, Array]:
     return arrays
 
 
-def _layer(choice: Layer, layer: DecoderLayer, folds_beta: bool) -> Iterator[tuple[str, Array]]:
+def _layer(choice: Layer, layer: DecoderLayer, folds_beta: bool, qk_norm: str) -> Iterator[tuple[str, Array]]:
     if layer.attention is not None and layer.attention_norm is not None:
         yield from _values("attention_norm.", NORMS[choice.norm], layer.attention_norm)
-        yield from _attention(layer.attention, folds_beta)
+        yield from _attention(layer.attention, folds_beta, NORMS[qk_norm])
     if layer.feed_forward is not None and layer.feed_forward_norm is not None:
         yield from _values("ffn_norm.", NORMS[choice.norm], layer.feed_forward_norm)
         yield from _feed_forward(choice, layer.feed_forward)
 
 
-def _attention(attention: Attention, folds_beta: bool) -> Iterator[tuple[str, Array]]:
+def _attention(attention: Attention, folds_beta: bool, qk_norm: NormCard) -> Iterator[tuple[str, Array]]:
     scale = 1 / math.sqrt(attention.d_head)
-    linears = [(attention.query, scale), (attention.key, 1.0)]
+    normed = qk_norm.operation is not None
+    linears = [(attention.query, 1.0 if normed else scale), (attention.key, 1.0)]
     if attention.value is not None:
         linears.append((attention.value, 1.0))
     yield from ((f"qkv.{name}", array) for name, array in _beside(*((linear, by) for linear, by in linears)))
+    if normed:
+        queries = dict(_values("qk_norm.", qk_norm, attention.query_norm))
+        keys = dict(_values("qk_norm.", qk_norm, attention.key_norm))
+        yield from _by_head(queries, keys, attention.n_head, attention.kv_heads, scale)
     if attention.query_scale_ht is not None:
         yield "query_scale", _array(attention.query_scale_ht.unsqueeze(-1))
     if attention.shaping is not None:
@@ -85,6 +91,22 @@ def _attention(attention: Attention, folds_beta: bool) -> Iterator[tuple[str, Ar
         yield "output.weight", _array(weight_cd.T)
         if attention.output.bias is not None:
             yield "output.bias", _array(attention.output.bias)
+
+
+def _by_head(
+    queries: Mapping[str, Array], keys: Mapping[str, Array], n_head: int, kv_heads: int, scale: float
+) -> Iterator[tuple[str, Array]]:
+    """What the norms of queries and keys take, one a head (heads, 1, d); the queries' gain and bias scaled.
+
+    A number without an axis is that of the card, and the same for both.
+    """
+    for name, value in queries.items():
+        if value.ndim == 0:
+            yield name, value
+            continue
+        by = scale if name.endswith((".weight", ".bias")) else 1.0
+        parts = (np.tile(value * np.float32(by), (n_head, 1, 1)), np.tile(keys[name], (kv_heads, 1, 1)))
+        yield name, np.concatenate(parts)
 
 
 def _shaping(shaping: Shaping, folds_beta: bool) -> Array:
@@ -122,7 +144,7 @@ def _beside(*linears: tuple[nn.Linear, float]) -> Iterator[tuple[str, Array]]:
         yield "bias", np.concatenate([_array(linear.bias * by) for linear, by in linears])
 
 
-def _values(at: str, card: Card, module: nn.Module) -> Iterator[tuple[str, Array]]:
+def _values(at: str, card: Card, module: nn.Module | None) -> Iterator[tuple[str, Array]]:
     """What the JAX function takes beside its input, as attributes of the module; None is left out."""
     for name in card.values:
         value = getattr(module, name, None)

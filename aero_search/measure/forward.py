@@ -41,6 +41,8 @@ def stage_function(forward: Pass, stage: Stage) -> StageFunction:
     a = forward.architecture
     if stage.kind is not None:
         run = lowering(stage.kind, forward.lowering(stage.kind))
+        if stage.op == "qk_norm":
+            return partial(_qk_normed, run)
         return partial(_weigh, run) if stage.op == "weigh" else run
     if stage.op == "linear_residual":
         return _linear_residual
@@ -119,6 +121,13 @@ def _qkv(a: Architecture, x_tc: Array, weight: Array, bias: Array | None = None)
 def _repeated(a: Architecture, x_htd: Array) -> Array:
     """Key or value heads as many as query heads (grouped-query attention)."""
     return x_htd if a.kv_heads == a.n_head else jnp.repeat(x_htd, a.n_head // a.kv_heads, axis=0)
+
+
+def _qk_normed(run: Callable[..., Array], q_htd: Array, k_htd: Array, *values: Array) -> tuple[Array, Array]:
+    """Queries and keys normalized at once, as the heads of one vector."""
+    heads = q_htd.shape[0]
+    both = run(jnp.concatenate([q_htd, k_htd]), *values)
+    return both[:heads], both[heads:]
 
 
 def _rotary(a: Architecture, q_htd: Array, k_htd: Array) -> tuple[Array, Array]:

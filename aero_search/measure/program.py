@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from aero_search.architecture import Architecture, Layer
+from aero_search.architecture.cards import NormCard
 from aero_search.architecture.operations import ACTIVATIONS, ATTENTIONS, NORMS
 from aero_search.architecture.registry import refusal, require
 from aero_search.cost.inventory import Part
@@ -166,8 +167,19 @@ def _attention(forward: Pass, layer: Layer, index: int, stream: str, attended: s
         source = f"{at}normed"
     q, k, v = (f"{at}{name}" for name in ("q", "k", "v"))
     yield Stage(
-        f"{at}qkv", "projections", index, "qkv", (source, *_behind_norm(a, layer, f"{at}qkv")), (q, k, v)
+        f"{at}qkv",
+        "projections",
+        index,
+        "qkv",
+        (source, *_linear(f"{at}qkv", a.has_projection_bias(layer))),
+        (q, k, v),
     )
+    card = NORMS[a.attention.qk_norm]
+    if card.operation is not None:
+        normed = (f"{at}q.normed", f"{at}k.normed")
+        reads = (q, k, *_values(card, f"{at}qk_norm", a.has_bias))
+        yield Stage(f"{at}qk_norm", "norm", index, "qk_norm", reads, normed, card.operation)
+        q, k = normed
     if a.rotary_channels:
         rotated = (f"{at}q.rotated", f"{at}k.rotated")
         yield Stage(f"{at}rotary", "positions", index, "rotary", (q, k), rotated)
@@ -252,8 +264,12 @@ def _norm(
     """The stage of one norm, none where there is nothing to run."""
     card = NORMS[norm]
     if card.operation is not None:
-        values = (f"{name}.{value}" for value in card.values if value != "bias" or a.has_bias)
-        yield Stage(name, "norm", index, "norm", (source, *values), (result,), card.operation)
+        reads = (source, *_values(card, name, a.has_bias))
+        yield Stage(name, "norm", index, "norm", reads, (result,), card.operation)
+
+
+def _values(card: NormCard, name: str, has_bias: bool) -> tuple[str, ...]:
+    return tuple(f"{name}.{value}" for value in card.values if value != "bias" or has_bias)
 
 
 def sequence_name(index: int) -> str:

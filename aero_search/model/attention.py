@@ -15,6 +15,7 @@ from aero_search.architecture import Architecture, Layer
 from aero_search.architecture.operations import SOFTMAX
 from aero_search.model.attention_kinds import by_heads, causal, row_entropy
 from aero_search.model.entropy_attention import attention_with_entropy
+from aero_search.model.norms import build_head_norm
 from aero_search.model.rotary import Rotary
 
 
@@ -76,6 +77,7 @@ class Attention(nn.Module):
         projected = a.attention.value_projection == "full"
         self.value = nn.Linear(a.d_model, kv_width, bias=a.has_bias) if projected else None
         self.output = nn.Linear(a.d_model, a.d_model, bias=a.has_bias) if projected else None
+        self.query_norm, self.key_norm = build_head_norm(a), build_head_norm(a)
         self.rotary = rotary
         self.temperature: Temperature | None = None
         if a.attention.temperature == "learned" and a.feels_scale(layer):
@@ -94,6 +96,8 @@ class Attention(nn.Module):
         """
         q_bhtd = self._heads(self.query(x_btc), self.n_head)
         k_bhtd = self._heads(self.key(x_btc), self.kv_heads)
+        if self.query_norm is not None and self.key_norm is not None:
+            q_bhtd, k_bhtd = self.query_norm(q_bhtd), self.key_norm(k_bhtd)
         v_bhtd = self._heads(x_btc if self.value is None else self.value(x_btc), self.kv_heads)
         if self.rotary is not None:
             q_bhtd, k_bhtd = self.rotary(q_bhtd), self.rotary(k_bhtd)

@@ -5,7 +5,8 @@ Temperatures become a constant factor of the queries. The scaled feed-forward, X
 becomes a plain residual: the folded stream is Y = X / c, where c is the product of the betas passed so far,
 and the linears that read or write the stream absorb c. A normalization reads Y as it read X once its epsilon
 is divided by c^2: norm(c Y; eps) = sign(c) * norm(Y; eps / c^2). What is affine in a norm that `Folds` goes
-into the linears that read it, which have a bias then; the folded architecture still names the norm.
+into the linears that read it, which have a bias then; of queries and keys, into the linears that they come from.
+The folded architecture still names the norm.
 
 Arithmetic is float64; suffixes are c channel of the stream, h head, t position.
 """
@@ -13,7 +14,7 @@ Arithmetic is float64; suffixes are c channel of the stream, h head, t position.
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -24,6 +25,8 @@ from aero_search.errors import AeroSearchError
 from aero_search.model.decoder import Decoder, DecoderLayer
 from aero_search.model.feed_forward import FeedForward, FusedFeedForward
 from aero_search.model.norms import AbsorbsScale, Folds
+
+M = TypeVar("M", bound=nn.Module | None)
 
 
 def folded_architecture(architecture: Architecture) -> Architecture:
@@ -89,8 +92,13 @@ class FoldedDecoder(Decoder):
                 layer.attention_norm = _remaining(layer.attention_norm, scaled)
             if layer.feed_forward_norm is not None:
                 layer.feed_forward_norm = _remaining(layer.feed_forward_norm, scaled)
-            if NORMS[choice.norm].leaves_shift(a.has_bias):
-                _give_biases(layer)
+            if layer.attention is not None:
+                layer.attention.query_norm = _core(layer.attention.query_norm)
+                layer.attention.key_norm = _core(layer.attention.key_norm)
+                if a.has_projection_bias(choice):
+                    _give_biases(layer.attention.query, layer.attention.key, layer.attention.value)
+            if layer.feed_forward is not None and NORMS[choice.norm].leaves_shift(a.has_bias):
+                _give_biases(*_readers(layer.feed_forward))
         self.final_norm = _remaining(self.final_norm, scaled)
         if self.head is not None and NORMS[a.final_norm].leaves_shift(a.has_bias):
             self.head.register_parameter("bias", nn.Parameter(torch.zeros(a.vocab_size)))
@@ -170,6 +178,8 @@ def _fold_attention(layer: DecoderLayer, plain: DecoderLayer, c: float) -> None:
     read = _fold_norm(layer.attention_norm, plain.attention_norm, c, gain)
     _fold_linear(source.query, target.query, read)
     _fold_linear(source.key, target.key, read)
+    _fold_head_norm(source.query_norm, target.query_norm, target.query, source.n_head)
+    _fold_head_norm(source.key_norm, target.key_norm, target.key, source.kv_heads)
     if source.value is not None and source.output is not None:
         assert target.value is not None
         assert target.output is not None
@@ -180,6 +190,23 @@ def _fold_attention(layer: DecoderLayer, plain: DecoderLayer, c: float) -> None:
         target.query_scale_ht.copy_(source.temperature(length).reciprocal())
     if source.shaping is not None and target.shaping is not None:
         target.shaping.load_state_dict(source.shaping.state_dict())
+
+
+def _fold_head_norm(
+    source: nn.Module | None, target: nn.Module | None, linear: nn.Linear, heads: int
+) -> None:
+    """Fill the norm of queries or keys; one by running statistics goes into the linear that it reads."""
+    if source is None or target is None:
+        return
+    if not isinstance(source, Folds):
+        target.load_state_dict(source.state_dict())
+        return
+    gain_d, shift_d = source.fold_into(target, 1.0)
+    gain_c = gain_d.repeat(heads)
+    _set(linear.weight, _exact(linear.weight) * gain_c[:, None])
+    if linear.bias is not None:
+        shift_c = 0.0 if shift_d is None else shift_d.repeat(heads)
+        _set(linear.bias, _exact(linear.bias) * gain_c + shift_c)
 
 
 def _fold_feed_forward(
@@ -249,20 +276,23 @@ def _fold_norm(source: nn.Module, target: nn.Module, c: float, gain: float = 1.0
 
 def _remaining(norm: nn.Module, scaled: bool) -> nn.Module:
     """What stays of a norm in a folded model; where feed-forwards were scaled, its epsilon can be divided."""
-    if isinstance(norm, Folds):
-        return norm.core()
-    return FoldedNorm(norm) if scaled and isinstance(norm, nn.LayerNorm | nn.RMSNorm) else norm
+    return FoldedNorm(norm) if scaled and isinstance(norm, nn.LayerNorm | nn.RMSNorm) else _core(norm)
 
 
-def _give_biases(layer: DecoderLayer) -> None:
-    """A bias for every linear that reads a norm."""
-    attention, feed_forward = layer.attention, layer.feed_forward
-    readers = [] if attention is None else [attention.query, attention.key, attention.value]
+def _core(norm: M) -> M | nn.Module:
+    return norm.core() if isinstance(norm, Folds) else norm
+
+
+def _readers(feed_forward: FeedForward | FusedFeedForward) -> tuple[nn.Linear | None, ...]:
+    """The linears that read the norm of a feed-forward."""
     if isinstance(feed_forward, FusedFeedForward):
-        readers.append(feed_forward.fused)
-    elif feed_forward is not None:
-        readers += [feed_forward.up, feed_forward.gate]
-    for linear in readers:
+        return (feed_forward.fused,)
+    return feed_forward.up, feed_forward.gate
+
+
+def _give_biases(*linears: nn.Linear | None) -> None:
+    """A bias of 0 for each linear that has none."""
+    for linear in linears:
         if linear is not None and linear.bias is None:
             linear.register_parameter("bias", nn.Parameter(linear.weight.new_zeros(linear.out_features)))
 

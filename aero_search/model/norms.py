@@ -1,4 +1,5 @@
-"""Normalizations: which module stands in front of attention, of the feed-forward and of the LM head.
+"""Normalizations: which module stands in front of attention, of the feed-forward and of the LM head, and in
+each head behind queries and keys.
 
 A module maps (..., d_model) to the same shape. One whose card says `absorbs_scale` is an `nn.LayerNorm` or an
 `nn.RMSNorm`, which folding knows, or one that `AbsorbsScale`; one whose card says `folds` is one that `Folds`.
@@ -7,12 +8,13 @@ A module maps (..., d_model) to the same shape. One whose card says `absorbs_sca
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Protocol, runtime_checkable
 
 from torch import Tensor, nn
 
 from aero_search.architecture import Architecture
-from aero_search.architecture.operations import NORMS
+from aero_search.architecture.operations import NONE, NORMS
 from aero_search.architecture.registry import Implementations
 from aero_search.model.folding_norms import DynamicTanh, HardDynamicTanh, SimpleRMSNorm
 from aero_search.model.running_norms import BatchNorm, StaticNorm
@@ -80,6 +82,13 @@ def _simple_rms(architecture: Architecture) -> nn.Module:
 
 BUILDERS.register("dyt")(DynamicTanh)
 BUILDERS.register("hard_dyt")(HardDynamicTanh)
+
+
+def build_head_norm(architecture: Architecture) -> nn.Module | None:
+    """The norm of the queries or keys of every head, (..., d_head) to the same; None where they have none."""
+    name, width = architecture.attention.qk_norm, architecture.d_head
+    # Builders make what is as wide as the stream.
+    return None if name == NONE else build_norm(name, replace(architecture, d_model=width, n_head=1))
 
 
 def build_norm(name: str, architecture: Architecture) -> nn.Module:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import MISSING, fields
 from typing import Any
 
-from aero_search.architecture.operations import SOFTMAX
+from aero_search.architecture.operations import NONE, SOFTMAX
 from aero_search.cost.protocol import Protocol
 from aero_search.cost.trust import trust_word
 from aero_search.cost.workload import PREFILL
@@ -83,7 +83,8 @@ def _before(new: Settings) -> dict[str, Any]:
     )
     recipe = {f"recipe.{f.name}": f.default for f in fields(Recipe) if f.default is not MISSING}
     protocol = {f"protocol.{f.name}": f.default for f in fields(Protocol) if f.default is not MISSING}
-    later = {"attention.kind": SOFTMAX, "attention.softmax_heads": 0, **recipe, **protocol}
+    attention = {"attention.kind": SOFTMAX, "attention.softmax_heads": 0, "attention.qk_norm": NONE}
+    later = {**attention, **recipe, **protocol}
     return {
         name: value if name.startswith(gained) else later[name]
         for name, value in new.items()

@@ -31,6 +31,7 @@ attentions = st.builds(
     temperature=st.sampled_from(["none", "learned"]),
     temperature_init=st.sampled_from([0.03, 0.1, 1.0]),
     softmax_heads=st.sampled_from([0, 1, 2]),
+    qk_norm=st.sampled_from([name for name, card in NORMS.items() if card.per_head]),
 )
 stabilizers = st.builds(Stabilizer, kind=choice(StabilizerKind), targets=choice(StabilizerTargets))
 regularizers = st.builds(
@@ -58,6 +59,8 @@ def architectures(draw: st.DrawFn) -> Architecture:
     attention = replace(attention, softmax_heads=min(attention.softmax_heads, n_head))
     if not all(ATTENTIONS[layer.attention].probabilities for layer in chosen if layer.attends):
         attention, regularizer = replace(attention, shaped=False), replace(regularizer, weight=0.0)
+    if attention.shaped:
+        attention = replace(attention, qk_norm="none")
     a = Architecture(
         family=draw(st.sampled_from(list(FAMILIES))),
         n_head=n_head,

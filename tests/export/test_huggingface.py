@@ -79,6 +79,8 @@ CASES: dict[str, tuple[Architecture, str]] = {
         ),
         CUSTOM,
     ),
+    "queries and keys normalized": (parse_notation("SM(t) + QKNorm(LN) + R + ScFFN", BASE), CUSTOM),
+    "llama, statically normalized queries": (parse_notation("SM + QKNorm(BN) + RMS + SwiGLU", LLAMA), CUSTOM),
     "llama, batch norm": (parse_notation("SM + BN + SwiGLU", LLAMA), CUSTOM),
 }
 LAYERED = replace(BASE, n_head=4)
@@ -170,6 +172,7 @@ def greedy(model: Decoder, tokens_bt: Tensor, count: int) -> Tensor:
         temperature=st.sampled_from(["none", "learned"]),
         temperature_init=st.just(0.5),
         softmax_heads=st.sampled_from([0, 1, 2]),
+        qk_norm=st.sampled_from(["none", "layernorm", "rmsnorm", "batchnorm", "static"]),
     ),
     stabilizer=st.sampled_from([Stabilizer(), Stabilizer("scaled"), Stabilizer("weight_norm", "qk+ffn")]),
 )

@@ -36,8 +36,9 @@ def test_logits_are_ours_for_every_batch_and_length(
 
 
 @pytest.mark.slow
-def test_every_attention_kind_by_layer_and_head(tmp_path: Path) -> None:
-    architecture, _ = CASES["attention of all kinds, by layer and head"]
+@pytest.mark.parametrize("case", ["attention of all kinds, by layer and head", "queries and keys normalized"])
+def test_attention_of_every_kind(case: str, tmp_path: Path) -> None:
+    architecture, _ = CASES[case]
     model = perturbed(architecture)
     write_graph(fold(model), tmp_path / GRAPH_FILE)
     run = onnx_logits(tmp_path / GRAPH_FILE)

@@ -53,6 +53,7 @@ SHAPES = {
     "grouped": replace(ARCHITECTURE, n_kv_head=2),
     "narrow": replace(ARCHITECTURE, ffn_ratio=1.0),
     "temperature": replace(ARCHITECTURE, attention=Attention(temperature="learned")),
+    "qk_norm": replace(ARCHITECTURE, attention=Attention(qk_norm="rmsnorm")),
     "final": replace(ARCHITECTURE, final_norm="none"),
     "all": replace(
         with_layers(norm="none", ffn="fused", activation="identity"),
@@ -83,6 +84,7 @@ def carried(teacher: Decoder, a: Architecture, tokens: Tensor, *without: str) ->
         ("grouped", "refit"),
         ("narrow", "refit"),
         ("temperature", "temperature"),
+        ("qk_norm", "qk_norm"),
         ("all", "absorb"),
         ("all", "fuse"),
         ("all", "temperature"),

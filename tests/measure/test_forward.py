@@ -117,6 +117,16 @@ def test_every_attention_kind(kind, softmax_heads) -> None:
     assert difference(far_from_the_start(build_model(grouped, seed=0))) < 1e-4
 
 
+@pytest.mark.parametrize("norm", [name for name, card in operations.NORMS.items() if card.per_head])
+@pytest.mark.parametrize("family", ["gpt2", "llama"])
+def test_every_norm_of_queries_and_keys(norm, family) -> None:
+    attention = Attention(temperature="learned", temperature_init=0.5, qk_norm=norm)
+    architecture = tiny(norm="rmsnorm", attention=attention, family=family, n_head=4, n_kv_head=2, d_model=32)
+    model = far_from_the_start(build_model(architecture, seed=0))
+    assert difference(model) < 1e-4
+    assert difference(model, length=5) < 1e-4
+
+
 @pytest.mark.parametrize("beta", [1.0, 1e-4])
 def test_a_vanishing_beta_is_not_divided_by(beta) -> None:
     model = build_model(tiny(attention=Attention("full", shaped=True)), seed=0)

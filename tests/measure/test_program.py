@@ -51,6 +51,7 @@ CASES = [
     tiny(attention=Attention("identity", shaped=True)),
     tiny(attention=Attention("full", shaped=True)),
     tiny(attention=Attention("full", temperature="learned")),
+    *(tiny("llama", n_kv_head=1, attention=Attention(qk_norm=norm)) for norm in ("rmsnorm", "batchnorm")),
     *(of_kind(kind, heads) for kind in ATTENTIONS for heads in (0, 1)),
 ]
 
