@@ -4,7 +4,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --constraint constraints.txt
 
-.PHONY: search test test-long fuzz bench bench-quick mpc test-mpc test-ranges lint docs dist install lock locked sbom
+.PHONY: search test test-long walk fuzz bench bench-quick mpc test-mpc test-ranges lint docs dist install lock locked sbom
 
 install: .venv/installed
 
@@ -17,6 +17,12 @@ test: .venv/installed-dev
 # The same at every one of many places, such as a kill at each write: a quarter of an hour.
 test-long: .venv/installed-dev
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 -m long $(ARGS)
+
+# README and tutorial typed into a shell in an empty clone of the last commit, with short trainings: minutes.
+# make walk ARGS=  is the tutorial at its full length, with an installation of its own.
+walk: ARGS ?= --short
+walk: .venv/installed-dev
+	$(BIN)/python -m tools.walk $(ARGS)
 
 # Fuzzed command lines and files, about a second each: make fuzz ARGS="SEED COUNT"
 fuzz: .venv/installed-dev
