@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import importlib
 import io
 import os
@@ -123,6 +124,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         # What the system refuses no request can help.
         wrong_request = unforeseen.is_reading() and not isinstance(problem, OSError)
         return _complain(_tell(problem, arguments), WRONG_REQUEST if wrong_request else FAILED)
+    finally:
+        if argv is None:
+            # The process ends. With PyTorch loaded the collections of the interpreter's end take a second or more,
+            # silently, for memory that the system takes back anyway.
+            gc.freeze()
 
 
 def _import_nothing_from_here() -> None:

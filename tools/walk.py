@@ -6,8 +6,8 @@
 
 The clone is of the last commit; the shell is a plain bash without `.venv` on its path and without a terminal. The
 walk fails where a command's exit code is not 0, where a block below a command is not what it prints, and where
-nothing is printed for more than 2 s after a line that does not say what is waited for: one that does ends in " ..." or
-counts ("3 of 8", "[3/8]").
+nothing is printed for more than 2 s after a line that does not say what is waited for: one that does ends in " ..."
+or counts ("3 of 8", "[3/8]").
 """
 
 from __future__ import annotations
