@@ -1,9 +1,10 @@
-"""What `aero-search measure` is asked to measure: a bundle, a study's candidate, or fresh random weights."""
+"""What `measure` and `evaluate emulate=true` run: a bundle, a study's candidate, or fresh random weights."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from aero_search.app.saved_study import open_saved_study
 from aero_search.architecture import Architecture, notation
@@ -16,6 +17,9 @@ from aero_search.search.files import ARCHITECTURE_FILE, CONFIG_FILE
 from aero_search.training.result import WEIGHTS_FILE
 from aero_search.user_files import read_settings
 
+if TYPE_CHECKING:
+    from aero_search.model import Decoder
+
 
 @dataclass(frozen=True)
 class MeasureTarget:
@@ -25,6 +29,7 @@ class MeasureTarget:
         label: for people.
         weights: its file; None for random weights.
         corpus: the text it was trained with; None for random weights.
+        validation_sequences: held-out windows of its recipe.
         parent_run: of its study in the tracking store, empty where there is none.
     """
 
@@ -33,6 +38,20 @@ class MeasureTarget:
     weights: Path | None
     corpus: CorpusSpec | None
     parent_run: str = ""
+    validation_sequences: int = 512
+
+    def model(self, seed: int) -> Decoder:
+        """The network in evaluation mode. Imports torch.
+
+        Args:
+            seed: of random weights, where it has none of its own.
+        """
+        from aero_search.model import build_model, load_weights
+
+        model = build_model(self.architecture, seed=seed)
+        if self.weights is not None:
+            load_weights(model, self.weights)
+        return model.eval()
 
 
 def find_target(request: Request, bundle: str | None, pick: str | None) -> MeasureTarget:
@@ -75,10 +94,14 @@ def _from_folder(request: Request, folder: Path, named: str) -> MeasureTarget:
         )
     architecture = from_mapping(Architecture, read_settings(folder / ARCHITECTURE_FILE), ARCHITECTURE_FILE)
     corpus = request.data
-    if not request.chosen("data") and (folder / CONFIG_FILE).is_file():
-        corpus = from_mapping(
-            CorpusSpec, read_settings(folder / CONFIG_FILE).get("data"), f"{CONFIG_FILE}: data"
-        )
+    config = read_settings(folder / CONFIG_FILE) if (folder / CONFIG_FILE).is_file() else {}
+    if not request.chosen("data") and config:
+        corpus = from_mapping(CorpusSpec, config.get("data"), f"{CONFIG_FILE}: data")
+    recipe = config.get("recipe", {})
     return MeasureTarget(
-        notation(architecture), architecture, folder / WEIGHTS_FILE, corpus.cut_for(architecture.seq_len)
+        notation(architecture),
+        architecture,
+        folder / WEIGHTS_FILE,
+        corpus.cut_for(architecture.seq_len),
+        validation_sequences=recipe.get("validation_sequences", request.recipe.validation_sequences),
     )

@@ -4,15 +4,30 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
 
+from aero_search.app.measure_target import find_target
+from aero_search.architecture import notation
 from aero_search.commands.verify import find_corpus
 from aero_search.config.command import Command
 from aero_search.config.paths import writable
 from aero_search.config.request import Request
 from aero_search.errors import RequestError
+from aero_search.export.evaluate import HELD_OUT, Score, emulated_scores, score_held_out, score_tasks
+from aero_search.export.layout import MANIFEST_FILE
+from aero_search.export.load import Bundle, load_bundle
 from aero_search.schema import to_mapping
+
+if TYPE_CHECKING:
+    from aero_search.data import Corpus
+    from aero_search.model import Decoder
+
+Said = Mapping[str, Any]
+"""What is told of a run beside its figures."""
 
 
 @dataclass(frozen=True)
@@ -20,13 +35,20 @@ class EvaluateOptions:
     """conf/evaluate.yaml
 
     Attributes:
+        bundle: the folder; None with study=.
+        pick: of a study, with emulate alone.
         tasks: one or a list: `held_out`, names of lm-evaluation-harness's tasks, or paths of task files.
-        limit: documents a task, at most.
+        limit: documents a task, or held-out windows that are emulated, at most.
+        emulate: held-out text in the fixed point of the protocol's system.
+        python: interpreter that emulates.
     """
 
-    bundle: str
+    bundle: str | None
+    pick: str | None
     tasks: str | tuple[str, ...]
     limit: int | None
+    emulate: bool
+    python: str | None
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -37,39 +59,40 @@ class EvaluateOptions:
             raise RequestError("tasks=[] names nothing to evaluate: take held_out or a task")
         if self.limit is not None and self.limit < 1:
             raise RequestError(f"limit={self.limit} must be at least 1, or null for all documents")
+        if self.emulate and self.names != (HELD_OUT,):
+            raise RequestError(
+                f"emulate=true runs held-out text, not tasks={','.join(self.names)}: leave out tasks="
+            )
 
 
 def run(request: Request) -> None:
-    """Score the bundle, print the figures, and log them as a run of their own."""
-    from aero_search.architecture import notation
-    from aero_search.export.evaluate import HELD_OUT, score_held_out, score_tasks
-    from aero_search.export.load import load_bundle
+    """Score the network, print the figures, and log them as a run of their own."""
     from aero_search.tracking.opening import open_tracker
 
     options = request.options(EvaluateOptions)
+    if options.bundle is None and (request.study_name is None or not options.emulate):
+        raise RequestError(
+            "bundle= names the network to evaluate: give a folder that aero-search export has written, or with "
+            "emulate=true study=NAME"
+        )
     output_dir = writable(request.output_dir.resolve())
-    bundle = load_bundle(Path(options.bundle).expanduser())
-    scores = []
-    if HELD_OUT in options.names:
-        corpus = find_corpus(request, bundle, str(bundle.provenance["corpus_fingerprint"]))
-        if isinstance(corpus, str):
-            raise RequestError(f"tasks={HELD_OUT}: {corpus}")
-        scores += score_held_out(bundle, corpus)
-    if others := [task for task in options.names if task != HELD_OUT]:
-        scores += score_tasks(bundle, others, options.limit)
-    name = notation(bundle.architecture)
+    if options.emulate:
+        said, name, scores = _emulated(request, options, output_dir)
+    else:
+        said, name, scores = _scored(request, options, str(options.bundle))
     tracker = open_tracker(request.tracking, output_dir)
     tracker.initialize()
     tracker.record(
         None,
         f"evaluate {name}",
         "evaluation",
-        params={"bundle": options.bundle, "tasks": ",".join(options.names)},
-        metrics={f"{score.task}/{score.metric}": score.value for score in scores},
+        params={**said, "tasks": ",".join(options.names)},
+        metrics={f"{score.task}/{score.metric}".replace(" ", "/"): score.value for score in scores},
     )
     if request.format == "json":
-        said = {"bundle": options.bundle, "notation": name, "scores": to_mapping(scores)}
-        json.dump(said, sys.stdout, indent=1, allow_nan=False)
+        json.dump(
+            {**said, "notation": name, "scores": to_mapping(scores)}, sys.stdout, indent=1, allow_nan=False
+        )
         print()
         return
     from aero_search.console import make_console
@@ -79,9 +102,90 @@ def run(request: Request) -> None:
         (s.task, s.metric, f"{s.value:.4f}", "" if s.error is None else f"± {s.error:.4f}", s.better)
         for s in scores
     ]
-    make_console().print(
-        sheet(("task", "metric", "value", "error", "better"), rows, f"{name}: {options.bundle}")
-    )
+    title = f"{name}: {said['bundle']}"
+    if lowerings := said.get("lowerings"):
+        title += f"\nemulated on {said['windows']} windows with {lowerings}"
+    make_console().print(sheet(("task", "metric", "value", "error", "better"), rows, title))
+
+
+def _scored(request: Request, options: EvaluateOptions, named: str) -> tuple[Said, str, list[Score]]:
+    """What a bundle reaches in floating point: what is said of it, its notation, its figures."""
+    bundle = load_bundle(Path(named).expanduser())
+    scores: list[Score] = []
+    if HELD_OUT in options.names:
+        scores += score_held_out(bundle, _corpus(request, bundle))
+    if others := [task for task in options.names if task != HELD_OUT]:
+        scores += score_tasks(bundle, others, options.limit)
+    return {"bundle": named}, notation(bundle.architecture), scores
+
+
+def _corpus(request: Request, bundle: Bundle) -> Corpus:
+    corpus = find_corpus(request, bundle, str(bundle.provenance["corpus_fingerprint"]))
+    if isinstance(corpus, str):
+        raise RequestError(f"tasks={HELD_OUT}: {corpus}")
+    return corpus
+
+
+def _emulated(request: Request, options: EvaluateOptions, output_dir: Path) -> tuple[Said, str, list[Score]]:
+    """What a bundle or a candidate reaches in fixed point, beside floating point on the same windows."""
+    from aero_search.console import make_console, progress_bars
+    from aero_search.data.windows import held_out_windows
+    from aero_search.measure.environment import find_environment
+    from aero_search.measure.mailbox import runtime_of
+    from aero_search.measure.program import stages
+
+    protocol = request.protocol
+    runtime_of(protocol)
+    python = str(find_environment(options.python).python)
+    label, model, corpus, most = _network(request, options)
+    if corpus.vocab_size > model.architecture.vocab_size:
+        raise RequestError(
+            f"the corpus has {corpus.vocab_size} tokens where the network has {model.architecture.vocab_size}: "
+            "name the corpus that it was trained on with data=..."
+        )
+    windows_ns = held_out_windows(corpus, model.architecture.seq_len, min(most, options.limit or most))
+    if not len(windows_ns):
+        raise RequestError(f"{corpus.folder} has no held-out window of {model.architecture.seq_len} tokens")
+    from aero_search.measure.emulate import emulate
+
+    output_dir.mkdir(parents=True, exist_ok=True)
+    bar = progress_bars(make_console(stderr=True), "{task.description}", "{task.completed} of {task.total}")
+    # The process's folder holds weights and tokens; it goes whatever happens.
+    with TemporaryDirectory(dir=output_dir, prefix="emulate-") as folder, bar:
+        task = bar.add_task("held-out windows emulated", total=len(windows_ns))
+        found = emulate(
+            model,
+            protocol,
+            windows_ns,
+            Path(folder) / "alone",
+            answers_only=corpus.answers_only,
+            python=python,
+            on_window=lambda done: bar.update(task, completed=done),
+        )
+    kinds = {stage.kind for stage in stages(found.forward)}
+    ran = sorted({name for kind, name in (found.forward.lowerings or {}).items() if kind in kinds})
+    said = {
+        "bundle": label,
+        "protocol": protocol.name,
+        "windows": len(windows_ns),
+        "lowerings": ", ".join(ran) or "no nonlinearity",
+    }
+    return said, notation(model.architecture), emulated_scores(protocol.name, found)
+
+
+def _network(request: Request, options: EvaluateOptions) -> tuple[str, Decoder, Corpus, int]:
+    """Its name, itself in evaluation mode, its corpus, and how many windows its recipe holds out."""
+    from aero_search.data import prepare
+
+    if options.bundle is not None and (Path(options.bundle).expanduser() / MANIFEST_FILE).is_file():
+        bundle = load_bundle(Path(options.bundle).expanduser())
+        most = int(bundle.config["recipe"]["validation_sequences"])
+        return options.bundle, bundle.module(), _corpus(request, bundle), most
+    target = find_target(request, options.bundle, options.pick)
+    if target.corpus is None:
+        raise RequestError(f"{target.label} has no text of its own: name it with data=...")
+    corpus = prepare(target.corpus, target.architecture.vocab_size)
+    return options.bundle or target.label, target.model(request.recipe.seed), corpus, target.validation_sequences
 
 
 COMMAND = Command(
@@ -89,10 +193,25 @@ COMMAND = Command(
     run,
     positional=("bundle",),
     waits_for="loading PyTorch and the bundle",
-    settings=("bundle", "tasks", "limit", "data", "data.path", "tracking", "format", "output_dir"),
+    settings=(
+        "bundle",
+        "study.name",
+        "pick",
+        "tasks",
+        "limit",
+        "emulate",
+        "protocol",
+        "python",
+        "data",
+        "data.path",
+        "tracking",
+        "format",
+        "output_dir",
+    ),
     examples=(
         "evaluate outputs/exports/aero-knee",
         "evaluate outputs/exports/aero-knee tasks=[held_out,arc_easy] limit=200",
         "evaluate outputs/exports/aero-knee tasks=my_task.yaml",
+        "evaluate outputs/exports/aero-knee emulate=true protocol=spu_aby3 limit=64",
     ),
 )

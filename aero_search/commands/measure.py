@@ -58,7 +58,7 @@ def run(request: Request) -> None:
     from aero_search.measure.run import check_length, plan
 
     python = find_environment(options.measure.python).python
-    model = _model(subject, request)
+    model = subject.model(request.recipe.seed)
     planned = plan(model, protocol, network, options.measure.sequences, shaped=network.name != LOOPBACK)
     if not options.measure.force:
         check_length(planned)
@@ -73,15 +73,6 @@ def run(request: Request) -> None:
     _print(request, document, path)
 
 
-def _model(subject: MeasureTarget, request: Request) -> Decoder:
-    from aero_search.model import build_model, load_weights
-
-    model = build_model(subject.architecture, seed=request.recipe.seed)
-    if subject.weights is not None:
-        load_weights(model, subject.weights)
-    return model.eval()
-
-
 def _tokens(subject: MeasureTarget, settings: MeasureSettings) -> NDArray[np.int64]:
     """The client's sequences, shape (sequences, T): held-out text, or random tokens."""
     import numpy as np
@@ -90,17 +81,14 @@ def _tokens(subject: MeasureTarget, settings: MeasureSettings) -> NDArray[np.int
     if subject.corpus is None or settings.text == "random":
         return np.random.default_rng(0).integers(0, vocabulary, (settings.sequences, length))
     from aero_search.data import prepare
-    from aero_search.data.corpus import open_tokens
-    from aero_search.data.windows import validation_starts
+    from aero_search.data.windows import held_out_windows
 
-    corpus = prepare(subject.corpus, vocabulary)
-    held_out = open_tokens(corpus.validation_path)
-    starts = validation_starts(len(held_out), length, settings.sequences)
-    if len(starts) < settings.sequences:
+    windows_ns = held_out_windows(prepare(subject.corpus, vocabulary), length, settings.sequences)
+    if len(windows_ns) < settings.sequences:
         raise RequestError(
-            f"measure.sequences={settings.sequences} is more than the {len(starts)} that the held-out text has"
+            f"measure.sequences={settings.sequences} is more than the {len(windows_ns)} that the held-out text has"
         )
-    return np.stack([held_out[start : start + length] for start in starts]).astype(np.int64)
+    return windows_ns[:, :-1]
 
 
 def _measure(

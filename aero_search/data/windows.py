@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from aero_search.data.corpus import Corpus
+from aero_search.data.corpus import Corpus, open_tokens
 from aero_search.errors import RequestError
 
 
@@ -97,6 +97,14 @@ def validation_starts(n_tokens: int, seq_len: int, most: int, chunked: bool = Fa
     count = min(most, available)
     places = np.arange(count, dtype=np.int64) * available // max(1, count)
     return places * _stride(seq_len, chunked)
+
+
+def held_out_windows(corpus: Corpus, seq_len: int, most: int) -> NDArray[np.int64]:
+    """The held-out windows themselves, shape (min(most, all there are), T + 1)."""
+    tokens = open_tokens(corpus.validation_path)
+    starts = validation_starts(len(tokens), seq_len, most, corpus.chunk is not None)
+    windows_ns: NDArray[np.int64] = tokens[starts[:, None] + np.arange(seq_len + 1)].astype(np.int64)
+    return windows_ns
 
 
 def _stride(seq_len: int, chunked: bool) -> int:

@@ -22,6 +22,8 @@ from aero_search.user_files import read_settings
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
+    from aero_search.measure.emulate import Emulation
+
 HELD_OUT = "held_out"
 _END_OF_TEXT = "<|endoftext|>"
 
@@ -64,6 +66,29 @@ def score_held_out(bundle: Bundle, corpus: Corpus) -> list[Score]:
     ]
     bits = bits_per_byte(found.loss, corpus.validation_bytes_per_token)
     return scores if bits is None else [*scores, Score(HELD_OUT, "bits_per_byte", bits, "lower")]
+
+
+def emulated_scores(system: str, found: Emulation) -> list[Score]:
+    """The figures of an emulation: in floating point, in the system's fixed point, and how far these differ.
+
+    Args:
+        system: the protocol's name.
+    """
+    from aero_search.training.health import perplexity
+
+    sides = ((HELD_OUT, found.plain), (f"emulated {system}", found.emulated))
+    return [
+        *(
+            score
+            for task, side in sides
+            for score in (
+                Score(task, "perplexity", perplexity(side.loss), "lower"),
+                Score(task, "accuracy", side.accuracy, "higher"),
+            )
+        ),
+        Score(sides[1][0], "log_perplexity_change", found.change, "lower", found.change_error),
+        Score(sides[1][0], "same_next_token", found.same_next_token, "higher"),
+    ]
 
 
 def score_tasks(bundle: Bundle, tasks: Sequence[str], limit: int | None) -> list[Score]:

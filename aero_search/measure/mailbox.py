@@ -22,7 +22,7 @@ Array = NDArray[Any]
 Role = Literal["server", "client", "helper"]
 ROLES: tuple[Role, ...] = ("server", "client", "helper")
 """By rank: the server is party 0; the helper, where there is one, owns nothing and learns nothing."""
-SpuProtocol = Literal["CHEETAH", "SEMI2K", "ABY3"]
+SpuProtocol = Literal["CHEETAH", "SEMI2K", "ABY3", "REF2K"]
 SPU_PROTOCOLS: Mapping[str, SpuProtocol] = {
     "two_semi_honest": "CHEETAH",
     "dealer": "SEMI2K",
@@ -37,7 +37,7 @@ class RuntimeSettings:
 
     Attributes:
         protocol: SPU's name of it; SEMI2K has a trusted dealer and is no two-party computation, ABY3 has three
-            parties.
+            parties, REF2K one, which computes in the clear.
         fraction_bits: of fixed-point numbers; SPU's own 18 of 64 bits if 0.
         private_inputs: what one party owns alone stays with it, instead of being shared like activations.
         broadcast_denominator: SPU's compiler turns `x / sum(x)` into one reciprocal a row. Off, so that what is run
@@ -54,7 +54,11 @@ class RuntimeSettings:
     @property
     def roles(self) -> tuple[Role, ...]:
         """The parties, by rank."""
-        return ROLES if self.protocol == "ABY3" else ROLES[:2]
+        return ROLES[: {"ABY3": 3, "REF2K": 1}.get(self.protocol, 2)]
+
+
+ALONE = RuntimeSettings(protocol="REF2K", private_inputs=False)
+"""One process in the ring, fraction bits, truncation and polynomials of the others."""
 
 
 def runtime_of(protocol: Protocol) -> RuntimeSettings:

@@ -26,6 +26,7 @@ from aero_search.errors import AeroSearchError
 from aero_search.measure.delay import shaped_link
 from aero_search.measure.environment import Environment, find_environment
 from aero_search.measure.mailbox import (
+    ALONE,
     Array,
     Assignment,
     EventReader,
@@ -155,24 +156,61 @@ def run_pair(
         AeroSearchError: a party died or raised, or the time is over. No process is left then.
     """
     environment = find_environment(python)
-    runtime = runtime or RuntimeSettings()
+    owned: dict[Role, Mapping[str, Array]] = {"server": server or {}, "client": client or {}, "helper": {}}
+    first, second, *third = _run(
+        program,
+        folder,
+        owned,
+        settings or {},
+        runtime or RuntimeSettings(),
+        environment,
+        network,
+        listener,
+        timeout_s,
+        code_folders,
+    )
+    return PairResult(first, second, environment, third[0] if third else None)
+
+
+def run_alone(
+    program: str,
+    folder: Path,
+    *,
+    owned: Mapping[str, Array],
+    settings: Mapping[str, Any] | None = None,
+    python: str | Path | None = None,
+    listener: Listener | None = None,
+) -> PartyRecord:
+    """Run one program in one process that plays all parties: SPU's arithmetic in the clear (`REF2K`).
+
+    Args as of `run_pair`; `owned` is what its parties would own together. Raises alike.
+    """
+    environment = find_environment(python)
+    (alone,) = _run(program, folder, {"server": owned}, settings or {}, ALONE, environment, listener=listener)
+    return alone
+
+
+def _run(
+    program: str,
+    folder: Path,
+    owned: Mapping[Role, Mapping[str, Array]],
+    settings: Mapping[str, Any],
+    runtime: RuntimeSettings,
+    environment: Environment,
+    network: Network | None = None,
+    listener: Listener | None = None,
+    timeout_s: float | None = None,
+    code_folders: Sequence[Path] = (),
+) -> list[PartyRecord]:
+    """The parties' records, by rank."""
     for attempt in range(_ATTEMPTS):
         place = folder if attempt == 0 else folder / f"attempt{attempt}"
         code = _code_folder(place)
         with contextlib.ExitStack() as stack:
             addresses = stack.enter_context(shaped_link(free_ports(len(runtime.roles)), network))
-            owned = {"server": server or {}, "client": client or {}, "helper": {}}
             link = secrets.token_hex(8)
             assignments = {
-                role: Assignment(
-                    rank,
-                    os.getpid(),
-                    link,
-                    addresses[rank],
-                    program,
-                    settings or {},
-                    runtime,
-                )
+                role: Assignment(rank, os.getpid(), link, addresses[rank], program, settings, runtime)
                 for rank, role in enumerate(runtime.roles)
             }
             try:
@@ -182,8 +220,7 @@ def run_pair(
                 _watch(watched, listener, timeout_s)
             except _PortTakenError:
                 continue
-            first, second, *third = (party.record() for party in watched)
-            return PairResult(first, second, environment, third[0] if third else None)
+            return [party.record() for party in watched]
     raise AeroSearchError(f"no port on 127.0.0.1 stayed free in {_ATTEMPTS} attempts: try again")
 
 
@@ -213,7 +250,7 @@ def _code_folder(place: Path) -> Path:
 def _started(
     place: Path,
     assignments: Mapping[Role, Assignment],
-    owned: Mapping[str, Mapping[str, Array]],
+    owned: Mapping[Role, Mapping[str, Array]],
     environment: Environment,
     code: Sequence[Path],
 ) -> Iterator[list[_Watched]]:

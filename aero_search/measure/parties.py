@@ -32,7 +32,8 @@ def forward_pass(party: Party) -> None:
     Settings: `forward`, a Pass as a mapping; `sequences`, how many the client has.
     """
     forward = from_mapping(Pass, party.settings["forward"], "forward")
-    set_up(party)
+    if not party.alone:
+        set_up(party)
     private = forward.weights == "private"
     weights = {name: party.enter("server", party.owned.get(name), private) for name in weight_names(forward)}
     program = stages(forward)
@@ -44,7 +45,7 @@ def forward_pass(party: Party) -> None:
     logits = {}
     for index in range(int(party.settings["sequences"])):
         name = sequence_name(index)
-        tokens = client_tokens(forward, party.owned[name]) if party.role == "client" else None
+        tokens = client_tokens(forward, party.owned[name]) if party.plays("client") else None
         values: dict[str, Secret] = {**weights, TOKENS: party.enter("client", tokens)}
         for stage in program:
             made, _ = party.run(

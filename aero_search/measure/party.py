@@ -55,6 +55,7 @@ class Party:
 
     Attributes:
         rank: 0 for the server, 1 for the client, 2 for the helper of three-party protocols.
+        alone: there is no other: this process plays the client too.
         settings: what all parties know, from `run_pair`.
         owned: what this party alone knows, by name.
     """
@@ -66,6 +67,7 @@ class Party:
         self.rank = assignment.rank
         self.role: Role = ROLES[self.rank]
         self._others = [rank for rank in range(len(assignment.runtime.roles)) if rank != self.rank]
+        self.alone = not self._others
         self.settings: Mapping[str, Any] = assignment.settings
         self.owned = read_arrays(folder / "owned.npz")
         self.folder = folder
@@ -88,6 +90,10 @@ class Party:
     def is_server(self) -> bool:
         return self.rank == 0
 
+    def plays(self, role: Role) -> bool:
+        """Whether this process is that party."""
+        return self.alone or self.role == role
+
     def enter(self, owner: Role, array: Array | None, private: bool = True) -> Secret:
         """Bring a value of one party into the computation.
 
@@ -99,7 +105,7 @@ class Party:
         """
         import spu.libspu as libspu
 
-        rank = ROLES.index(owner)
+        rank = self.rank if self.plays(owner) else ROLES.index(owner)
         private = private and self._runtime_settings.private_inputs
         secret, visibility = libspu.Visibility.VIS_SECRET, rank if private else -1
         if self.rank == rank:
@@ -162,7 +168,7 @@ class Party:
     def reveal(self, value: Secret, to: Role) -> Array | None:
         """Open a value to one party; the others get None."""
         share = self._runtime.get_var(value.name)
-        if self.role != to:
+        if not self.plays(to):
             self._send_share(share, ROLES.index(to))
             return None
         shares = {self.rank: share, **{other: self._receive_share(other) for other in self._others}}
