@@ -90,7 +90,7 @@ def page(done: Sequence[tuple[Bench, float, int]], command: str) -> str:
         lines.append(f"| {bench.name} | {bench.against} | {seconds:.0f} | {result} |")
     lines += [
         "",
-        "Each result names its command, processor and versions. docs/performance.md says what follows.",
+        "Each result names its command, processor and versions. docs/research/performance.md says what follows.",
     ]
     return "\n".join(lines) + "\n"
 

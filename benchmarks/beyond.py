@@ -2,7 +2,7 @@
 
     nice python -m benchmarks.beyond train [--workers 2] [--only ROWS]     # resumable; adds rows to the results
     python -m benchmarks.beyond report [--output benchmarks/results/beyond.txt]
-    python -m benchmarks.beyond page        # writes the tables of docs/beyond.md anew
+    python -m benchmarks.beyond page        # writes the tables of docs/research/beyond.md anew
     nice python -m benchmarks.beyond read --python .venv-mpc/bin/python [--output benchmarks/results/beyond_spu.txt]
 
 `read` runs each kind between two SPU parties and compares the bytes with the price; resumable.
@@ -30,7 +30,7 @@ from benchmarks.tabular.rows import Row, read_rows
 from benchmarks.write_report import processor, say
 
 ROWS, META = Path("benchmarks/results/beyond.csv"), Path("benchmarks/results/beyond.json")
-PAGE = Path("docs/beyond.md")
+PAGE = Path("docs/research/beyond.md")
 # The tables' places on the page.
 BEGIN, END = "<!-- written by python -m benchmarks.beyond page: {} -->", "<!-- end -->"
 RECIPE = Contender(

@@ -73,7 +73,7 @@ def on_page_markdown(markdown: str, page: Any, config: Any, files: Files) -> str
 
 def _pages_as_links(line: str) -> str:
     """`docs/rungs.md` in a sentence is a link to that page."""
-    return re.sub(r"(?<![\[(`/\w])docs/(\w+\.md)(?!\w)", rf"[\1]({DOCS}/\1)", line)
+    return re.sub(r"(?<![\[(`/\w])docs/((?:research/)?\w+\.md)(?!\w)", rf"[\1]({DOCS}/\1)", line)
 
 
 def _led(match: re.Match[str], source: Path, uri: str) -> str:

@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 # Logits of a chunk: 1 MB in single precision. Half and twice as much take the same time on one core, measured at
-# 2,048 rows of 64 and 128 channels and 1,024 tokens (docs/performance.md).
+# 2,048 rows of 64 and 128 channels and 1,024 tokens (docs/research/performance.md).
 CHUNK_ELEMENTS = 2**18
 # Of the largest vocabulary whose chunk has 64 rows; at 50,257 tokens chunks gain nothing.
 LARGEST_VOCABULARY = 4096

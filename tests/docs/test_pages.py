@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 ROOT = Path(__file__).parents[2]
-PAGES = sorted([*ROOT.glob("docs/*.md"), *ROOT.glob("*.md"), *ROOT.glob("examples/**/*.md")])
+PAGES = sorted([*ROOT.glob("docs/**/*.md"), *ROOT.glob("*.md"), *ROOT.glob("examples/**/*.md")])
 INDEX = (ROOT / "docs" / "index.md").read_text()
 
 
@@ -31,8 +31,9 @@ def test_links_lead_somewhere(page: Path) -> None:
 
 
 def test_the_index_lists_every_page() -> None:
-    linked = set(re.findall(r"\]\((\w+\.md)\)", INDEX))
-    assert linked == {path.name for path in ROOT.glob("docs/*.md")} - {"index.md"}
+    linked = set(re.findall(r"\]\(([\w/]+\.md)\)", INDEX))
+    pages = {str(path.relative_to(ROOT / "docs")) for path in ROOT.glob("docs/**/*.md")}
+    assert linked == pages - {"index.md"}
 
 
 def test_no_page_to_work_with_is_long() -> None:
