@@ -46,10 +46,12 @@ def fvcore_flops(model: Decoder, architecture: Architecture) -> dict[str, Any]:
     norms = sum(whole[op] for op in _ELEMENTWISE)
     total = whole.total() - norms
     layers = range(architecture.n_layer)
-    attention = sum(by_module.get(f"layers.{i}.attention", Counter()).total() for i in layers)
+    attentions = [by_module.get(f"layers.{i}.attention", Counter()) for i in layers]
+    # Norms of queries and keys are a part of it.
+    attention = sum(found.total() - sum(found[op] for op in _ELEMENTWISE) for found in attentions)
     ffn = sum(by_module.get(f"layers.{i}.feed_forward", Counter()).total() for i in layers)
     # Projections are linears; other kinds of attention than softmax multiply matrices themselves.
-    products = sum(by_module.get(f"layers.{i}.attention", Counter())[op] for i in layers for op in _PRODUCTS)
+    products = sum(found[op] for found in attentions for op in _PRODUCTS)
     return {
         "total": total,
         "attention": attention,
