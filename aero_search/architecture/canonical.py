@@ -11,9 +11,6 @@ from aero_search.architecture.spec import Architecture, Attention, Layer, Regula
 from aero_search.schema import to_mapping
 
 KEY_LENGTH = 12
-# Keys are older than a layer's attention and than these fields: at their defaults they are left out, so that
-# keys stay.
-_LATER = {"softmax_heads": 0, "qk_norm": NONE}
 
 
 def canonical(a: Architecture) -> Architecture:
@@ -41,12 +38,17 @@ def canonical(a: Architecture) -> Architecture:
 def key(a: Architecture) -> str:
     """A short hexadecimal name of the canonical form: equal keys, equal networks."""
     said = to_mapping(canonical(a))
+    # Keys are older than these fields: at their defaults they are left out, so that keys stay.
     for layer in said["layers"]:
         if layer["attention"] == SOFTMAX:
             del layer["attention"]
-    for name, default in _LATER.items():
-        if said["attention"][name] == default:
-            del said["attention"][name]
+    for part, name, default in (
+        (said["attention"], "softmax_heads", 0),
+        (said["attention"], "qk_norm", NONE),
+        (said, "share_layers", 1),
+    ):
+        if part[name] == default:
+            del part[name]
     text = json.dumps(said, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()[:KEY_LENGTH]
 

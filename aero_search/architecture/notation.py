@@ -53,7 +53,7 @@ REPARAMETRIZATIONS = {"WeightNorm": "weight_norm", "SpectralNorm": "spectral_nor
 QK_NORM = "QKNorm"
 _GROUPS = {"attention": Attention, "stabilizer": Stabilizer, "regularizer": Regularizer}
 _PER_LAYER = tuple(f.name for f in fields(Layer))
-_PLAIN = ("final_norm", "gated", "ffn_ratio")
+_PLAIN = ("final_norm", "gated", "ffn_ratio", "share_layers")
 
 
 class NotationError(RequestError):
@@ -167,6 +167,7 @@ def _from_terms(text: str, base: Architecture) -> Architecture:
         layers=layers,
         gated=reading.gated,
         ffn_ratio=4.0,
+        share_layers=1,
         final_norm=reading.norm if own_final else base.wiring.norm,
         attention=from_mapping(Attention, reading.attention, "attention"),
         stabilizer=from_mapping(Stabilizer, reading.stabilizer, "stabilizer"),
@@ -264,6 +265,7 @@ def _with_fields(a: Architecture, rest: str) -> Architecture:
         layers=layers,
         gated=plain.gated,
         ffn_ratio=plain.ffn_ratio,
+        share_layers=plain.share_layers,
         final_norm=plain.final_norm,
         attention=groups["attention"],
         stabilizer=groups["stabilizer"],
@@ -276,3 +278,4 @@ class _Plain:
     final_norm: Norm
     gated: bool
     ffn_ratio: float
+    share_layers: int

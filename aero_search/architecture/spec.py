@@ -160,6 +160,8 @@ class Architecture:
         gated: full feed-forwards multiply a second projection elementwise (SwiGLU, ReGLU).
         final_norm: the normalization before the LM head.
         tied_embeddings: the LM head shares the token embedding's weights.
+        share_layers: groups of so many consecutive layers have the same weights (ALBERT, arXiv 1909.11942, all of
+            them; MobileLLM, arXiv 2402.14905, section 3.4, two and two): fewer parameters, the same inference.
     """
 
     n_head: int
@@ -176,6 +178,7 @@ class Architecture:
     attention: Attention = Attention()
     stabilizer: Stabilizer = Stabilizer()
     regularizer: Regularizer = Regularizer()
+    share_layers: int = 1
 
     @property
     def n_layer(self) -> int:
@@ -194,6 +197,11 @@ class Architecture:
     def d_ff(self) -> int:
         """Hidden width of a full feed-forward."""
         return round(self.ffn_ratio * self.d_model)
+
+    @property
+    def own_layers(self) -> tuple[Layer, ...]:
+        """The layers that have weights of their own: the first of each group that shares them."""
+        return self.layers[:: self.share_layers]
 
     @property
     def operations(self) -> tuple[tuple[Registry[Any], str], ...]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 from aero_search.architecture.canonical import canonical
 from aero_search.architecture.spec import Architecture, Family
-from aero_search.architecture.validity import validate
+from aero_search.architecture.validity import in_groups, validate
 from aero_search.errors import RequestError
 
 
@@ -44,7 +44,8 @@ def retarget(a: Architecture, shape: ModelShape) -> Architecture:
     Layer j of M takes the choices of the proxy's layer i of N at the same relative depth, the one in which the
     middle of layer j lies: i = floor((j + 1/2) * N / M). So the deepest half stays the deepest half, any first
     or last share keeps its share to within half a layer, and where M is a multiple of N every layer is
-    repeated M / N times.
+    repeated M / N times. As many layers as before share their weights, where the
+    new depth has whole groups of like layers; else each has its own, which costs the same.
 
     Raises:
         RequestError: the families differ: their layers are wired differently.
@@ -62,6 +63,7 @@ def retarget(a: Architecture, shape: ModelShape) -> Architecture:
             replace(
                 a,
                 layers=layers,
+                share_layers=a.share_layers if in_groups(layers, a.share_layers) else 1,
                 n_head=shape.n_head,
                 n_kv_head=shape.n_kv_head,
                 d_model=shape.d_model,

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 
 from aero_search.architecture.families import FAMILIES
 from aero_search.architecture.operations import ACTIVATIONS, ATTENTIONS, FEED_FORWARDS, NONE, NORMS, SOFTMAX
-from aero_search.architecture.spec import Architecture
+from aero_search.architecture.spec import Architecture, Layer
 from aero_search.errors import RequestError, nearest
 from aero_search.schema import beyond
 
@@ -57,6 +57,7 @@ def violations(a: Architecture) -> Iterator[str]:
         yield f"model.ffn_ratio={a.ffn_ratio:g} must be above 0 and leave a feed-forward at least 1 wide"
     if all(layer.is_empty for layer in a.layers):
         yield "attention.kind=none and ffn.kind=none in every layer leave no network: keep one of them somewhere"
+    yield from _shared(a)
     yield from _attention(a)
     yield from _kinds(a)
     yield from _regularizer(a)
@@ -97,6 +98,33 @@ def _heads(a: Architecture) -> Iterator[str]:
                 f"model.d_model / model.n_head = {a.d_head} must be a multiple of {unit} for {a.family}, whose "
                 f"positions rotate {share:.0%} of each head in pairs"
             )
+
+
+def in_groups(layers: Sequence[Layer], k: int) -> bool:
+    """Whether layers are groups of k consecutive ones that are alike."""
+    return len(layers) % k == 0 and all(len(set(layers[i : i + k])) == 1 for i in range(0, len(layers), k))
+
+
+def _shared(a: Architecture) -> Iterator[str]:
+    k = a.share_layers
+    if k < 1 or a.n_layer % k:
+        divisors = ", ".join(str(d) for d in range(1, a.n_layer + 1) if a.n_layer % d == 0)
+        yield f"model.share_layers={k} does not divide model.n_layer={a.n_layer}: take one of {divisors}"
+        return
+    if not in_groups(a.layers, k):
+        yield (
+            f"model.share_layers={k} needs groups of {k} layers that are alike, and theirs differ: give each group "
+            "one norm, activation, feed-forward and attention, or take model.share_layers=1"
+        )
+    if k > 1:
+        norms = {"norm.kind": {layer.norm for layer in a.layers}, "attention.qk_norm": {a.attention.qk_norm}}
+        for field, names in norms.items():
+            for name in sorted(names):
+                if NORMS[name].folds and NORMS[name].operation is None:
+                    yield (
+                        f"{field}={name} and model.share_layers={k} exclude each other: the statistics that it "
+                        "keeps of one layer are not those of another, so take another norm or model.share_layers=1"
+                    )
 
 
 def _attention(a: Architecture) -> Iterator[str]:

@@ -36,6 +36,7 @@ class ModelGroup:
     ffn_ratio: float
     gated: bool
     tied_embeddings: bool
+    share_layers: int = 1
 
 
 @dataclass(frozen=True)
@@ -113,6 +114,7 @@ def read_architecture(groups: Mapping[str, Any]) -> Architecture:
             gated=model.gated,
             final_norm=norm.final,
             tied_embeddings=model.tied_embeddings,
+            share_layers=model.share_layers,
             attention=Attention(**{f.name: getattr(attention, f.name) for f in fields(Attention)}),
             stabilizer=from_mapping(Stabilizer, groups.get("stabilizer"), "stabilizer"),
             regularizer=from_mapping(Regularizer, groups.get("regularizer"), "regularizer"),

@@ -152,7 +152,7 @@ def _merged(
 
 def _sizes(own: Architecture) -> dict[str, Any]:
     names = ("family", "n_layer", "n_head", "n_kv_head", "d_model", "seq_len", "vocab_size", "ffn_ratio", "gated",
-             "tied_embeddings")  # fmt: skip
+             "tied_embeddings", "share_layers")  # fmt: skip
     return {name: getattr(own, name) for name in names}
 
 

@@ -29,8 +29,8 @@ class Change:
         kind: `norm` and `feed_forward` remove one, `activation` and `attention` replace one, `fuse` makes one
             feed-forward a single linear, `layer` removes the deepest decoder layer.
         description: for people, for example `gelu to relu in one of layers 0-11`.
-        layers: the decoder layers in which this change saves the same; none for the final norm and for that of
-            queries and keys, which all layers have.
+        layers: the decoder layers (of those that share weights the first) in which this change saves the same; none
+            for the final norm and for that of queries and keys, which all layers have.
         architecture: the result, changed in the deepest of them.
         bytes_saved, seconds_saved, rounds_saved: before minus after.
     """
@@ -97,12 +97,15 @@ def single_changes(
 
 
 def _candidates(a: Architecture) -> Iterator[_Candidate]:
-    for i, layer in enumerate(a.layers):
+    # Layers that share their weights change together.
+    k = a.share_layers
+    together = f", {k} layers at once" if k > 1 else ""
+    for i, layer in enumerate(a.own_layers):
         for kind, what, cheaper in _cheaper(layer):
-            changed = _with(a, i, cheaper)
+            changed = _with(a, k * i, cheaper)
             # A change may exclude what the rest of the network needs, and something must be left.
             if not list(violations(changed)):
-                yield _Candidate(kind, what, i, changed)
+                yield _Candidate(kind, what + together, k * i, changed)
     for final in NORMS[a.final_norm].cheaper:
         what = _replaced(f"final {a.final_norm}", final)
         yield _Candidate("norm", what, None, replace(a, final_norm=final))
@@ -111,8 +114,9 @@ def _candidates(a: Architecture) -> Iterator[_Candidate]:
         changed = replace(a, attention=replace(a.attention, qk_norm=norm))
         if not list(violations(changed)):
             yield _Candidate("norm", what, None, changed)
-    if a.n_layer > 1:
-        yield _Candidate("layer", "deepest layer removed", a.n_layer - 1, replace(a, layers=a.layers[:-1]))
+    if a.n_layer > k:
+        what = "deepest layer removed" if k == 1 else f"deepest {k} layers removed"
+        yield _Candidate("layer", what, a.n_layer - 1, replace(a, layers=a.layers[:-k]))
 
 
 def _cheaper(layer: Layer) -> Iterator[tuple[str, str, Layer]]:
@@ -144,7 +148,8 @@ def _priced(pricer: Pricer, candidate: _Candidate) -> bool:
 
 
 def _with(a: Architecture, index: int, layer: Layer) -> Architecture:
-    return replace(a, layers=(*a.layers[:index], layer, *a.layers[index + 1 :]))
+    group = a.share_layers
+    return replace(a, layers=(*a.layers[:index], *(layer,) * group, *a.layers[index + group :]))
 
 
 def _describe(candidate: _Candidate, layers: tuple[int, ...]) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
@@ -159,6 +159,7 @@ def transformers_model(folded: FoldedDecoder) -> Any:
         has = theirs.state_dict().keys()
         found_here = folded.state_dict().items()
         tensors = {name: t for name, t in found_here if name in has or not name.endswith("_norm.eps")}
+        tensors = dict(_without_copies(tensors, a.share_layers))
     else:
         tokens = dict.fromkeys(("bos_token_id", "eos_token_id", "pad_token_id"))
         config = getattr(transformers, found.config)(**found.fields, **tokens)
@@ -211,10 +212,22 @@ def _fields(folded: FoldedDecoder, a: Architecture) -> dict[str, Any]:
         "shaped": a.attention.shaped,
         "final_norm": a.final_norm,
         "final_eps": _eps(folded.final_norm),
+        "share_layers": a.share_layers,
         "qk_norm": a.attention.qk_norm,
         "qk_eps": next((_eps(norm) for norm in _query_norms(folded)), 0.0),
         "head_bias": cards.NORMS[a.final_norm].leaves_shift(a.has_bias),
     }
+
+
+def _without_copies(tensors: Mapping[str, Tensor], group: int) -> Iterator[tuple[str, Tensor]]:
+    """Of layers that share their weights the first, under the number of its group."""
+    for name, tensor in tensors.items():
+        part, _, rest = name.partition(".")
+        index, _, rest = rest.partition(".")
+        if part != "layers":
+            yield name, tensor
+        elif int(index) % group == 0:
+            yield f"layers.{int(index) // group}.{rest}", tensor
 
 
 def _query_norms(folded: FoldedDecoder) -> Iterator[nn.Module | None]:

@@ -34,6 +34,7 @@ class AeroConfig(PretrainedConfig):
             how many heads have it, first heads first; none: no attention), `query_scale`: queries have a
             constant factor for each head and position, `shifted`: a norm left a bias in what reads it, and
             `projection_bias`: queries, keys and values have a bias.
+        share_layers: groups of so many consecutive layers have the same weights.
         qk_norm: the norm (a name of NORMS) of queries and keys in each head, with the epsilon `qk_eps`.
         rotary_dim: rotated channels of each head; 0 has learned positions instead.
         parallel_residual: attention and feed-forward both read the layer's input.
@@ -66,6 +67,7 @@ class AeroConfig(PretrainedConfig):
         head_bias: bool = False,
         qk_norm: str = "none",
         qk_eps: float = 1e-6,
+        share_layers: int = 1,
         **kwargs: Any,
     ) -> None:
         self.vocab_size, self.hidden_size, self.intermediate_size = vocab_size, hidden_size, intermediate_size
@@ -78,7 +80,7 @@ class AeroConfig(PretrainedConfig):
         self.tied, self.value_projection = tied, value_projection
         self.shaped = shaped
         self.final_norm, self.final_eps, self.head_bias = final_norm, final_eps, head_bias
-        self.qk_norm, self.qk_eps = qk_norm, qk_eps
+        self.qk_norm, self.qk_eps, self.share_layers = qk_norm, qk_eps, share_layers
         # The head below reads the embedding itself; transformers has nothing to tie.
         kwargs["tie_word_embeddings"] = False
         super().__init__(**kwargs)
@@ -149,8 +151,7 @@ class Attention(nn.Module):
     def __init__(self, config: AeroConfig, index: int) -> None:
         super().__init__()
         layer = config.layers[index]
-        # Layers without attention have no place in the cache.
-        self.config, self.index = config, sum(bool(below["attention"]) for below in config.layers[:index])
+        self.config = config
         kinds = layer["attention"]
         fused = [kind for kind, _ in kinds] == ["softmax"]
         self.weigh = None if fused else beside([(WEIGHERS[kind], count) for kind, count in kinds])
@@ -171,7 +172,7 @@ class Attention(nn.Module):
             self.register_buffer("query_scale_ht", scale_ht)
 
     def forward(
-        self, x_btc: Tensor, positions_bt: Tensor, visible_b1ts: Tensor, cache: Cache | None
+        self, x_btc: Tensor, positions_bt: Tensor, visible_b1ts: Tensor, cache: Cache | None, place: int
     ) -> Tensor:
         heads, kv_heads = self.config.num_attention_heads, self.config.num_key_value_heads
         q_bhtd = self.query(x_btc).unflatten(-1, (heads, self.d_head)).transpose(1, 2)
@@ -184,7 +185,7 @@ class Attention(nn.Module):
         if self.scaled:
             q_bhtd = q_bhtd * self.query_scale_ht[:, positions_bt].transpose(0, 1)[..., None]
         if cache is not None:
-            k_bhsd, v_bhsd = cache.update(k_bhsd, v_bhsd, self.index)
+            k_bhsd, v_bhsd = cache.update(k_bhsd, v_bhsd, place)
         k_bhsd, v_bhsd = (x.repeat_interleave(heads // kv_heads, dim=1) for x in (k_bhsd, v_bhsd))
         scale = 1 / math.sqrt(self.d_head)
         if self.weigh is None:
@@ -240,11 +241,12 @@ class Layer(nn.Module):
         self.feed_forward = FeedForward(config, layer) if fed else None
 
     def forward(
-        self, x_btc: Tensor, positions_bt: Tensor, visible_b1ts: Tensor, cache: Cache | None
+        self, x_btc: Tensor, positions_bt: Tensor, visible_b1ts: Tensor, cache: Cache | None, place: int
     ) -> Tensor:
         attended_btc = x_btc
         if self.attention is not None and self.attention_norm is not None:
-            attended_btc = self.attention(self.attention_norm(x_btc), positions_bt, visible_b1ts, cache)
+            normed_btc = self.attention_norm(x_btc)
+            attended_btc = self.attention(normed_btc, positions_bt, visible_b1ts, cache, place)
             if self.skip:
                 attended_btc = x_btc + attended_btc
         if self.feed_forward is None or self.feed_forward_norm is None:
@@ -264,7 +266,8 @@ class AeroForCausalLM(PreTrainedModel, GenerationMixin):
         self.token_embedding = nn.Embedding(config.vocab_size, config.hidden_size)
         learned = nn.Embedding(config.max_position_embeddings, config.hidden_size)
         self.position_embedding = None if config.rotary_dim else learned
-        self.layers = nn.ModuleList(Layer(config, i) for i in range(len(config.layers)))
+        own = range(0, len(config.layers), config.share_layers)
+        self.layers = nn.ModuleList(Layer(config, i) for i in own)
         self.final_norm = build_norm(config.final_norm, config.final_eps, config)
         head = nn.Linear(config.hidden_size, config.vocab_size, bias=config.head_bias)
         self.head = None if config.tied else head
@@ -311,8 +314,12 @@ class AeroForCausalLM(PreTrainedModel, GenerationMixin):
         if cache is not None and not any(layer["attention"] for layer in self.config.layers):
             # Nobody else tells the cache how many tokens there were.
             cache.update(x_btc[:, None, :, :1], x_btc[:, None, :, :1], 0)
-        for layer in self.layers:
-            x_btc = layer(x_btc, position_ids, visible_b1ts, cache)
+        place = 0
+        for index, layer in enumerate(self.config.layers):
+            shared = self.layers[index // self.config.share_layers]
+            x_btc = shared(x_btc, position_ids, visible_b1ts, cache, place)
+            # Layers without attention have no place in the cache.
+            place += bool(layer["attention"])
         x_btc = self.final_norm(x_btc)
         logits_btv = F.linear(x_btc, self.token_embedding.weight) if self.head is None else self.head(x_btc)
         loss = None

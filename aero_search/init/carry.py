@@ -112,13 +112,17 @@ class _Carrying:
         theirs, ours = self.teacher.decoder_layers(), self.student.decoder_layers()
         there_btc, here_btc = embedded(self.teacher, tokens_bt), embedded(self.student, tokens_bt)
         done = 0
+        filled: DecoderLayer | None = None
         for index, layer, choice in zip(kept, ours, self.a.layers, strict=True):
             for skipped in theirs[done:index]:
                 there_btc = trace(skipped, there_btc).out_btc
             told = trace(theirs[index], there_btc)
             another = self.own.heads(self.own.layers[index]) != self.a.heads(choice)
             another = another or self.own.attention.qk_norm != self.a.attention.qk_norm
-            self._layer(theirs[index], layer, told, here_btc, another)
+            # Layers that share their weights start from what the first of them takes over.
+            if layer is not filled:
+                self._layer(theirs[index], layer, told, here_btc, another)
+                filled = layer
             there_btc, here_btc, done = told.out_btc, trace(layer, here_btc).out_btc, index + 1
         for skipped in theirs[done:]:
             there_btc = trace(skipped, there_btc).out_btc
@@ -376,7 +380,7 @@ class _Carrying:
         ours.token_embedding.weight.mul_(factor)
         if ours.position_embedding is not None:
             ours.position_embedding.weight.mul_(factor)
-        for layer in ours.decoder_layers():
+        for layer in dict.fromkeys(ours.decoder_layers()):
             scale_layer(layer, factor)
 
 

@@ -107,7 +107,8 @@ class Decoder(nn.Module):
         self.position_embedding = nn.Embedding(a.seq_len, a.d_model) if learned else None
         rotary = build_rotary(a)
         shared = shared_activations(a.layers)
-        self.layers = nn.ModuleList(DecoderLayer(a, i, rotary, shared) for i in range(a.n_layer))
+        own = [DecoderLayer(a, i, rotary, shared) for i in range(0, a.n_layer, a.share_layers)]
+        self.layers = nn.ModuleList(own[i // a.share_layers] for i in range(a.n_layer))
         self.final_norm = build_norm(a.final_norm, a)
         # A tied head has no tensor of its own.
         self.head = None if a.tied_embeddings else nn.Linear(a.d_model, a.vocab_size, bias=False)
@@ -171,7 +172,7 @@ class Decoder(nn.Module):
         return Loss(total, cross_entropy, penalty, logits_btv)
 
     def decoder_layers(self) -> list[DecoderLayer]:
-        """The layers, shallowest first, under their own type."""
+        """The layers, shallowest first, under their own type; one module again where layers share it."""
         return [layer for layer in self.layers if isinstance(layer, DecoderLayer)]
 
     @torch.no_grad()

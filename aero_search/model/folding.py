@@ -46,6 +46,8 @@ def folded_architecture(architecture: Architecture) -> Architecture:
             stabilizer=Stabilizer(),
             regularizer=Regularizer(),
             tied_embeddings=a.tied_embeddings and not untied,
+            # Each layer reads a stream of another scale.
+            share_layers=1 if a.stabilizer.kind == "scaled" else a.share_layers,
         )
     )
 

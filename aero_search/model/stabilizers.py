@@ -46,7 +46,7 @@ def reparametrize(architecture: Architecture, layers: nn.ModuleList) -> None:
 def _targets(targets: str, layers: nn.ModuleList) -> Iterator[nn.Linear]:
     projections = {"q": "query", "k": "key", "v": "value", "o": "output"}
     wanted = {projections[letter] for part in targets.split("+") if part != "ffn" for letter in part}
-    for layer in layers:
+    for layer in dict.fromkeys(layers):
         for name, module in layer.named_modules():
             if not isinstance(module, nn.Linear):
                 continue

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from fractions import Fraction
-from functools import partial
+from itertools import cycle
 
 import torch
 from torch import Tensor, nn
@@ -118,14 +118,13 @@ def _outputs(model: Decoder, kind: str) -> Iterator[Outputs]:
     elif kind == "logits+attention":
         modules = [layer.attention for layer in layers]
 
-    def keep(place: Fraction, module: nn.Module, given: object, output: tuple[Tensor, Tensor | None]) -> None:
-        found[place] = output[0]
+    # A module runs once for each layer that shares it, in the order of the layers.
+    places = cycle([Fraction(i, len(layers)) for i, module in enumerate(modules, 1) if module is not None])
 
-    hooks = [
-        module.register_forward_hook(partial(keep, Fraction(index + 1, len(layers))))
-        for index, module in enumerate(modules)
-        if module is not None
-    ]
+    def keep(module: nn.Module, given: object, output: tuple[Tensor, Tensor | None]) -> None:
+        found[next(places)] = output[0]
+
+    hooks = [m.register_forward_hook(keep) for m in dict.fromkeys(modules) if m is not None]
     try:
         yield found
     finally:

@@ -48,14 +48,17 @@ regularizers = st.builds(
 
 @st.composite
 def architectures(draw: st.DrawFn) -> Architecture:
-    """Valid architectures with 1 to 4 layers, heads of 8 and up to 4 of them."""
+    """Valid architectures with 1 to 4 layers, some of them shared, heads of 8 and up to 4 of them."""
     n_head = draw(st.sampled_from([1, 2, 4]))
     chosen, attention, regularizer = (
         tuple(draw(st.lists(layers, min_size=1, max_size=4))),
         draw(attentions),
         draw(regularizers),
     )
+    share = draw(st.sampled_from([1, 1, 2]))
     # What most draws would otherwise be refused for.
+    if share == 2:
+        chosen = tuple(layer for layer in chosen[:2] for _ in range(share))
     attention = replace(attention, softmax_heads=min(attention.softmax_heads, n_head))
     if not all(ATTENTIONS[layer.attention].probabilities for layer in chosen if layer.attends):
         attention, regularizer = replace(attention, shaped=False), replace(regularizer, weight=0.0)
@@ -76,6 +79,7 @@ def architectures(draw: st.DrawFn) -> Architecture:
         attention=attention,
         stabilizer=draw(stabilizers),
         regularizer=regularizer,
+        share_layers=share,
     )
     from hypothesis import assume
 

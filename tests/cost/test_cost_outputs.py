@@ -90,6 +90,16 @@ def test_changes_tell_layers_apart_where_they_differ(gpt2_small, paper):
     assert by_text["deepest layer removed"] == (2,)
 
 
+def test_layers_that_share_weights_change_together_and_the_norm_of_queries_goes(gpt2_small, paper):
+    attention = replace(gpt2_small.attention, qk_norm="rmsnorm")
+    a = replace(gpt2_small, layers=gpt2_small.layers[:4], share_layers=2, attention=attention)
+    by_text = {change.description: change for change in single_changes(a, *paper, limit=20)}
+    relu = by_text["gelu to relu, 2 layers at once in one of layers 0, 2"]
+    assert relu.architecture.layers == (*a.layers[:2], *(Layer(activation="relu"),) * 2)
+    assert by_text["deepest 2 layers removed"].architecture.n_layer == 2
+    assert by_text["rmsnorm of queries and keys removed"].architecture.attention.qk_norm == "none"
+
+
 def test_nothing_left_to_change(build, paper):
     bare = build([Layer("none", "identity", "none", "relu_count")], final_norm="none")
     assert single_changes(bare, *paper) == ()

@@ -81,6 +81,11 @@ CASES: dict[str, tuple[Architecture, str]] = {
     ),
     "queries and keys normalized": (parse_notation("SM(t) + QKNorm(LN) + R + ScFFN", BASE), CUSTOM),
     "llama, statically normalized queries": (parse_notation("SM + QKNorm(BN) + RMS + SwiGLU", LLAMA), CUSTOM),
+    "shared layers": (
+        replace(parse_notation("SM(t) + LN + R", replace(BASE, layers=(Layer(),) * 4)), share_layers=2),
+        CUSTOM,
+    ),
+    "shared layers of gpt2": (replace(BASE, share_layers=2), "GPT2LMHeadModel"),
     "llama, batch norm": (parse_notation("SM + BN + SwiGLU", LLAMA), CUSTOM),
 }
 LAYERED = replace(BASE, n_head=4)
@@ -163,7 +168,7 @@ def greedy(model: Decoder, tokens_bt: Tensor, count: int) -> Tensor:
             attention=st.sampled_from(list(ATTENTIONS)),
         ),
         min_size=1,
-        max_size=4,
+        max_size=3,
     ),
     family=st.sampled_from(["gpt2", "pythia", "llama"]),
     attention=st.builds(
@@ -175,14 +180,20 @@ def greedy(model: Decoder, tokens_bt: Tensor, count: int) -> Tensor:
         qk_norm=st.sampled_from(["none", "layernorm", "rmsnorm", "batchnorm", "static"]),
     ),
     stabilizer=st.sampled_from([Stabilizer(), Stabilizer("scaled"), Stabilizer("weight_norm", "qk+ffn")]),
+    share=st.sampled_from([1, 2]),
 )
 def test_drawn_attention_kinds_fold_export_and_are_cached(
-    layers: list[Layer], family: str, attention: Attention, stabilizer: Stabilizer
+    layers: list[Layer], family: str, attention: Attention, stabilizer: Stabilizer, share: int
 ) -> None:
     from transformers import DynamicCache
 
     architecture = replace(
-        BASE, layers=tuple(layers), family=family, attention=attention, stabilizer=stabilizer
+        BASE,
+        layers=tuple(layer for layer in layers for _ in range(share)),
+        family=family,
+        attention=attention,
+        stabilizer=stabilizer,
+        share_layers=share,
     )
     assume(not list(violations(architecture)))
     model = perturbed(architecture)

@@ -36,7 +36,9 @@ def test_logits_are_ours_for_every_batch_and_length(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("case", ["attention of all kinds, by layer and head", "queries and keys normalized"])
+@pytest.mark.parametrize(
+    "case", ["attention of all kinds, by layer and head", "queries and keys normalized", "shared layers"]
+)
 def test_attention_of_every_kind(case: str, tmp_path: Path) -> None:
     architecture, _ = CASES[case]
     model = perturbed(architecture)

@@ -127,6 +127,12 @@ def test_every_norm_of_queries_and_keys(norm, family) -> None:
     assert difference(model, length=5) < 1e-4
 
 
+@pytest.mark.parametrize("stabilizer", ["none", "scaled"])
+def test_shared_layers(stabilizer) -> None:
+    architecture = tiny(n_layer=4, norm="layernorm", share_layers=2, stabilizer=Stabilizer(stabilizer))
+    assert difference(far_from_the_start(build_model(architecture, seed=0))) < 1e-4
+
+
 @pytest.mark.parametrize("beta", [1.0, 1e-4])
 def test_a_vanishing_beta_is_not_divided_by(beta) -> None:
     model = build_model(tiny(attention=Attention("full", shaped=True)), seed=0)

@@ -52,6 +52,7 @@ CASES = [
     tiny(attention=Attention("full", shaped=True)),
     tiny(attention=Attention("full", temperature="learned")),
     *(tiny("llama", n_kv_head=1, attention=Attention(qk_norm=norm)) for norm in ("rmsnorm", "batchnorm")),
+    replace(tiny(), layers=(Layer("layernorm", "relu"),) * 2, share_layers=2),
     *(of_kind(kind, heads) for kind in ATTENTIONS for heads in (0, 1)),
 ]
 
