@@ -98,8 +98,8 @@ sbom: .venv/installed .venv-sbom/installed
 
 .venv/installed: pyproject.toml constraints.txt
 	@echo "installing the pinned versions into .venv, once: a minute on a good line ..."
-	test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	$(PIP) --editable .
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@$(PIP) --editable .
 	touch $@
 
 .venv/installed-dev: .venv/installed
@@ -112,9 +112,9 @@ sbom: .venv/installed .venv-sbom/installed
 
 .venv-mpc/installed: pyproject.toml constraints.txt constraints-mpc.txt
 	@echo "installing SPU and what it needs into .venv-mpc, once: some minutes ..."
-	test -x .venv-mpc/bin/python || $(PYTHON) -m venv .venv-mpc
-	grep -vE '^(numpy|pandas|pandas-stubs|ml_dtypes)==' constraints.txt | cat - constraints-mpc.txt > .venv-mpc/constraints.txt
-	.venv-mpc/bin/python -m pip install --quiet --constraint .venv-mpc/constraints.txt \
+	@test -x .venv-mpc/bin/python || $(PYTHON) -m venv .venv-mpc
+	@grep -vE '^(numpy|pandas|pandas-stubs|ml_dtypes)==' constraints.txt | cat - constraints-mpc.txt > .venv-mpc/constraints.txt
+	@.venv-mpc/bin/python -m pip install --quiet --constraint .venv-mpc/constraints.txt \
 		--editable '.[mpc]' pytest hypothesis
 	touch $@
 

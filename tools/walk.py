@@ -111,7 +111,9 @@ def unexplained(heard: Sequence[Heard], end: float) -> list[str]:
         if piece.at - last > PATIENCE_S and not _EXPLAINS.search(line.rstrip()):
             found.append(f"{piece.at - last:.1f} s of silence after {line.strip()!r}")
         last = piece.at
-        line = ([line, *filter(str.strip, piece.text.splitlines())])[-1]
+        # What pip warns of is news of a machine's configuration, and no end of the wait.
+        news = [text for text in piece.text.splitlines() if text.strip() and not text.startswith("WARNING:")]
+        line = [line, *news][-1]
     return found
 
 

@@ -185,7 +185,12 @@ def _network(request: Request, options: EvaluateOptions) -> tuple[str, Decoder, 
     if target.corpus is None:
         raise RequestError(f"{target.label} has no text of its own: name it with data=...")
     corpus = prepare(target.corpus, target.architecture.vocab_size)
-    return options.bundle or target.label, target.model(request.recipe.seed), corpus, target.validation_sequences
+    return (
+        options.bundle or target.label,
+        target.model(request.recipe.seed),
+        corpus,
+        target.validation_sequences,
+    )
 
 
 COMMAND = Command(

@@ -13,7 +13,7 @@ from aero_search.report import palette
 from aero_search.report.chart import Mark, Panel
 from aero_search.report.labels import Box, place
 from aero_search.report.published import PublishedMark
-from aero_search.report.static import baseline_lines, significant_tick, step_text
+from aero_search.report.static import band_edge, baseline_lines, significant_tick, step_text
 from aero_search.report.units import quality_name, quality_text, readable
 
 if TYPE_CHECKING:
@@ -227,7 +227,9 @@ def _annotations(panel: Panel, suffix: str) -> list[dict[str, Any]]:
     texts = [mark.names for mark in named]
     corners = [_pixels(panel, *corner) for corner in panel.step]
     lines = list(pairwise(corners))
-    lines += [(_pixels(panel, *a), _pixels(panel, *b)) for a, b in baseline_lines(panel)]
+    lines += [
+        (_pixels(panel, *a), _pixels(panel, *b)) for a, b in (*baseline_lines(panel), *band_edge(panel))
+    ]
     marks = [_pixels(panel, mark.x, mark.y) for mark in panel.marks]
     placed = place(
         at,

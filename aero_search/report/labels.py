@@ -177,6 +177,8 @@ def _cost(
         # A leader over a label or a mark reads as belonging to it.
         cost += 15.0 * unit
         cost += _UNCLEAR * sum(other.box.crossed(anchor, leader) for other in others)
+        # Over a line of the picture it reads as part of that.
+        cost += 150.0 * unit * sum(_cross(anchor, leader, *line) for line in lines)
         cost += (
             80.0 * unit * sum(mark.crossed(anchor, leader) and not _holds(mark, anchor) for mark in obstacles)
         )

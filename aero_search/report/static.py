@@ -29,6 +29,8 @@ _STYLES: dict[str, tuple[str, float, str, float, str]] = {
     "stopped": ("v", 40, palette.DOMINATED, 0.8, "stopped at a rung"),
     "diverged": ("x", 42, palette.DIVERGED, 1.0, "diverged"),
 }
+# How the list of outliers begins; they stand in it as in the panel.
+BEYOND = "left to right"
 # Where an outlier points to.
 _ARROWS = {"above": "^", "below": "v", "left": "<", "right": ">"}
 
@@ -51,7 +53,8 @@ def draw(panels: Sequence[Panel], title: str, subtitle: str) -> Figure:
             (column * across + 0.72) / width,
             (foot + (rows - 1 - row) * _HEIGHT + 0.6) / height,
             (across - 0.9) / width,
-            (_HEIGHT - 0.75) / height,
+            # Room for a list of outliers that stands above.
+            (_HEIGHT - 0.75 - 0.9 * _LINE * any(map(_list_above, panels))) / height,
         )
         axis = figure.add_axes(box)
         _draw_panel(axis, panel)
@@ -152,12 +155,48 @@ def _draw_mark(axis: Axes, mark: Mark) -> None:
         )  # fmt: skip
 
 
+def _listed(panel: Panel) -> list[Mark]:
+    """The outliers of the band, left to right: there they lie too close to be named beside their marks."""
+    return sorted((m for m in panel.marks if m.outlier and m.y > (panel.band or m.y)), key=lambda m: m.x)
+
+
+def _list_above(panel: Panel) -> bool:
+    """Whether the list stands above the panel: where marks without a sound perplexity lie high in the band."""
+    return bool(_listed(panel)) and any(m.kind in ("plateau", "stopped", "diverged") for m in panel.marks)
+
+
+def _list(axis: Axes, panel: Panel, renderer: Any) -> None:
+    """Write the outliers of the band in two lines at most, with numbers alone where values are too many."""
+    width = axis.get_window_extent(renderer).width - 10 * DPI / 72
+    for variant in (0, 1):
+        lines = [""]
+        for mark in _listed(panel):
+            word = " ".join(mark.names[variant].split())
+            longer = f"{lines[-1]} \N{MIDDLE DOT} {word}" if lines[-1] else f"{BEYOND}: {word}"
+            if lines[-1] and _measure(axis, longer, renderer)[0] > width:
+                lines.append(word)
+            else:
+                lines[-1] = longer
+        if len(lines) <= 2:
+            break
+    above = _list_above(panel)
+    axis.annotate(
+        "\n".join(lines[:2]), (0, 1), xycoords="axes fraction", xytext=(0, 4) if above else (5, -5),
+        textcoords="offset points", size=_TEXT, va="bottom" if above else "top", ha="left",
+        color=palette.MUTED, family=FONT, linespacing=1.2,
+    )  # fmt: skip
+
+
 def _label(axis: Axes, panel: Panel, renderer: Any) -> None:
     """Name the front's points, and outliers by number and value; lengths are pixels of the canvas."""
     from matplotlib.patheffects import Normal, Stroke
 
     # The front comes first, and so chooses its places first.
-    named = sorted((mark for mark in panel.marks if mark.names), key=lambda mark: not mark.on_front)
+    listed = [] if panel.band is None else _listed(panel)
+    if listed:
+        _list(axis, panel, renderer)
+    named = [mark for mark in panel.marks if mark.names and not any(mark is other for other in listed)]
+    named.sort(key=lambda mark: not mark.on_front)
     if not named:
         return
     per_point = DPI / 72
@@ -179,7 +218,10 @@ def _label(axis: Axes, panel: Panel, renderer: Any) -> None:
     corners = [_pair(to_pixels(corner)) for corner in panel.step]
     lines = list(pairwise(corners))
     bars = [((m.x, m.bar[0]), (m.x, m.bar[1])) for m in panel.marks if m.bar is not None]
-    lines += [(_pair(to_pixels(a)), _pair(to_pixels(b))) for a, b in (*baseline_lines(panel), *bars)]
+    lines += [
+        (_pair(to_pixels(a)), _pair(to_pixels(b)))
+        for a, b in (*baseline_lines(panel), *band_edge(panel), *bars)
+    ]
     placed = place(
         anchors,
         sizes,
@@ -238,7 +280,14 @@ def _handles(panels: Sequence[Panel]) -> list[Line2D]:
     ]
     if arrows:
         side = _ARROWS["above" if "above" in arrows else min(arrows)]
-        handles.append(entry("beyond the axes: number and value", palette.DOMINATED, side, **hollow))
+        handles.append(
+            entry(
+                f"beyond the axes{': number and value' if any(map(_listed, panels)) else ''}",
+                palette.DOMINATED,
+                side,
+                **hollow,
+            )
+        )
     if any(mark.knee for mark in marks):
         handles.append(entry("best balance", palette.KNEE, "o", markersize=10, markeredgewidth=1.9, **hollow))
     if any(mark.tied for mark in marks):
@@ -298,6 +347,11 @@ def baseline_lines(panel: Panel) -> list[tuple[tuple[float, float], tuple[float,
     if perplexity is not None:
         lines.append(((panel.x.low, perplexity), (panel.x.high, perplexity)))
     return lines
+
+
+def band_edge(panel: Panel) -> list[tuple[tuple[float, float], tuple[float, float]]]:
+    """The lower edge of the band: names of outliers stay above it, those of the front below."""
+    return [] if panel.band is None else [((panel.x.low, panel.band), (panel.x.high, panel.band))]
 
 
 def significant_tick(value: float) -> str:

@@ -95,7 +95,8 @@ def _view(
         # Otherwise sections are put in order of their names.
         "isAccordionReordered": True,
         "compareRunSections": [
-            {"uuid": name, "name": name, "display": shown, **_SECTION} for name, shown in _SECTIONS.items()
+            {"uuid": name, "name": name, "display": shown, "columns": _COLUMNS.get(name, 3), **_SECTION}
+            for name, shown in _SECTIONS.items()
         ],
     }
 
@@ -104,9 +105,12 @@ def _view(
 _AXES = 4
 _NAME = "attributes.`Run Name`"
 _SECTION = {"isReordered": True, "deleted": False, "isGenerated": False}
+# Charts beside each other: names of axes lie over each other in a third of the page.
+_COLUMNS = {"Front": 2, "What varies": 1}
 # Ours, open; then those that MLflow makes of names with a slash, closed.
 _SECTIONS = {
     "Front": True,
+    "What varies": True,
     "Curves": True,
     "Model metrics": False,
     "entropy": False,
@@ -140,7 +144,7 @@ def _charts(metrics: Sequence[str], params: Sequence[str]) -> list[dict[str, Any
         chart(
             "parallel",
             "PARALLEL",
-            "Front",
+            "What varies",
             selectedParams=list(params[:_AXES]),
             selectedMetrics=[*metrics[1:], metrics[0]],
             showAllRuns=False,

@@ -261,11 +261,38 @@ def test_an_outlier_is_at_the_border_with_its_number_and_value(make_front: Any, 
     assert marks[15].names == ()
     figure = draw([panel], "title", "subtitle")
     said = {text.get_text() for text in figure.findobj(Text)}
-    assert {"#17  483, 4.37 s", "#18  120", "#13  397", "beyond the axes: number and value"} <= said
+    assert "beyond the axes: number and value" in said
+    # Named in one list in the order of their costs, without lines that would cross each other.
+    (listed,) = (text for text in said if "#18" in text)
+    assert listed.replace("\n", " \N{MIDDLE DOT} ") == (
+        "left to right: #14 410 \N{MIDDLE DOT} #13 397 \N{MIDDLE DOT} #18 120 \N{MIDDLE DOT} #17 483, 4.37 s"
+    )
     notebook = figure_of(front).to_json()
     assert "#17  483, 4.37 s" in notebook
     assert "beyond the axes: number and value" in notebook
     assert "beyond the axes" not in drawn_text(plot_front(make_front(), tmp_path)["svg"])
+
+
+@pytest.mark.parametrize("unsound", [False, True])
+def test_the_list_of_outliers_covers_no_mark_and_stays_beside_the_panel(
+    make_front: Any, unsound: bool
+) -> None:
+    """In the band where that has room, above the panel where the unsound lie high in the band."""
+    crowd = [("SM + LN", "finished", 90.0 + i, 0.5 + i / 50, 0.5, 1.0, 0.5, 0.01) for i in range(9)]
+    rows = [*STUDY[:13], *crowd, *(STUDY[13:] if unsound else [])]
+    panel = panels(make_front(rows=rows))[0]
+    figure = draw([panel], "title", "subtitle")
+    figure.canvas.draw()
+    (axis,) = figure.axes
+    renderer = figure.canvas.get_renderer()
+    (text,) = (text for text in axis.texts if text.get_text().startswith("left to right"))
+    box, frame = text.get_window_extent(renderer), axis.get_window_extent(renderer)
+    assert bool(box.y0 >= frame.y1) is unsound
+    assert frame.x0 <= box.x0 < box.x1 <= frame.x1
+    assert box.y1 < figure.get_window_extent().y1
+    for mark in panel.marks:
+        x, y = axis.transData.transform((mark.x, mark.y))
+        assert not (box.x0 <= x <= box.x1 and box.y0 <= y <= box.y1)
 
 
 def test_ties_of_the_front_have_one_mark(make_front: Any, tmp_path: Path) -> None:
