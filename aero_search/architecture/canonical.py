@@ -29,6 +29,7 @@ def canonical(a: Architecture) -> Architecture:
         n_kv_head=None if a.n_kv_head == a.n_head or not attends else a.n_kv_head,
         ffn_ratio=float(a.ffn_ratio) if has_full else 4.0,
         gated=a.gated and has_full,
+        ffn_rank=a.ffn_rank if any(layer.has_ffn for layer in layers) else 0,
         attention=_attention(a, layers),
         stabilizer=_stabilizer(a.stabilizer, layers, a.attention),
         regularizer=a.regularizer if a.regularizer.weight and attends else Regularizer(),
@@ -46,6 +47,7 @@ def key(a: Architecture) -> str:
         (said["attention"], "softmax_heads", 0),
         (said["attention"], "qk_norm", NONE),
         (said, "share_layers", 1),
+        (said, "ffn_rank", 0),
     ):
         if part[name] == default:
             del part[name]

@@ -53,7 +53,7 @@ REPARAMETRIZATIONS = {"WeightNorm": "weight_norm", "SpectralNorm": "spectral_nor
 QK_NORM = "QKNorm"
 _GROUPS = {"attention": Attention, "stabilizer": Stabilizer, "regularizer": Regularizer}
 _PER_LAYER = tuple(f.name for f in fields(Layer))
-_PLAIN = ("final_norm", "gated", "ffn_ratio", "share_layers")
+_PLAIN = ("final_norm", "gated", "ffn_ratio", "share_layers", "ffn_rank")
 
 
 class NotationError(RequestError):
@@ -168,6 +168,7 @@ def _from_terms(text: str, base: Architecture) -> Architecture:
         gated=reading.gated,
         ffn_ratio=4.0,
         share_layers=1,
+        ffn_rank=0,
         final_norm=reading.norm if own_final else base.wiring.norm,
         attention=from_mapping(Attention, reading.attention, "attention"),
         stabilizer=from_mapping(Stabilizer, reading.stabilizer, "stabilizer"),
@@ -266,6 +267,7 @@ def _with_fields(a: Architecture, rest: str) -> Architecture:
         gated=plain.gated,
         ffn_ratio=plain.ffn_ratio,
         share_layers=plain.share_layers,
+        ffn_rank=plain.ffn_rank,
         final_norm=plain.final_norm,
         attention=groups["attention"],
         stabilizer=groups["stabilizer"],
@@ -279,3 +281,4 @@ class _Plain:
     gated: bool
     ffn_ratio: float
     share_layers: int
+    ffn_rank: int

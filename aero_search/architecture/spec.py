@@ -162,6 +162,7 @@ class Architecture:
         tied_embeddings: the LM head shares the token embedding's weights.
         share_layers: groups of so many consecutive layers have the same weights (ALBERT, arXiv 1909.11942, all of
             them; MobileLLM, arXiv 2402.14905, section 3.4, two and two): fewer parameters, the same inference.
+        ffn_rank: each linear of the feed-forwards is the product of two, with so many channels between; 0: whole.
     """
 
     n_head: int
@@ -179,6 +180,7 @@ class Architecture:
     stabilizer: Stabilizer = Stabilizer()
     regularizer: Regularizer = Regularizer()
     share_layers: int = 1
+    ffn_rank: int = 0
 
     @property
     def n_layer(self) -> int:
@@ -202,6 +204,12 @@ class Architecture:
     def own_layers(self) -> tuple[Layer, ...]:
         """The layers that have weights of their own: the first of each group that shares them."""
         return self.layers[:: self.share_layers]
+
+    def feed_forward_weights(self, layer: Layer) -> int:
+        """Weights in the matrices of a layer's feed-forward."""
+        inner, matrices = (self.d_model, 1) if layer.is_fused else (self.d_ff, 3 if self.gated else 2)
+        each = self.ffn_rank * (self.d_model + inner) if self.ffn_rank else self.d_model * inner
+        return matrices * each if layer.has_ffn else 0
 
     @property
     def operations(self) -> tuple[tuple[Registry[Any], str], ...]:

@@ -55,6 +55,8 @@ def violations(a: Architecture) -> Iterator[str]:
         yield from _heads(a)
     if a.ffn_ratio <= 0 or (a.d_model >= 1 and a.d_ff < 1):
         yield f"model.ffn_ratio={a.ffn_ratio:g} must be above 0 and leave a feed-forward at least 1 wide"
+    if a.d_model >= 1:
+        yield from beyond("ffn.rank", a.ffn_rank, 0, min(a.d_model, max(a.d_ff, 1)))
     if all(layer.is_empty for layer in a.layers):
         yield "attention.kind=none and ffn.kind=none in every layer leave no network: keep one of them somewhere"
     yield from _shared(a)

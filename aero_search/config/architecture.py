@@ -61,6 +61,7 @@ class FeedForwardGroup:
 
     kind: FeedForward | tuple[FeedForward, ...]
     layers: LayerSet
+    rank: int = 0
 
 
 @dataclass(frozen=True)
@@ -115,6 +116,7 @@ def read_architecture(groups: Mapping[str, Any]) -> Architecture:
             final_norm=norm.final,
             tied_embeddings=model.tied_embeddings,
             share_layers=model.share_layers,
+            ffn_rank=ffn.rank,
             attention=Attention(**{f.name: getattr(attention, f.name) for f in fields(Attention)}),
             stabilizer=from_mapping(Stabilizer, groups.get("stabilizer"), "stabilizer"),
             regularizer=from_mapping(Regularizer, groups.get("regularizer"), "regularizer"),

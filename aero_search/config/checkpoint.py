@@ -119,7 +119,7 @@ def with_checkpoint(groups: Mapping[str, Any], own: Architecture, said: Collecti
     theirs: Mapping[str, Mapping[str, Any]] = {
         "norm": {"kind": each("norm"), "layers": "all", "final": own.final_norm},
         "activation": {"kind": each("activation")},
-        "ffn": {"kind": each("ffn"), "layers": "all"},
+        "ffn": {"kind": each("ffn"), "layers": "all", "rank": own.ffn_rank},
         "attention": {**to_mapping(own.attention), "kind": each("attention")},
         "stabilizer": to_mapping(own.stabilizer),
         "regularizer": to_mapping(own.regularizer),

@@ -81,7 +81,8 @@ class Pricer:
         return Prices(sent, rounds, latency, compute, flops, usd)
 
     def _row(self, a: Architecture) -> _Row:
-        sizes = (a.family, a.n_head, a.n_kv_head, a.d_model, a.seq_len, a.vocab_size, a.ffn_ratio, a.gated)
+        widths = (a.n_head, a.n_kv_head, a.d_model, a.ffn_ratio, a.ffn_rank)
+        sizes = (a.family, *widths, a.seq_len, a.vocab_size, a.gated)
         attention = a.attention
         shared = (
             sizes,

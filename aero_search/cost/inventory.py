@@ -171,11 +171,23 @@ def _feed_forward(a: Architecture, layer: Layer, index: int, m: int) -> Iterator
         return
     yield from _norm("ffn_norm", layer.norm, (m, d), index)
     if layer.is_fused:
-        yield Operation("feed_forward", "fused", "linear", (m, d, d), 1, index)
+        yield from _factors("fused", (m, d, d), a.ffn_rank, index)
         return
-    yield Operation("feed_forward", "up", "linear", (m, d, d_ff * (2 if a.gated else 1)), 1, index)
+    yield from _factors("up", (m, d, d_ff), a.ffn_rank, index, beside=2 if a.gated else 1)
     if (activation := ACTIVATIONS[layer.activation].operation) is not None:
         yield Operation("activation", "activation", activation, (m, d_ff), 1, index)
     if a.gated:
         yield Operation("activation", "gate", "multiply", (m, d_ff), 1, index)
-    yield Operation("feed_forward", "down", "linear", (m, d_ff, d), 1, index)
+    yield from _factors("down", (m, d_ff, d), a.ffn_rank, index)
+
+
+def _factors(
+    name: str, shape: tuple[int, int, int], rank: int, index: int, beside: int = 1
+) -> Iterator[Operation]:
+    """The product of `beside` linears that read the same input; of those in factors, one for the first factors."""
+    m, k, n = shape
+    if not rank:
+        yield Operation("feed_forward", name, "linear", (m, k, n * beside), 1, index)
+        return
+    yield Operation("feed_forward", f"{name}_in", "linear", (m, k, rank * beside), 1, index)
+    yield Operation("feed_forward", name, "linear", (m, rank, n), beside, index)

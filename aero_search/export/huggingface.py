@@ -213,6 +213,7 @@ def _fields(folded: FoldedDecoder, a: Architecture) -> dict[str, Any]:
         "final_norm": a.final_norm,
         "final_eps": _eps(folded.final_norm),
         "share_layers": a.share_layers,
+        "ffn_rank": a.ffn_rank,
         "qk_norm": a.attention.qk_norm,
         "qk_eps": next((_eps(norm) for norm in _query_norms(folded)), 0.0),
         "head_bias": cards.NORMS[a.final_norm].leaves_shift(a.has_bias),

@@ -35,6 +35,7 @@ class AeroConfig(PretrainedConfig):
             constant factor for each head and position, `shifted`: a norm left a bias in what reads it, and
             `projection_bias`: queries, keys and values have a bias.
         share_layers: groups of so many consecutive layers have the same weights.
+        ffn_rank: channels between the two factors of each linear of the feed-forwards; 0: whole linears.
         qk_norm: the norm (a name of NORMS) of queries and keys in each head, with the epsilon `qk_eps`.
         rotary_dim: rotated channels of each head; 0 has learned positions instead.
         parallel_residual: attention and feed-forward both read the layer's input.
@@ -68,6 +69,7 @@ class AeroConfig(PretrainedConfig):
         qk_norm: str = "none",
         qk_eps: float = 1e-6,
         share_layers: int = 1,
+        ffn_rank: int = 0,
         **kwargs: Any,
     ) -> None:
         self.vocab_size, self.hidden_size, self.intermediate_size = vocab_size, hidden_size, intermediate_size
@@ -81,6 +83,7 @@ class AeroConfig(PretrainedConfig):
         self.shaped = shaped
         self.final_norm, self.final_eps, self.head_bias = final_norm, final_eps, head_bias
         self.qk_norm, self.qk_eps, self.share_layers = qk_norm, qk_eps, share_layers
+        self.ffn_rank = ffn_rank
         # The head below reads the embedding itself; transformers has nothing to tie.
         kwargs["tie_word_embeddings"] = False
         super().__init__(**kwargs)
@@ -202,6 +205,22 @@ class Attention(nn.Module):
         return self.output(out_bhtd.transpose(1, 2).flatten(2))
 
 
+class LowRank(nn.Module):
+    """A linear in two factors."""
+
+    def __init__(self, inputs: int, outputs: int, rank: int, bias: bool) -> None:
+        super().__init__()
+        self.first = nn.Linear(inputs, rank, bias=False)
+        self.second = nn.Linear(rank, outputs, bias=bias)
+
+    def forward(self, x_btc: Tensor) -> Tensor:
+        return self.second(self.first(x_btc))
+
+
+def build_linear(inputs: int, outputs: int, bias: bool, rank: int) -> nn.Module:
+    return LowRank(inputs, outputs, rank, bias) if rank else nn.Linear(inputs, outputs, bias=bias)
+
+
 class FeedForward(nn.Module):
     """One linear where `fused`; else down(activation(up(x))), with a gate where the model has one."""
 
@@ -209,13 +228,14 @@ class FeedForward(nn.Module):
         super().__init__()
         width, hidden = config.hidden_size, config.intermediate_size
         bias = config.bias or layer.get("shifted", False)
-        self.fused = nn.Linear(width, width, bias=bias) if layer["ffn"] == "fused" else None
+        rank = config.ffn_rank
+        self.fused = build_linear(width, width, bias, rank) if layer["ffn"] == "fused" else None
         if self.fused is not None:
             return
-        self.gate = nn.Linear(width, hidden, bias=bias) if config.gated else None
-        self.up = nn.Linear(width, hidden, bias=bias)
+        self.gate = build_linear(width, hidden, bias, rank) if config.gated else None
+        self.up = build_linear(width, hidden, bias, rank)
         self.activation = MODULES[layer["activation"]]()
-        self.down = nn.Linear(hidden, width, bias=config.bias)
+        self.down = build_linear(hidden, width, config.bias, rank)
 
     def forward(self, x_btc: Tensor) -> Tensor:
         if self.fused is not None:

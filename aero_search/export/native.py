@@ -48,6 +48,7 @@ def native(a: Architecture) -> Native | None:
         and a.attention.value_projection == "full"
         and not a.attention.shaped
         and a.attention.qk_norm == NONE
+        and not a.ffn_rank
     )
     if not plain:
         return None

@@ -36,6 +36,7 @@ from aero_search.model import Decoder, fold
 from aero_search.model.attention import Attention
 from aero_search.model.decoder import DecoderLayer
 from aero_search.model.feed_forward import FeedForward, FusedFeedForward
+from aero_search.model.low_rank import Linear
 
 RULES = {
     "absorb": "a removed norm leaves gain, centring and the stream's typical scale in the linears that read it, "
@@ -195,9 +196,8 @@ class _Carrying:
         target_btc = target_btc + (told.feed_forward_residual_btc - mine.feed_forward_residual_btc)
         if isinstance(ours.feed_forward, FusedFeedForward):
             lost = ours.attention is None and theirs.attention is not None
-            if (changed or lost or not isinstance(theirs.feed_forward, FusedFeedForward)) and self._rule(
-                "fuse"
-            ):
+            same = alike(theirs.feed_forward, ours.feed_forward)
+            if (changed or lost or not same) and self._rule("fuse"):
                 fit(ours.feed_forward.fused, flat(read_btc), flat(target_btc))
             return
         same = alike(theirs.feed_forward, ours.feed_forward) and type(theirs.feed_forward.activation) is type(
@@ -308,7 +308,7 @@ class _Carrying:
         theirs: nn.Module,
         ours: nn.Module,
         here_btc: Tensor,
-        linears: Sequence[nn.Linear],
+        linears: Sequence[Linear],
         told_btc: Tensor,
     ) -> bool:
         """Fill a norm, and fit the linears that read it where it has changed. Returns whether it has.

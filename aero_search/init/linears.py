@@ -9,9 +9,10 @@ import torch
 from torch import Tensor, nn
 
 from aero_search.init.fit import set_weight, weight_of
+from aero_search.model.low_rank import Linear
 
 
-def absorbed(linear: nn.Linear, norm: nn.Module, stream_btc: Tensor) -> None:
+def absorbed(linear: Linear, norm: nn.Module, stream_btc: Tensor) -> None:
     """Make a linear that reads the stream give about what it gave behind a norm.
 
     A norm is gain * (x - mean) / deviation + bias. Gain, centring and bias are linear and go into the weights as
@@ -53,7 +54,7 @@ def regrouped(rows: Tensor, before: int, after: int, width: int, mean: bool = Tr
     return by_head.reshape(after * width, *rows.shape[1:])
 
 
-def inner_units(first: nn.Linear, last: nn.Linear, count: int) -> list[int]:
+def inner_units(first: Linear, last: Linear, count: int) -> list[int]:
     """The inner units of a feed-forward that reach furthest, at most `count`, in their order."""
     size = weight_of(first).norm(dim=1) * weight_of(last).norm(dim=0)
     most = torch.argsort(size, descending=True, stable=True)[:count]

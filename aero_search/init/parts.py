@@ -11,12 +11,13 @@ from aero_search.init.fit import set_weight, weight_of
 from aero_search.model import Decoder
 from aero_search.model.decoder import DecoderLayer
 from aero_search.model.feed_forward import FeedForward, FusedFeedForward
+from aero_search.model.low_rank import Linear, rank_of
 
 
 def scale_layer(layer: DecoderLayer, factor: float) -> None:
     """Let a layer do to factor * x what it did to x."""
-    written: list[nn.Linear | None] = []
-    groups: list[tuple[nn.Module, list[nn.Linear | None]]] = []
+    written: list[Linear | None] = []
+    groups: list[tuple[nn.Module, list[Linear | None]]] = []
     if layer.attention is not None and layer.attention_norm is not None:
         attention = layer.attention
         groups.append((layer.attention_norm, [attention.query, attention.key, attention.value]))
@@ -40,7 +41,7 @@ def scale_layer(layer: DecoderLayer, factor: float) -> None:
                 linear.bias.mul_(factor)
 
 
-def readers(feed_forward: nn.Module) -> tuple[nn.Linear, ...]:
+def readers(feed_forward: nn.Module) -> tuple[Linear, ...]:
     """The linears that read what the norm gives."""
     if isinstance(feed_forward, FusedFeedForward):
         return (feed_forward.fused,)
@@ -51,17 +52,20 @@ def readers(feed_forward: nn.Module) -> tuple[nn.Linear, ...]:
 def alike(one: nn.Module, other: nn.Module) -> bool:
     """Whether two feed-forwards have the same linears."""
     if isinstance(one, FeedForward) and isinstance(other, FeedForward):
-        return one.up.weight.shape == other.up.weight.shape and (one.gate is None) == (other.gate is None)
-    return isinstance(one, FusedFeedForward) and isinstance(other, FusedFeedForward)
+        same = one.up.weight.shape == other.up.weight.shape and rank_of(one.up) == rank_of(other.up)
+        return same and (one.gate is None) == (other.gate is None)
+    if isinstance(one, FusedFeedForward) and isinstance(other, FusedFeedForward):
+        return rank_of(one.fused) == rank_of(other.fused)
+    return False
 
 
-def copy_linear(source: nn.Linear, target: nn.Linear) -> None:
+def copy_linear(source: Linear, target: Linear) -> None:
     set_weight(target, weight_of(source))
     if target.bias is not None and source.bias is not None:
         target.bias.copy_(source.bias)
 
 
-def copy_rows(source: nn.Linear, target: nn.Linear, rows: list[int]) -> None:
+def copy_rows(source: Linear, target: Linear, rows: list[int]) -> None:
     """Outputs of one linear as the first of another; further ones keep their start."""
     weight = weight_of(target)
     weight[: len(rows)] = weight_of(source)[rows]

@@ -22,6 +22,7 @@ from aero_search.model.attention import Attention, Shaping
 from aero_search.model.decoder import DecoderLayer
 from aero_search.model.feed_forward import FeedForward, FusedFeedForward
 from aero_search.model.folding import FoldedDecoder
+from aero_search.model.low_rank import Linear, LowRank
 
 Array = NDArray[np.float32]
 
@@ -127,14 +128,27 @@ def _folds_beta(attention: Attention) -> bool:
 
 def _feed_forward(choice: Layer, feed_forward: FeedForward | FusedFeedForward) -> Iterator[tuple[str, Array]]:
     if isinstance(feed_forward, FusedFeedForward):
-        yield from ((f"fused.{name}", array) for name, array in _beside((feed_forward.fused, 1.0)))
+        yield from _factors("fused", feed_forward.fused)
         return
-    wide = [(feed_forward.up, 1.0)]
-    if feed_forward.gate is not None:
-        wide.insert(0, (feed_forward.gate, 1.0))
-    yield from ((f"up.{name}", array) for name, array in _beside(*wide))
-    yield from ((f"down.{name}", array) for name, array in _beside((feed_forward.down, 1.0)))
+    gate = feed_forward.gate
+    yield from _factors("up", *((feed_forward.up,) if gate is None else (gate, feed_forward.up)))
+    yield from _factors("down", feed_forward.down)
     yield from _values("", ACTIVATIONS[choice.activation], feed_forward.activation)
+
+
+def _factors(name: str, *linears: Linear) -> Iterator[tuple[str, Array]]:
+    """Linears of a feed-forward that read the same input; of two in factors the second ones, (2, rank, outputs)."""
+    whole = [linear for linear in linears if isinstance(linear, nn.Linear)]
+    if whole:
+        yield from ((f"{name}.{part}", array) for part, array in _beside(*((one, 1.0) for one in whole)))
+        return
+    pairs = [linear for linear in linears if isinstance(linear, LowRank)]
+    yield f"{name}_in.weight", np.concatenate([_array(pair.first.weight.T) for pair in pairs], axis=1)
+    weights = [_array(pair.second.weight.T) for pair in pairs]
+    yield f"{name}.weight", weights[0] if len(weights) == 1 else np.stack(weights)
+    biases = [_array(pair.bias) for pair in pairs if pair.bias is not None]
+    if biases:
+        yield f"{name}.bias", biases[0] if len(biases) == 1 else np.stack(biases)
 
 
 def _beside(*linears: tuple[nn.Linear, float]) -> Iterator[tuple[str, Array]]:

@@ -62,6 +62,7 @@ def stage_function(forward: Pass, stage: Stage) -> StageFunction:
         "values": _values,
         "linear": _linear,
         "split": _split,
+        "split_factors": _split_factors,
         "scale": jnp.multiply,
         "multiply": jnp.multiply,
         "running_mean": _running_mean,
@@ -101,6 +102,14 @@ def _linear_residual(x: Array, weight: Array, *rest: Array) -> Array:
 
 def _split(x: Array, weight: Array, bias: Array | None = None) -> tuple[Array, ...]:
     return tuple(jnp.split(_linear(x, weight, bias), 2, axis=-1))
+
+
+def _split_factors(x: Array, weight: Array, bias: Array | None = None) -> tuple[Array, ...]:
+    """The second factors (2, r, outputs) of two linears, whose first ones lie beside each other in x, (T, 2 r)."""
+    halves = jnp.split(x, 2, axis=-1)
+    return tuple(
+        half @ weight[i] if bias is None else half @ weight[i] + bias[i] for i, half in enumerate(halves)
+    )
 
 
 def _heads(x_tc: Array, heads: int) -> Array:

@@ -7,7 +7,7 @@ ciphertexts passes between them. Stages read and write named values; names of we
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -228,13 +228,16 @@ def _feed_forward(
         yield stage
         source = f"{at}ffn_normed"
     if layer.is_fused:
+        source = yield from _first_factor(a, index, f"{at}fused", source)
         reads = (source, *_behind_norm(a, layer, f"{at}fused"), attended)
         yield Stage(f"{at}fused", "feed_forward", index, "linear_residual", reads, (after,))
         return
     up, hidden = f"{at}up", f"{at}hidden"
     wide = (f"{at}gate", up) if a.gated else (up,)
+    source = yield from _first_factor(a, index, f"{at}up", source)
     reads = (source, *_behind_norm(a, layer, f"{at}up"))
-    yield Stage(f"{at}up", "feed_forward", index, "split" if a.gated else "linear", reads, wide)
+    op = ("split_factors" if a.ffn_rank else "split") if a.gated else "linear"
+    yield Stage(f"{at}up", "feed_forward", index, op, reads, wide)
     card = ACTIVATIONS[layer.activation]
     if card.operation is not None:
         reads = (wide[0], *(f"{at}{value}" for value in card.values))
@@ -245,8 +248,19 @@ def _feed_forward(
         gated = f"{at}gated"
         yield Stage(f"{at}gating", "activation", index, "multiply", (hidden, up), (gated,))
         hidden = gated
+    hidden = yield from _first_factor(a, index, f"{at}down", hidden)
     reads = (hidden, *_linear(f"{at}down", a.has_bias), attended)
     yield Stage(f"{at}down", "feed_forward", index, "linear_residual", reads, (after,))
+
+
+def _first_factor(a: Architecture, index: int, name: str, source: str) -> Generator[Stage, None, str]:
+    """The stage of the first factor of linears that have two; returns what the linear then reads."""
+    if not a.ffn_rank:
+        return source
+    inner = f"{name}.inner"
+    reads = (source, f"{name}_in.weight")
+    yield Stage(f"{name}_in", "feed_forward", index, "linear", reads, (inner,))
+    return inner
 
 
 def _linear(name: str, bias: bool) -> tuple[str, ...]:

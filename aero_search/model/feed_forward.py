@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from aero_search.architecture import Architecture, Layer
 from aero_search.model.activations import build_activation
+from aero_search.model.low_rank import build_linear
 
 
 class FeedForward(nn.Module):
@@ -19,10 +20,11 @@ class FeedForward(nn.Module):
     def __init__(self, architecture: Architecture, activation: nn.Module) -> None:
         super().__init__()
         d_model, d_ff, bias = architecture.d_model, architecture.d_ff, architecture.has_bias
-        self.gate = nn.Linear(d_model, d_ff, bias=bias) if architecture.gated else None
-        self.up = nn.Linear(d_model, d_ff, bias=bias)
+        rank = architecture.ffn_rank
+        self.gate = build_linear(d_model, d_ff, bias, rank) if architecture.gated else None
+        self.up = build_linear(d_model, d_ff, bias, rank)
         self.activation = activation
-        self.down = nn.Linear(d_ff, d_model, bias=bias)
+        self.down = build_linear(d_ff, d_model, bias, rank)
 
     def forward(self, x: Tensor) -> Tensor:
         hidden: Tensor
@@ -39,7 +41,8 @@ class FusedFeedForward(nn.Module):
 
     def __init__(self, architecture: Architecture) -> None:
         super().__init__()
-        self.fused = nn.Linear(architecture.d_model, architecture.d_model, bias=architecture.has_bias)
+        width = architecture.d_model
+        self.fused = build_linear(width, width, architecture.has_bias, architecture.ffn_rank)
 
     def forward(self, x: Tensor) -> Tensor:
         out: Tensor = self.fused(x)

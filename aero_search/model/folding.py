@@ -24,6 +24,7 @@ from aero_search.architecture.operations import FUSED, NONE, NORMS
 from aero_search.errors import AeroSearchError
 from aero_search.model.decoder import Decoder, DecoderLayer
 from aero_search.model.feed_forward import FeedForward, FusedFeedForward
+from aero_search.model.low_rank import Linear, LowRank
 from aero_search.model.norms import AbsorbsScale, Folds
 
 M = TypeVar("M", bound=nn.Module | None)
@@ -219,7 +220,11 @@ def _fold_feed_forward(
     elif isinstance(source, FeedForward) and isinstance(target, FusedFeedForward):
         up, up_bias_f = _reading(source.up, read)
         down, down_bias_c = _reading(source.down, _AS_IT_IS)
-        _set(target.fused.weight, down @ up * write)
+        if isinstance(target.fused, LowRank) and isinstance(source.up, LowRank):
+            _set(target.fused.first.weight, _exact(source.up.first.weight) * read.gain)
+            _set(target.fused.second.weight, down @ _exact(source.up.second.weight) * write)
+        else:
+            _set(target.fused.weight, down @ up * write)
         if target.fused.bias is not None:
             _set(target.fused.bias, (down @ up_bias_f + down_bias_c) * write)
     elif isinstance(source, FeedForward) and isinstance(target, FeedForward):
@@ -231,20 +236,28 @@ def _fold_feed_forward(
 
 
 def _fold_linear(
-    source: nn.Linear | nn.Embedding, target: nn.Linear, read: _Read = _AS_IT_IS, write: float = 1.0
+    source: Linear | nn.Embedding, target: Linear, read: _Read = _AS_IT_IS, write: float = 1.0
 ) -> None:
     """target(x) = write * source(read.gain * x + read.shift)."""
     weight, bias = _reading(source, read)
-    _set(target.weight, weight * write)
+    if isinstance(source, LowRank) and isinstance(target, LowRank):
+        _set(target.first.weight, _exact(source.first.weight) * read.gain)
+        _set(target.second.weight, _exact(source.second.weight) * write)
+    else:
+        _set(target.weight, weight * write)
     if target.bias is not None:
         _set(target.bias, bias * write)
 
 
-def _reading(source: nn.Linear | nn.Embedding, read: _Read) -> tuple[Tensor, Tensor]:
+def _reading(source: Linear | nn.Embedding, read: _Read) -> tuple[Tensor, Tensor]:
     """Weight and bias of a linear (of an embedding as the head) that reads `read` of what it was made for."""
-    weight = _exact(source.weight)
+    weight = (
+        _exact(source.second.weight) @ _exact(source.first.weight)
+        if isinstance(source, LowRank)
+        else _exact(source.weight)
+    )
     bias = weight.new_zeros(weight.shape[0])
-    if isinstance(source, nn.Linear) and source.bias is not None:
+    if not isinstance(source, nn.Embedding) and source.bias is not None:
         bias = _exact(source.bias)
     if read.shift is not None:
         bias = bias + weight @ read.shift
@@ -285,18 +298,19 @@ def _core(norm: M) -> M | nn.Module:
     return norm.core() if isinstance(norm, Folds) else norm
 
 
-def _readers(feed_forward: FeedForward | FusedFeedForward) -> tuple[nn.Linear | None, ...]:
+def _readers(feed_forward: FeedForward | FusedFeedForward) -> tuple[Linear | None, ...]:
     """The linears that read the norm of a feed-forward."""
     if isinstance(feed_forward, FusedFeedForward):
         return (feed_forward.fused,)
     return feed_forward.up, feed_forward.gate
 
 
-def _give_biases(*linears: nn.Linear | None) -> None:
+def _give_biases(*linears: Linear | None) -> None:
     """A bias of 0 for each linear that has none."""
     for linear in linears:
         if linear is not None and linear.bias is None:
-            linear.register_parameter("bias", nn.Parameter(linear.weight.new_zeros(linear.out_features)))
+            holder = linear.second if isinstance(linear, LowRank) else linear
+            holder.register_parameter("bias", nn.Parameter(linear.weight.new_zeros(linear.out_features)))
 
 
 def _exact(tensor: Tensor) -> Tensor:

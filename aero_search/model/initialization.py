@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from aero_search.architecture import Architecture
+from aero_search.model.low_rank import LowRank
 
 # GPT-2's standard deviation and the width it was made for.
 GPT2_STD = 0.02
@@ -37,6 +38,13 @@ def initialize(model: nn.Module, architecture: Architecture, seed: int, std: flo
         architecture.stabilizer.kind in ("weight_norm", "spectral_norm")
         and "qk" in architecture.stabilizer.targets
     )
+    # Two factors with r channels between them are a weight of deviation std where each has (std^2 / r)^(1/4).
+    factors = {
+        id(factor): (std**2 / module.rank) ** 0.25
+        for module in model.modules()
+        if isinstance(module, LowRank)
+        for factor in (module.first, module.second)
+    }
     for name, module in model.named_modules():
         if not isinstance(module, nn.Linear | nn.Embedding) or module.weight.is_meta:
             continue
@@ -46,7 +54,8 @@ def initialize(model: nn.Module, architecture: Architecture, seed: int, std: flo
             else:
                 generator = torch.Generator().manual_seed(_tensor_seed(seed, name))
                 # Drawn on the CPU whatever the model's device, so that the numbers are the same everywhere.
-                drawn = torch.empty(module.weight.shape, device="cpu").normal_(0.0, std, generator=generator)
+                wide = factors.get(id(module), std)
+                drawn = torch.empty(module.weight.shape, device="cpu").normal_(0.0, wide, generator=generator)
                 module.weight.copy_(drawn)
             if isinstance(module, nn.Linear) and module.bias is not None:
                 module.bias.zero_()

@@ -64,8 +64,7 @@ def matrix_weights(a: Architecture) -> int:
     grouped = width * width * a.kv_heads // a.n_head
     whole_values = a.attention.value_projection == "full"
     attention = width * width * (2 if whole_values else 1) + grouped * (2 if whole_values else 1)
-    feed_forward = {"full": (3 if a.gated else 2) * width * a.d_ff, "fused": width * width, "none": 0}
-    layers = sum(attention * layer.attends + feed_forward[layer.ffn] for layer in a.own_layers)
+    layers = sum(attention * layer.attends + a.feed_forward_weights(layer) for layer in a.own_layers)
     return layers + a.vocab_size * width * (1 if a.tied_embeddings else 2)
 
 

@@ -80,6 +80,7 @@ def architectures(draw: st.DrawFn) -> Architecture:
         stabilizer=draw(stabilizers),
         regularizer=regularizer,
         share_layers=share,
+        ffn_rank=draw(st.sampled_from([0, 0, 3])),
     )
     from hypothesis import assume
 

@@ -81,6 +81,15 @@ CASES: dict[str, tuple[Architecture, str]] = {
     ),
     "queries and keys normalized": (parse_notation("SM(t) + QKNorm(LN) + R + ScFFN", BASE), CUSTOM),
     "llama, statically normalized queries": (parse_notation("SM + QKNorm(BN) + RMS + SwiGLU", LLAMA), CUSTOM),
+    "feed-forwards in factors": (
+        replace(
+            parse_notation("SM + R + ScFFN", BASE),
+            layers=(Layer("none", "relu"), Layer("none", "identity")),
+            ffn_rank=5,
+        ),
+        CUSTOM,
+    ),
+    "gated in factors": (replace(LLAMA, layers=(Layer("dyt", "silu"),) * 2, ffn_rank=5), CUSTOM),
     "shared layers": (
         replace(parse_notation("SM(t) + LN + R", replace(BASE, layers=(Layer(),) * 4)), share_layers=2),
         CUSTOM,
@@ -181,9 +190,17 @@ def greedy(model: Decoder, tokens_bt: Tensor, count: int) -> Tensor:
     ),
     stabilizer=st.sampled_from([Stabilizer(), Stabilizer("scaled"), Stabilizer("weight_norm", "qk+ffn")]),
     share=st.sampled_from([1, 2]),
+    rank=st.sampled_from([0, 5]),
+    gated=st.booleans(),
 )
 def test_drawn_attention_kinds_fold_export_and_are_cached(
-    layers: list[Layer], family: str, attention: Attention, stabilizer: Stabilizer, share: int
+    layers: list[Layer],
+    family: str,
+    attention: Attention,
+    stabilizer: Stabilizer,
+    share: int,
+    rank: int,
+    gated: bool,
 ) -> None:
     from transformers import DynamicCache
 
@@ -194,6 +211,8 @@ def test_drawn_attention_kinds_fold_export_and_are_cached(
         attention=attention,
         stabilizer=stabilizer,
         share_layers=share,
+        ffn_rank=rank,
+        gated=gated,
     )
     assume(not list(violations(architecture)))
     model = perturbed(architecture)

@@ -37,7 +37,13 @@ def test_logits_are_ours_for_every_batch_and_length(
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    "case", ["attention of all kinds, by layer and head", "queries and keys normalized", "shared layers"]
+    "case",
+    [
+        "attention of all kinds, by layer and head",
+        "queries and keys normalized",
+        "shared layers",
+        "gated in factors",
+    ],
 )
 def test_attention_of_every_kind(case: str, tmp_path: Path) -> None:
     architecture, _ = CASES[case]

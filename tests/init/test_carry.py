@@ -53,6 +53,8 @@ SHAPES = {
     "grouped": replace(ARCHITECTURE, n_kv_head=2),
     "narrow": replace(ARCHITECTURE, ffn_ratio=1.0),
     "temperature": replace(ARCHITECTURE, attention=Attention(temperature="learned")),
+    "factors": replace(ARCHITECTURE, ffn_rank=24),
+    "fused factors": replace(with_layers(ffn="fused", activation="identity"), ffn_rank=8),
     "qk_norm": replace(ARCHITECTURE, attention=Attention(qk_norm="rmsnorm")),
     "final": replace(ARCHITECTURE, final_norm="none"),
     "all": replace(
@@ -85,6 +87,8 @@ def carried(teacher: Decoder, a: Architecture, tokens: Tensor, *without: str) ->
         ("narrow", "refit"),
         ("temperature", "temperature"),
         ("qk_norm", "qk_norm"),
+        ("factors", "refit"),
+        ("fused factors", "fuse"),
         ("all", "absorb"),
         ("all", "fuse"),
         ("all", "temperature"),

@@ -133,6 +133,16 @@ def test_shared_layers(stabilizer) -> None:
     assert difference(far_from_the_start(build_model(architecture, seed=0))) < 1e-4
 
 
+@pytest.mark.parametrize("family", ["gpt2", "llama"])
+@pytest.mark.parametrize("gated", [False, True])
+def test_feed_forwards_in_factors(gated, family) -> None:
+    layers = (Layer("layernorm", "relu"), Layer("static", "identity", "fused"), Layer("none", "identity"))
+    architecture = tiny(
+        layers=layers, family=family, gated=gated, ffn_rank=5, stabilizer=Stabilizer("scaled")
+    )
+    assert difference(far_from_the_start(build_model(architecture, seed=0))) < 1e-4
+
+
 @pytest.mark.parametrize("beta", [1.0, 1e-4])
 def test_a_vanishing_beta_is_not_divided_by(beta) -> None:
     model = build_model(tiny(attention=Attention("full", shaped=True)), seed=0)

@@ -53,6 +53,8 @@ CASES = [
     tiny(attention=Attention("full", temperature="learned")),
     *(tiny("llama", n_kv_head=1, attention=Attention(qk_norm=norm)) for norm in ("rmsnorm", "batchnorm")),
     replace(tiny(), layers=(Layer("layernorm", "relu"),) * 2, share_layers=2),
+    tiny(ffn_rank=4),
+    tiny("llama", gated=True, ffn_rank=4),
     *(of_kind(kind, heads) for kind in ATTENTIONS for heads in (0, 1)),
 ]
 

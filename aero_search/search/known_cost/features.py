@@ -40,7 +40,16 @@ _TARGETS = tuple(dict.fromkeys(part for said in get_args(StabilizerTargets) for 
 _REPARAMETRIZED = ("weight_norm", "spectral_norm")
 # Numbers whose factors matter, not their differences; a setting without effect has the number of none.
 _LOGARITHMIC = {
-    *("n_head", "d_model", "seq_len", "vocab_size", "ffn_ratio", "share_layers", "regularizer.every"),
+    *(
+        "n_head",
+        "d_model",
+        "seq_len",
+        "vocab_size",
+        "ffn_ratio",
+        "share_layers",
+        "ffn_rank",
+        "regularizer.every",
+    ),
     *(f"recipe.{name}" for name in ("steps", "batch_size", "lr", "accumulate", "eps")),
 }
 _SEEDS = ("recipe.seed", "recipe.data_seed")
@@ -131,8 +140,7 @@ def matrix_parameters(a: Architecture) -> int:
     """
     d, kv = a.d_model, a.kv_heads * a.d_head
     attention = d * (d + kv) + (d * kv + d * d if a.attention.value_projection == "full" else 0)
-    full = (3 if a.gated else 2) * d * a.d_ff
-    ffn = sum(full if layer.is_full else d * d if layer.is_fused else 0 for layer in a.own_layers)
+    ffn = sum(a.feed_forward_weights(layer) for layer in a.own_layers)
     embeddings = a.vocab_size * d * (1 if a.tied_embeddings else 2)
     positions = 0 if a.rotary_channels else a.seq_len * d
     attending = sum(layer.attends for layer in a.own_layers)
