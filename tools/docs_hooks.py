@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from docs_reference import pages as reference_pages
+from mkdocs.exceptions import PluginError
 from mkdocs.structure.files import File, Files
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -16,6 +17,8 @@ DOCS = ROOT / "docs"
 # Where the site keeps what the pages link to outside docs/.
 OUTSIDE = "repository"
 _LINK = re.compile(r"(\]\()([^)\s#]+)(#[^)\s]*)?(\))")
+# A link whose text is a page's file name, as it is read on GitHub.
+_NAMED = re.compile(r"\[([\w./-]+\.md)\]\(([^)\s#]+)")
 _FENCE = re.compile(r"^ *(```|~~~)")
 _ITEM = re.compile(r"^([-*]|\d+\.) ")
 
@@ -61,7 +64,8 @@ def on_page_markdown(markdown: str, page: Any, config: Any, files: Files) -> str
         if _FENCE.match(line):
             fenced = not fenced
         elif not fenced and not line.startswith("    "):
-            line = _LINK.sub(lambda match: _led(match, source, page.file.src_uri), _pages_as_links(line))
+            line = _NAMED.sub(lambda match: _titled(match, source), _pages_as_links(line))
+            line = _LINK.sub(lambda match: _led(match, source, page.file.src_uri), line)
             # Python-Markdown wants an empty line before a list and a table.
             begins = _ITEM.match(line) and not _ITEM.match(before)
             if before.strip() and (begins or (line.startswith("|") and not before.startswith("|"))):
@@ -71,9 +75,22 @@ def on_page_markdown(markdown: str, page: Any, config: Any, files: Files) -> str
     return "\n".join(lines) + "\n"
 
 
+def on_post_page(output: str, page: Any, config: Any) -> None:
+    """Refuse what a reader without a connection would lack."""
+    for address in re.findall(r'<(?:script|img)[^>]* src="(https?://[^"]+)"', output):
+        raise PluginError(f"{page.file.src_uri} loads {address}")
+
+
 def _pages_as_links(line: str) -> str:
     """`docs/rungs.md` in a sentence is a link to that page."""
     return re.sub(r"(?<![\[(`/\w])docs/((?:research/)?\w+\.md)(?!\w)", rf"[\1]({DOCS}/\1)", line)
+
+
+def _titled(match: re.Match[str], source: Path) -> str:
+    """The same link, its text the page's heading."""
+    page = (source.parent / match[2]).resolve()
+    heading = re.match(r"# (.+)", page.read_text()) if page.is_file() else None
+    return f"[{heading[1]}]({match[2]}" if heading else match[0]
 
 
 def _led(match: re.Match[str], source: Path, uri: str) -> str:

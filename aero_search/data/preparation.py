@@ -66,7 +66,7 @@ def prepare(
             # Another process may have packed it while this one waited.
             corpus = _cached(root, key, vocab_size)
             if corpus is None:
-                headline = f"Preparing the corpus data.kind={spec.kind} (once; kept in {root})"
+                headline = f"Preparing the corpus data.kind={spec.kind} (once; kept in {root}) ..."
                 with Reporter(headline, quiet=quiet) as reporter:
                     corpus = _build(spec, vocab_size, found, root, key, reporter, given)
     return corpus

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -125,6 +127,9 @@ class Worker:
         tracker = open_tracker(self.plan.tracking, self.plan.output_dir)
         while not self._work(study, tracker):
             pass
+        if os.getpid() != self.parent_process:
+            # The search waits for this process's end, and what the interpreter collects there takes seconds.
+            gc.freeze()
 
     def _work(self, study: Study, tracker: Tracker) -> bool:
         """Train under one name. Returns False where others have taken that for dead: another is needed."""
