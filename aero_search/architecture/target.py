@@ -46,6 +46,7 @@ def retarget(a: Architecture, shape: ModelShape) -> Architecture:
     or last share keeps its share to within half a layer, and where M is a multiple of N every layer is
     repeated M / N times. As many layers as before share their weights, where the
     new depth has whole groups of like layers; else each has its own, which costs the same.
+    A rank keeps its share of the width.
 
     Raises:
         RequestError: the families differ: their layers are wired differently.
@@ -67,12 +68,20 @@ def retarget(a: Architecture, shape: ModelShape) -> Architecture:
                 n_head=shape.n_head,
                 n_kv_head=shape.n_kv_head,
                 d_model=shape.d_model,
+                ffn_rank=_rank(a, shape.d_model),
                 seq_len=shape.seq_len,
                 vocab_size=shape.vocab_size,
                 tied_embeddings=shape.tied_embeddings,
             )
         )
     )
+
+
+def _rank(a: Architecture, d_model: int) -> int:
+    if not a.ffn_rank:
+        return 0
+    widest = min(d_model, max(round(a.ffn_ratio * d_model), 1))
+    return min(max(round(a.ffn_rank * d_model / a.d_model), 1), widest)
 
 
 def depths(n: int, m: int) -> tuple[int, ...]:

@@ -11,10 +11,12 @@ import torch
 from aero_search.architecture import (
     InvalidArchitectureError,
     Layer,
+    ModelShape,
     Stabilizer,
     key,
     notation,
     parse_notation,
+    retarget,
     validate,
 )
 from aero_search.cost import flops, inventory
@@ -105,6 +107,12 @@ def test_it_is_named_and_counted(gated: bool) -> None:
     biases = 64 * (2 if gated else 1) + 16
     assert count_parameters(build_model(a)) - count_parameters(build_model(none)) == matrices + biases
     assert key(none) == key(replace(none, ffn_rank=0))
+
+
+@pytest.mark.parametrize(("rank", "there"), [(0, 0), (4, 16), (16, 64)])
+def test_at_another_width_a_rank_keeps_its_share(rank: int, there: int) -> None:
+    shape = ModelShape("wide", "gpt2", 2, 2, None, 64, 12, 31, True)
+    assert retarget(tiny(ffn_rank=rank), shape).ffn_rank == there
 
 
 def test_a_weight_of_that_rank_is_carried_as_it_is() -> None:
