@@ -59,10 +59,11 @@ def run(request: Request) -> None:
 
     python = find_environment(options.measure.python).python
     model = subject.model(request.recipe.seed)
-    planned = plan(model, protocol, network, options.measure.sequences, shaped=network.name != LOOPBACK)
+    shaped = network.name != LOOPBACK
+    planned = plan(model, protocol, network, options.measure.sequences, shaped, request.workload)
     if not options.measure.force:
         check_length(planned)
-    tokens_nt = _tokens(subject, options.measure)
+    tokens_nt = _tokens(subject, options.measure)[:, : request.workload.prompt]
     stamp = time.strftime("%Y%m%d-%H%M%S")
     folder = writable(request.output_dir.resolve()) / "measure" / f"{key(subject.architecture)}-{stamp}"
     measured = _measure(subject, model, tokens_nt, planned, folder, str(python))
@@ -100,11 +101,10 @@ def _measure(
     python: str,
 ) -> Measurement:
     from aero_search.console import make_console
-    from aero_search.measure.program import stages
     from aero_search.measure.run import measure
     from aero_search.report.measure import MeasureView
 
-    count = planned.sequences * len(stages(planned.forward))
+    count = planned.sequences * len(planned.stages)
     # The parties' folders hold weights and tokens: they go once all is read, and stay where something broke.
     parties = folder / "parties"
     console = make_console(stderr=True)
@@ -167,6 +167,7 @@ COMMAND = Command(
         "model.seq_len",
         "protocol",
         "network",
+        "workload",
         "measure.python",
         "measure.sequences",
         "measure.text",
@@ -175,5 +176,6 @@ COMMAND = Command(
     examples=(
         "measure variant=sm_scfuffn model.seq_len=32",
         "measure study=aero pick=knee",
+        "measure study=aero pick=knee workload=chat workload.prompt=16 workload.generate=4",
     ),
 )

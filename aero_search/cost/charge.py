@@ -48,12 +48,16 @@ class Charge(NamedTuple):
 
 
 class Use(NamedTuple):
-    """`calls` independent calls of a primitive, each on `elements` elements, `depth` of them in sequence."""
+    """`calls` independent calls of a primitive, each on `elements` elements, `depth` of them in sequence.
+
+    `single` says that they are of a matrix product that fits one block of the primitive.
+    """
 
     primitive: str
     calls: float
     elements: int
     depth: float
+    single: bool = False
 
 
 def charge(operation: Operation, protocol: Protocol) -> Charge:
@@ -68,7 +72,7 @@ def charge(operation: Operation, protocol: Protocol) -> Charge:
         primitive = protocol.primitives[use.primitive]
         rounds = use.depth * call_rounds(primitive, use.elements)
         elements = use.calls * use.elements
-        sent = use.calls * call_bytes(primitive, use.elements)
+        sent = use.calls * call_bytes(primitive, use.elements, use.single)
         if protocol.ring is not None and primitive.per_bit is not None:
             sent += protocol.extra_bits * primitive.per_bit.value * elements
         total = total.plus(
@@ -102,11 +106,19 @@ def uses(operation: Operation, protocol: Protocol) -> Iterator[Use]:
         depth = term.times if term.depth is None else term.depth
         if term.per == "reduction":
             depth *= math.ceil(math.log2(operation.shape[-1]))
-        yield Use(term.primitive, term.times * (operation.count if is_matmul else 1), elements, depth)
+        calls = term.times * (operation.count if is_matmul else 1)
+        single = is_matmul and math.prod(operation.shape) <= protocol.primitives[term.primitive].block
+        yield Use(term.primitive, calls, elements, depth, single)
 
 
-def call_bytes(primitive: Primitive, elements: int) -> float:
-    """Bytes of one call: padded to whole blocks, and of small calls no more than one of `small.below` costs."""
+def call_bytes(primitive: Primitive, elements: int, single: bool = False) -> float:
+    """Bytes of one call: padded to whole blocks, and of small calls no more than one of `small.below` costs.
+
+    Args:
+        single: of a matrix product that fits one block.
+    """
+    if single and primitive.single is not None:
+        return primitive.bytes.value * primitive.block / 2 + primitive.single.value * elements
     small = primitive.small
     if small is not None and elements < small.below:
         return min(small.bytes.value * elements, primitive.bytes.value * _padded(primitive, small.below))
@@ -124,10 +136,14 @@ def call_rounds(primitive: Primitive, elements: int) -> float:
 def packed_blocks(shape: tuple[int, ...], block: int) -> int:
     """Ciphertexts of the smaller operand of an (m, k) by (k, n) product, `block` coefficients each.
 
-    One holds rows x width coefficients, width a power of two of at most k; the fewest ciphertexts are taken.
+    One holds rows x width coefficients, width a power of two of at most k; the fewest ciphertexts are taken. Where
+    all of it fits one with at most two of results, it is one whatever k is, as read under SPU 0.9.5.
     """
     m, k, n = shape
     rows = min(m, n)
+    columns = block // (rows << (k - 1).bit_length())
+    if m * k * n <= block or 2 * columns >= max(m, n):
+        return 1
     widths = (1 << i for i in range(min(k, block).bit_length()))
     return min(math.ceil(rows / (block // width)) * math.ceil(k / width) for width in widths)
 

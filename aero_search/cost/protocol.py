@@ -96,6 +96,8 @@ class Primitive:
         offline: what a query's preprocessing sends for it, an element.
         offline_seconds: what making that takes, an element; sending it not included.
         once: sent once for a pair of parties, an element (a server's encrypted weights).
+        single: of a product (m, k) by (k, n) whose m k n fit one block, so that one product of polynomials holds
+            all results: half a block of `bytes` goes whole, of the other half the results alone, each at this.
         per_bit: change of `bytes` for every bit that the ring is wider than the one they were read with.
     """
 
@@ -109,6 +111,7 @@ class Primitive:
     offline_seconds: Constant | None = None
     once: Constant | None = None
     per_bit: Constant | None = None
+    single: Constant | None = None
 
     def constants(self) -> Iterator[tuple[str, Constant, Unit]]:
         """Each by its field, with the unit it must have."""
@@ -120,6 +123,7 @@ class Primitive:
             ("offline_seconds", self.offline_seconds, "s/element"),
             ("once", self.once, "B/element"),
             ("per_bit", self.per_bit, "B/element/bit"),
+            ("single", self.single, "B/element"),
         )
         for name, constant, unit in optional:
             if constant is not None:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from aero_search.architecture import Architecture
 from aero_search.measure.lowerings import lowering
-from aero_search.measure.program import LOGITS, TOKENS, Pass, Stage, stages
+from aero_search.measure.program import LOGITS, TOKENS, Pass, Stage, carried, stages
 
 StageFunction = Callable[..., Array | tuple[Array, ...]]
 
@@ -48,24 +48,27 @@ def stage_function(forward: Pass, stage: Stage) -> StageFunction:
         return _linear_residual
     if stage.op.startswith(("output", "merge")):
         return partial(_after_attention, stage.op.startswith("output"), stage.op.endswith("residual"))
-    sized: dict[str, Callable[..., Any]] = {
-        "one_hot": _one_hot,
-        "qkv": _qkv,
-        "rotary": _rotary,
+    sized: dict[str, Callable[..., Any]] = {"one_hot": _one_hot, "qkv": _qkv}
+    placed: dict[str, Callable[..., Any]] = {
+        "lookup": _lookup,
+        "rotary": partial(_rotary, a),
+        "scale": _scale,
     }
     if stage.op == "scores":
         return partial(_scores, a, tuple(count for _, count in stage.heads))
     if stage.op in sized:
         return partial(sized[stage.op], a)
+    if stage.op in placed:
+        return partial(placed[stage.op], forward.cached)
     plain: dict[str, StageFunction] = {
-        "lookup": _lookup,
         "values": _values,
         "linear": _linear,
         "split": _split,
         "split_factors": _split_factors,
-        "scale": jnp.multiply,
         "multiply": jnp.multiply,
         "running_mean": _running_mean,
+        "cache": _append,
+        "last_token": _last_token,
         "shaped": _shaped,
     }
     return plain[stage.op]
@@ -75,20 +78,50 @@ def run_plaintext(
     forward: Pass, weights: Mapping[str, NDArray[Any]], tokens_t: NDArray[np.integer[Any]]
 ) -> NDArray[np.float32]:
     """Logits (T, V) of the stages in float32, without any second party."""
-    values: dict[str, Any] = {**weights, TOKENS: client_tokens(forward, tokens_t)}
+    logits_tv, _ = run_pass(forward, weights, tokens_t, {})
+    return logits_tv
+
+
+def run_pass(
+    forward: Pass,
+    weights: Mapping[str, NDArray[Any]],
+    tokens_t: NDArray[np.integer[Any]],
+    cache: Mapping[str, Any],
+) -> tuple[NDArray[np.float32], dict[str, Any]]:
+    """The same of one pass of a query: its logits, and what it leaves to the next one.
+
+    Args:
+        tokens_t: those that are not cached.
+        cache: what the pass before has left.
+    """
+    values: dict[str, Any] = {**weights, **cache, TOKENS: client_tokens(forward, tokens_t)}
     for stage in stages(forward):
         made = stage_function(forward, stage)(*(jnp.asarray(values[name]) for name in stage.reads))
         values |= zip(stage.writes, made if isinstance(made, tuple) else (made,), strict=True)
-    return np.asarray(values[LOGITS])
+    left = {there: values[here] for here, there in carried(forward).items()}
+    return np.asarray(values[LOGITS]), left
 
 
 def _one_hot(a: Architecture, tokens_t: Array) -> Array:
     return (tokens_t[:, None] == jnp.arange(a.vocab_size, dtype=jnp.int32)[None, :]).astype(jnp.float32)
 
 
-def _lookup(one_hot_tv: Array, embedding_vc: Array, position_tc: Array | None = None) -> Array:
+def _lookup(cached: int, one_hot_tv: Array, embedding_vc: Array, position_tc: Array | None = None) -> Array:
     x_tc = one_hot_tv @ embedding_vc
-    return x_tc if position_tc is None else x_tc + position_tc[: x_tc.shape[0]]
+    return x_tc if position_tc is None else x_tc + position_tc[cached : cached + x_tc.shape[0]]
+
+
+def _scale(cached: int, q_htd: Array, scale_ht1: Array) -> Array:
+    return q_htd * scale_ht1[:, cached : cached + q_htd.shape[1]]
+
+
+def _append(cached_k: Array, cached_v: Array, k_htd: Array, v_htd: Array) -> tuple[Array, Array]:
+    """Keys and values of all tokens so far."""
+    return jnp.concatenate([cached_k, k_htd], axis=1), jnp.concatenate([cached_v, v_htd], axis=1)
+
+
+def _last_token(x_tc: Array) -> Array:
+    return x_tc[-1:]
 
 
 def _linear(x: Array, weight: Array, bias: Array | None = None) -> Array:
@@ -139,10 +172,10 @@ def _qk_normed(run: Callable[..., Array], q_htd: Array, k_htd: Array, *values: A
     return both[:heads], both[heads:]
 
 
-def _rotary(a: Architecture, q_htd: Array, k_htd: Array) -> tuple[Array, Array]:
+def _rotary(a: Architecture, cached: int, q_htd: Array, k_htd: Array) -> tuple[Array, Array]:
     rotated = a.rotary_channels
     frequency_r = _BASE ** (-np.arange(0, rotated, 2) / rotated)
-    angle_tr = np.outer(np.arange(q_htd.shape[1]), frequency_r)
+    angle_tr = np.outer(np.arange(cached, cached + q_htd.shape[1]), frequency_r)
     cos_tr, sin_tr = np.cos(angle_tr).astype(np.float32), np.sin(angle_tr).astype(np.float32)
     cos, sin = np.concatenate([cos_tr, cos_tr], -1), np.concatenate([-sin_tr, sin_tr], -1)
 
@@ -165,8 +198,8 @@ def _scores(
 
 
 def _weigh(run: Callable[..., Array], scores_htt: Array) -> Array:
-    length = scores_htt.shape[-1]
-    mask = np.broadcast_to(np.tril(np.ones((length, length), bool)), scores_htt.shape)
+    rows, length = scores_htt.shape[-2:]
+    mask = np.broadcast_to(np.tril(np.ones((rows, length), bool), length - rows), scores_htt.shape)
     return run(scores_htt, mask)
 
 
@@ -175,12 +208,11 @@ def _values(v_htd: Array, *weights_htt: Array) -> Array:
     return whole_htt @ v_htd
 
 
-def _running_mean(v_htd: Array) -> Array:
+def _running_mean(v_htd: Array, seen_htd: Array) -> Array:
     """Mean of the values so far: a product with the public uniform causal matrix."""
-    length = v_htd.shape[1]
-    causal = np.tril(np.ones((length, length))) / np.arange(1, length + 1)[:, None]
-    heads, _, width = v_htd.shape
-    flat = v_htd.transpose(1, 0, 2).reshape(length, heads * width)
+    heads, length, width = seen_htd.shape
+    causal = (np.tril(np.ones((length, length))) / np.arange(1, length + 1)[:, None])[-v_htd.shape[1] :]
+    flat = seen_htd.transpose(1, 0, 2).reshape(length, heads * width)
     return _heads(jnp.asarray(causal, jnp.float32) @ flat, heads)
 
 

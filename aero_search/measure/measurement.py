@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aero_search.architecture import Architecture, key, notation
-from aero_search.cost import PARTS, Cost, Network, Protocol, estimate
+from aero_search.cost import PARTS, PREFILL, Cost, Network, Protocol, Workload, estimate
+from aero_search.cost.workload import sized
 from aero_search.measure.mailbox import runtime_of
 from aero_search.measure.meter import Reading, sum_readings
 from aero_search.measure.program import Pass, Stage, lowering_names
@@ -58,7 +59,7 @@ def agreement(private: NDArray[Any], plain: NDArray[Any]) -> Agreement:
 
 @dataclass(frozen=True)
 class Measurement:
-    """A measured forward pass.
+    """A measured query: a forward pass, or a prompt and an answer.
 
     Attributes:
         architecture: the candidate.
@@ -70,6 +71,7 @@ class Measurement:
         setup: what the parties paid once.
         agreement: of the logits.
         versions: of what the parties ran.
+        workload: what was asked of the network.
     """
 
     architecture: Architecture
@@ -81,11 +83,13 @@ class Measurement:
     setup: Reading
     agreement: Agreement
     versions: Mapping[str, str]
+    workload: Workload = PREFILL
 
     @property
     def estimated(self) -> Cost:
         """The price of what was run."""
-        return estimate(priced_architecture(self.forward), self.protocol, self.network)
+        priced = priced_architecture(self.forward)
+        return estimate(priced, self.protocol, self.network, workload=self.workload)
 
     def total(self) -> Reading:
         """One pass, the mean over the sequences."""
@@ -99,6 +103,17 @@ class Measurement:
             for part in PARTS
             if part in ran
         }
+
+    def by_pass(self) -> list[tuple[str, Reading, Cost]]:
+        """What each pass of the query cost, and its estimate, in order."""
+        a, found = priced_architecture(self.forward), []
+        first = replace(self.workload, prompt=None, generate=min(1, self.workload.generate))
+        for number, step in enumerate(self.workload.passes(a.seq_len)):
+            name = f"token {number + 1}" if step.decode else "prompt"
+            reading = self._mean(r.reading for seq in self.readings for r in seq if r.stage.step == number)
+            priced = estimate(sized(a, step.tokens), self.protocol, self.network, step.decode, first)
+            found.append((name, reading, priced))
+        return found
 
     def by_stage(self) -> dict[str, Reading]:
         """One pass by stage, in the order they ran."""
@@ -128,11 +143,18 @@ class Measurement:
             "network_shaped": self.shaped,
             "versions": dict(self.versions),
             "sequences": len(self.readings),
-            "tokens": self.forward.architecture.seq_len,
+            "tokens": self.forward.architecture.seq_len
+            if self.workload.prompt is None
+            else self.workload.prompt,
+            "generated": self.workload.generate,
             "total": {**_line(total, sent.total, latency.total), "estimated_rounds": cost.rounds},
             "parts": {
                 part: _line(reading, sent.by_op.get(part, 0.0), latency.by_op.get(part, 0.0))
                 for part, reading in self.by_part().items()
+            },
+            "passes": {
+                name: _line(reading, priced.communication_bytes.total, priced.latency_seconds.total)
+                for name, reading, priced in self.by_pass()
             },
             "setup": _line(self.setup, sent.setup, latency.setup),
             "logits": {name: _sayable(value) for name, value in vars(self.agreement).items()},

@@ -1,4 +1,4 @@
-"""The private forward pass as a list of stages, one for each operation of the cost inventory.
+"""The private forward passes of a query as lists of stages, one for each operation of the cost inventory.
 
 Both parties derive the same list from public data (architecture and lowerings), so nothing but shares and
 ciphertexts passes between them. Stages read and write named values; names of weights are those of
@@ -7,15 +7,18 @@ ciphertexts passes between them. Stages read and write named values; names of we
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Generator, Iterator, Mapping
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from aero_search.architecture import Architecture, Layer
 from aero_search.architecture.cards import NormCard
 from aero_search.architecture.operations import ACTIVATIONS, ATTENTIONS, NORMS
 from aero_search.architecture.registry import refusal, require
+from aero_search.cost import Workload
 from aero_search.cost.inventory import Part
+from aero_search.cost.workload import sized
+from aero_search.errors import RequestError
 
 TOKENS = "tokens"
 """The client's input: one-hot (T, V), or token numbers (T,) where the vocabulary is compared."""
@@ -23,6 +26,8 @@ LOGITS = "logits"
 """The result, (T, V)."""
 LOGITS_FILE = "logits"
 """What the client saves: the logits of every sequence, by `sequence_name`."""
+ANSWERS_FILE = "answers"
+"""What the client saves of a query with an answer: its tokens, by `sequence_name`."""
 
 
 def runnable_lowerings() -> dict[str, tuple[str, ...]]:
@@ -51,6 +56,8 @@ class Pass:
         shaped_factors: private factors of shaped attention: 2 where beta went into the output projection, else 3.
         lowerings: which implementation runs each nonlinearity, by operation kind (`gelu: gelu_tanh`).
         weights: `private` stay with the server, `secret` are shared like activations.
+        cached: tokens whose keys and values earlier passes have left; the others of `seq_len` run.
+        last: logits of the last token alone.
     """
 
     architecture: Architecture
@@ -58,6 +65,8 @@ class Pass:
     shaped_factors: Literal[2, 3] = 3
     lowerings: Mapping[str, str] | None = None
     weights: Literal["private", "secret"] = "private"
+    cached: int = 0
+    last: bool = False
 
     def __post_init__(self) -> None:
         """Refuse what nothing can run.
@@ -94,6 +103,7 @@ class Stage:
         writes: values it makes, in order.
         kind: for nonlinearities, the operation kind that `Pass.lowerings` speaks of.
         heads: of scores, which kind weighs how many of the heads, first heads first.
+        step: which pass of the query it is one of.
     """
 
     name: str
@@ -104,16 +114,64 @@ class Stage:
     writes: tuple[str, ...]
     kind: str | None = None
     heads: tuple[tuple[str, int], ...] = ()
+    step: int = 0
 
 
-def stages(forward: Pass) -> tuple[Stage, ...]:
-    """The stages in the order they run; the last one writes `LOGITS`."""
-    return tuple(_stages(forward))
+def stages(forward: Pass, step: int = 0) -> tuple[Stage, ...]:
+    """The stages in the order they run; the last one writes `LOGITS`.
+
+    Args:
+        step: the number of the pass in its query, which names its stages.
+    """
+    if not step:
+        return tuple(_stages(forward))
+    return tuple(
+        replace(stage, name=f"token{step + 1}.{stage.name}", step=step) for stage in _stages(forward)
+    )
+
+
+def passes(forward: Pass, workload: Workload) -> tuple[Pass, ...]:
+    """The passes of one query of a workload, in order.
+
+    Raises:
+        RequestError: the query is more than a measurement runs.
+    """
+    a = forward.architecture
+    for field, runs in (("batch", 1), ("sampling", "client"), ("embedding", "protocol")):
+        if (asked := getattr(workload, field)) != runs:
+            raise RequestError(
+                f"workload.{field}={asked} is priced and not measured: measure workload.{field}={runs}"
+            )
+    found: list[Pass] = []
+    for step in workload.passes(a.seq_len):
+        cached = found[-1].architecture.seq_len if found else 0
+        last = workload.logits == "last" and not cached
+        found.append(replace(forward, architecture=sized(a, step.tokens), cached=cached, last=last))
+    if (longest := found[-1].architecture.seq_len) > a.seq_len:
+        raise RequestError(
+            f"workload.prompt={workload.prompt} and workload.generate={workload.generate} need {longest} "
+            f"positions, and the network has {a.seq_len}: lower them, or raise model.seq_len"
+        )
+    return tuple(found)
+
+
+def carried(forward: Pass) -> dict[str, str]:
+    """Keys and values that a pass leaves to the next one: their names here, and there."""
+    names: dict[str, str] = {}
+    for stage in _stages(forward):
+        if stage.layer is not None and stage.op in ("scores", "values"):
+            key, value = _cache(stage.layer)
+            names |= {stage.reads[1]: key} if stage.op == "scores" else {stage.reads[0]: value}
+    return names
+
+
+def _cache(index: int) -> tuple[str, str]:
+    return f"layers.{index}.cache.k", f"layers.{index}.cache.v"
 
 
 def weight_names(forward: Pass) -> tuple[str, ...]:
     """The server's values, in the order they are first read."""
-    made = {TOKENS}
+    made = {TOKENS, *(carried(forward).values() if forward.cached else ())}
     names: dict[str, None] = {}
     for stage in stages(forward):
         names |= dict.fromkeys(name for name in stage.reads if name not in made)
@@ -121,10 +179,15 @@ def weight_names(forward: Pass) -> tuple[str, ...]:
     return tuple(name for name in names if name not in made)
 
 
-def last_uses(program: tuple[Stage, ...]) -> dict[str, tuple[str, ...]]:
-    """By stage name, the values that no later stage reads: they can be dropped after it."""
+def last_uses(program: tuple[Stage, ...], kept: Collection[str] = ()) -> dict[str, tuple[str, ...]]:
+    """By stage name, the values that no later stage reads: they can be dropped after it.
+
+    Args:
+        kept: values that are read later than that.
+    """
     last = {name: stage.name for stage in program for name in (*stage.reads, *stage.writes)}
-    last.pop(LOGITS, None)
+    for name in (LOGITS, *kept):
+        last.pop(name, None)
     dropped: dict[str, list[str]] = {}
     for name, stage_name in last.items():
         dropped.setdefault(stage_name, []).append(name)
@@ -146,6 +209,9 @@ def _stages(forward: Pass) -> Iterator[Stage]:
         after = f"stream.{index + 1}"
         yield from _feed_forward(a, layer, index, stream, attended, after)
         stream = after if layer.has_ffn else attended
+    if forward.last:
+        yield Stage("last_token", "lm_head", None, "last_token", (stream,), ("last_token",))
+        stream = "last_token"
     for stage in _norm(a, a.final_norm, "final_norm", None, stream, "normed"):
         yield stage
         stream = "normed"
@@ -189,6 +255,10 @@ def _attention(forward: Pass, layer: Layer, index: int, stream: str, attended: s
         scaled = (q, f"{at}query_scale")
         yield Stage(f"{at}temperature", "scaling", index, "scale", scaled, (tempered,))
         q = tempered
+    seen = v
+    if forward.cached:
+        now, (k, seen) = (k, v), (f"{at}k.seen", f"{at}v.seen")
+        yield Stage(f"{at}cache", "attention_products", index, "cache", (*_cache(index), *now), (k, seen))
     heads = a.heads(layer)
     # Of one kind or two; a second one has names of its own.
     endings = ("", f".{heads[-1][0]}")[: len(heads)]
@@ -201,10 +271,10 @@ def _attention(forward: Pass, layer: Layer, index: int, stream: str, attended: s
         read.append(score if operation is None else weight)
         if operation is not None:
             yield Stage(f"{at}softmax{ending}", "softmax", index, "weigh", (score,), (weight,), operation)
-    yield Stage(f"{at}values", "attention_products", index, "values", (v, *read), (mixed,))
+    yield Stage(f"{at}values", "attention_products", index, "values", (seen, *read), (mixed,))
     if a.attention.shaped:
         mean = f"{at}running_mean"
-        yield Stage(f"{at}running_mean", "scaling", index, "running_mean", (v,), (mean,))
+        yield Stage(f"{at}running_mean", "scaling", index, "running_mean", (v, seen), (mean,))
         shaped = f"{at}shaped"
         reads = (v, mixed, mean, f"{at}shaping")
         yield Stage(f"{at}shaped", "scaling", index, "shaped", reads, (shaped,))

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from aero_search.cost import Network, Protocol, estimate
+from aero_search.cost import PREFILL, Network, Protocol, Workload, estimate
 from aero_search.errors import AeroSearchError, RequestError
 from aero_search.measure.arrays import server_arrays, server_pass
 from aero_search.measure.mailbox import Role, runtime_of
@@ -24,7 +24,16 @@ from aero_search.measure.measurement import (
 )
 from aero_search.measure.meter import Reading, together
 from aero_search.measure.pair import PairResult, PartyRecord, run_pair
-from aero_search.measure.program import LOGITS_FILE, Pass, Stage, run_name, sequence_name, stages
+from aero_search.measure.program import (
+    ANSWERS_FILE,
+    LOGITS_FILE,
+    Pass,
+    Stage,
+    passes,
+    run_name,
+    sequence_name,
+    stages,
+)
 from aero_search.model import Decoder, fold
 from aero_search.schema import from_mapping, to_mapping
 
@@ -43,6 +52,7 @@ class Plan:
     Attributes:
         sequences: forward passes, each on tokens of its own.
         shaped: slow the link down to `network`.
+        workload: what one query is; each sequence is one.
     """
 
     forward: Pass
@@ -50,26 +60,43 @@ class Plan:
     network: Network
     sequences: int
     shaped: bool
+    workload: Workload = PREFILL
+
+    @property
+    def stages(self) -> tuple[Stage, ...]:
+        """Those of one query, in the order they run."""
+        query = passes(self.forward, self.workload)
+        return tuple(stage for number, step in enumerate(query) for stage in stages(step, number))
 
     @property
     def seconds(self) -> float:
         """What all of it takes by the estimate, set-up included."""
-        latency = estimate(priced_architecture(self.forward), self.protocol, self.network).latency_seconds
+        priced = priced_architecture(self.forward)
+        latency = estimate(priced, self.protocol, self.network, workload=self.workload).latency_seconds
         return latency.setup + self.sequences * latency.total
 
 
-def plan(model: Decoder, protocol: Protocol, network: Network, sequences: int, shaped: bool) -> Plan:
+def plan(
+    model: Decoder,
+    protocol: Protocol,
+    network: Network,
+    sequences: int,
+    shaped: bool,
+    workload: Workload = PREFILL,
+) -> Plan:
     """What measuring a model will run.
 
     Raises:
-        RequestError: no sequence is asked for, the protocol lacks an operation, or SPU none of its trust model.
+        RequestError: no sequence is asked for, the protocol lacks an operation, SPU has none of its trust model,
+            or the workload is more than a measurement runs.
         AeroSearchError: the model cannot be folded.
     """
     runtime_of(protocol)
     if sequences < 1:
         raise RequestError(f"measure.sequences={sequences} must be at least 1")
     forward = replace(server_pass(fold(model)), lowerings=run_lowerings(protocol), weights=protocol.weights)
-    return Plan(forward, protocol, network, sequences, shaped)
+    passes(forward, workload)
+    return Plan(forward, protocol, network, sequences, shaped, workload)
 
 
 def check_length(planned: Plan) -> None:
@@ -98,7 +125,7 @@ def measure(
     """Run the planned passes between two processes, or three.
 
     Args:
-        tokens_nt: the client's sequences, (planned.sequences, T).
+        tokens_nt: the client's sequences, (planned.sequences, T), prompts where the workload has an answer.
         folder: for the parties' files; new or empty.
         python: interpreter of an environment with spu and jax; this one if None.
 
@@ -106,7 +133,7 @@ def measure(
         RequestError: SPU is not installed there.
         AeroSearchError: a party died, or the result is not what the program promised.
     """
-    program = stages(planned.forward)
+    program = planned.stages
     known = {run_name(i, stage.name): (i, stage) for i in range(planned.sequences) for stage in program}
 
     def listen(role: Role, event: Mapping[str, Any]) -> None:
@@ -118,16 +145,27 @@ def measure(
         folder,
         server=dict(server_arrays(fold(model))),
         client={sequence_name(i): tokens_t for i, tokens_t in enumerate(tokens_nt)},
-        settings={"forward": to_mapping(planned.forward), "sequences": planned.sequences},
+        settings={
+            "forward": to_mapping(planned.forward),
+            "workload": to_mapping(planned.workload),
+            "sequences": planned.sequences,
+        },
         runtime=runtime_of(planned.protocol),
         python=python,
         network=planned.network if planned.shaped else None,
         listener=listen,
     )
     runs = result.runs()
-    private = result.client.arrays(LOGITS_FILE)
+    found = result.client.arrays(LOGITS_FILE)
+    private_ntv = np.stack([found[sequence_name(i)] for i in range(planned.sequences)])
+    seen_nt = tokens_nt.astype(np.int64)
+    if planned.workload.generate > 1:
+        answers = result.client.arrays(ANSWERS_FILE)
+        answers_nt = np.stack([answers[sequence_name(i)] for i in range(planned.sequences)])
+        # What came after the last token is in no pass.
+        seen_nt = np.concatenate([seen_nt, answers_nt[:, :-1]], axis=1)
     with torch.no_grad():
-        plain = model.eval()(torch.from_numpy(tokens_nt.astype(np.int64))).numpy()
+        plain_ntv = model.eval()(torch.from_numpy(seen_nt)).numpy()[:, -private_ntv.shape[1] :]
     return Measurement(
         architecture=model.architecture,
         forward=planned.forward,
@@ -139,8 +177,9 @@ def measure(
             for i in range(planned.sequences)
         ),
         setup=_setup(result),
-        agreement=agreement(np.stack([private[sequence_name(i)] for i in range(planned.sequences)]), plain),
+        agreement=agreement(private_ntv, plain_ntv),
         versions=result.environment.versions,
+        workload=planned.workload,
     )
 
 

@@ -52,21 +52,23 @@ class MeasureView:
 
 
 def parts_table(document: Mapping[str, Any]) -> Sheet:
-    """Measured bytes, messages and seconds of one forward pass by part, each beside its estimate.
+    """Measured bytes, messages and seconds of one query by part and pass, each beside its estimate.
 
     MB are 1e6 bytes, both directions together; an error is estimate / reading - 1.
     """
     from aero_search.report.table import sheet
 
     rows = [(PART_LABELS[part], *_cells(line)) for part, line in document["parts"].items()]
+    passes = [(name, *_cells(line)) for name, line in document.get("passes", {}).items()]
+    passes = passes if len(passes) > 1 else []
     total, setup = ("total", *_cells(document["total"])), ("set-up, once", *_cells(document["setup"]))
     return sheet(
         ("part", "MB", "estimate", "error", "messages", "seconds", "estimate", "error"),
-        [*rows, total, setup],
-        "one forward pass",
+        [*rows, *passes, total, setup],
+        "one query" if passes else "one forward pass",
         parts=(0, 1, 1, 1, 1, 2, 2, 2),
-        sections=(len(rows),),
-        styles=(*[None] * len(rows), "bold"),
+        sections=(len(rows), len(rows) + len(passes)) if passes else (len(rows),),
+        styles=(*[None] * (len(rows) + len(passes)), "bold"),
     )
 
 
@@ -80,9 +82,12 @@ def measure_report(document: Mapping[str, Any]) -> Group:
     folded = "" if ran["notation"] == document["notation"] else f", folded to {ran['notation']}"
     link = document["network"] if document["network_shaped"] else "127.0.0.1, not slowed down"
     versions = ", ".join(f"{name} {version}" for name, version in document["versions"].items())
+    asked = f"{document['tokens']} tokens"
+    if generated := document.get("generated"):
+        asked += f" and {generated} generated"
     head = (
         f"{document['notation']}{folded}\n"
-        f"{document['tokens']} tokens, {document['sequences']} sequence(s); weights {ran['weights']}; {lowerings}\n"
+        f"{asked}, {document['sequences']} sequence(s); weights {ran['weights']}; {lowerings}\n"
         f"under SPU's {ran['spu_protocol']}; link: {link}; {versions}"
     )
     two = ran["spu_protocol"] != "ABY3"

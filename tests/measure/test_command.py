@@ -13,11 +13,12 @@ import pytest
 import yaml
 
 from aero_search.cli import main
+from aero_search.cost import Workload
 from aero_search.measure.environment import Environment
 from aero_search.measure.mailbox import write_arrays
 from aero_search.measure.meter import Reading, Run
 from aero_search.measure.pair import PairResult, PartyRecord
-from aero_search.measure.program import Pass, run_name, stages, weight_names
+from aero_search.measure.program import Pass, passes, run_name, stages, weight_names
 from aero_search.schema import from_mapping, to_mapping
 
 TINY = ["model.n_layer=1", "model.d_model=16", "model.n_head=2", "model.seq_len=8", "model.vocab_size=300"]
@@ -39,15 +40,20 @@ def played(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
         forward = from_mapping(Pass, given["settings"]["forward"])
         a = forward.architecture
         count = given["settings"]["sequences"]
-        names = [run_name(i, stage.name) for i in range(count) for stage in stages(forward)]
+        query = passes(forward, from_mapping(Workload, given["settings"]["workload"]))
+        ran = [stage for number, step in enumerate(query) for stage in stages(step, number)]
+        names = [run_name(i, stage.name) for i in range(count) for stage in ran]
         runs = tuple(Run(name, Reading("total", 1, 0.5, 600, 400, 7), ()) for name in names)
         for run in runs:
             given["listener"]("server", {"run": to_mapping(run)})
             given["listener"]("client", {"run": to_mapping(run)})
         for role in ("server", "client"):
             (folder / role).mkdir(parents=True)
-        logits = {f"sequence{i}": np.zeros((a.seq_len, a.vocab_size)) for i in range(count)}
+        rows = sum(1 if step.last else step.architecture.seq_len - step.cached for step in query)
+        logits = {f"sequence{i}": np.zeros((rows, a.vocab_size)) for i in range(count)}
         write_arrays(folder / "client" / "logits.npz", logits)
+        answers = {f"sequence{i}": np.zeros(len(query), np.int64) for i in range(count)}
+        write_arrays(folder / "client" / "answers.npz", answers)
         setup = {"setup": to_mapping(Reading("setup", 1, 5.0, 20_000_000, 4_000_000, 9))}
         return PairResult(
             PartyRecord("server", folder / "server", runs, ({"ready": True}, setup)),
@@ -72,12 +78,15 @@ BAD = {
     "measure measure.python=/no/such/python": r"measure.python=/no/such/python is not a Python interpreter",
     "measure model.d_model=63": r"model.d_model=63 is not a multiple",
     "measure network=custom": r"network.bandwidth_mbps",
+    "measure workload=chat workload.batch=2": r"workload.batch=2 is priced and not measured",
+    "measure workload=chat workload.sampling=argmax": r"measure workload.sampling=client",
+    "measure workload=chat model.seq_len=32": r"need 159 positions, and the network has 32: lower them",
 }
 
 
 @pytest.mark.parametrize(("line", "says"), BAD.items(), ids=BAD.keys())
 def test_a_wrong_request_is_told_in_one_sentence(line, says, capsys, tmp_path, monkeypatch) -> None:
-    if "measure.sequences" in line:
+    if "measure.sequences" in line or "workload" in line:
         monkeypatch.setattr("aero_search.measure.environment.find_environment", lambda python: ENVIRONMENT)
     assert main(line.split()) == 2
     error = capsys.readouterr().err
@@ -126,6 +135,24 @@ def test_one_document_on_stdout_and_the_same_on_disk(played, capsys, tmp_path) -
     assert document["logits"]["positions"] == 16
     assert document["label"] == "SM + LN + G, random weights"
     assert "pass 2" in captured.err
+
+
+def test_a_prompt_and_an_answer_are_told_by_pass(played, capsys) -> None:
+    chat = ["workload=chat", "workload.prompt=5", "workload.generate=3"]
+    assert main(["measure", *TINY, *chat, "tracking=none", "format=json", "measure.sequences=2"]) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert (document["tokens"], document["generated"]) == (5, 3)
+    assert all(tokens.shape == (5,) for tokens in played[0]["client"].values())
+    assert list(document["passes"]) == ["prompt", "token 2", "token 3"]
+    for quantity in ("bytes", "estimated_bytes"):
+        parts = sum(line[quantity] for line in document["passes"].values())
+        assert parts == pytest.approx(document["total"][quantity])
+    # One token sends less than five, and the cache is put together in every layer.
+    prompt, token, _ = (line["estimated_bytes"] for line in document["passes"].values())
+    assert token < prompt
+    assert "token3.layers.0.cache" in {stage["stage"] for stage in document["stages"]}
+    # The logits of the token after the prompt, and of two more.
+    assert document["logits"]["positions"] == 2 * 3
 
 
 def test_a_trained_folder_brings_weights_text_and_lowerings(played, capsys, tiny) -> None:

@@ -21,6 +21,13 @@ pytestmark = pytest.mark.mpc
 
 VARIANTS = sorted(path.stem for path in (conf_dir() / "variant").glob("*.yaml"))
 EXACT = {"gelu": "gelu_erf"}
+TINY = (
+    "model.n_layer=2",
+    "model.d_model=32",
+    "model.n_head=2",
+    "model.seq_len=12",
+    "model.vocab_size=300",
+)
 
 
 def difference(model: Decoder, lowerings: dict[str, str] | None = None, length: int = LENGTH) -> float:
@@ -204,3 +211,36 @@ def test_every_lowering_has_a_function() -> None:
     for kind, names in runnable_lowerings().items():
         assert [lowering(kind, name).__name__ for name in names] == list(names)
         assert lowering(kind, "no_such_lowering").__name__ == names[0]
+
+
+@pytest.mark.parametrize(
+    "architecture",
+    [
+        pytest.param(lambda: composed("sm_ln_g", *TINY), id="gpt2"),
+        pytest.param(
+            lambda: composed("sm_ln_r", *TINY, "model=llama_proxy", "model.n_kv_head=1"), id="llama"
+        ),
+        pytest.param(lambda: composed("sota_sm_scfuffn", *TINY), id="shaped"),
+        pytest.param(lambda: composed("ereg_sm_t_scfuffn", *TINY), id="tempered"),
+    ],
+)
+def test_a_prompt_and_tokens_over_a_cache_give_the_logits_of_one_pass(architecture) -> None:
+    pytest.importorskip("jax")
+    from aero_search.cost import Workload
+    from aero_search.measure.arrays import server_arrays, server_pass
+    from aero_search.measure.forward import run_pass
+    from aero_search.measure.program import passes
+
+    folded = fold(far_from_the_start(build_model(architecture(), seed=0)))
+    tokens_t = np.random.default_rng(1).integers(0, 300, 11)
+    with torch.no_grad():
+        expected = folded(torch.from_numpy(tokens_t)[None])[0].numpy()
+    forward = replace(server_pass(folded), lowerings=EXACT)
+    arrays, cache, found, done = server_arrays(folded), {}, [], 0
+    for step in passes(forward, Workload("chat", prompt=8, generate=4, logits="last")):
+        tokens = step.architecture.seq_len
+        logits_tv, cache = run_pass(step, arrays, tokens_t[done:tokens], cache)
+        found.append(logits_tv)
+        done = tokens
+    assert [len(logits) for logits in found] == [1, 1, 1, 1]
+    np.testing.assert_allclose(np.concatenate(found), expected[7:], atol=1e-4 * np.abs(expected).max())

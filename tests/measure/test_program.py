@@ -11,13 +11,15 @@ import yaml
 from aero_search.architecture import Architecture, Attention, Layer
 from aero_search.architecture.operations import ATTENTIONS
 from aero_search.config.paths import conf_dir
-from aero_search.cost import inventory
+from aero_search.cost import Workload, inventory
 from aero_search.measure.program import (
     LOGITS,
     TOKENS,
     Pass,
+    carried,
     last_uses,
     lowering_names,
+    passes,
     runnable_lowerings,
     stages,
     weight_names,
@@ -73,6 +75,28 @@ def test_values_are_made_once_and_dropped_after_their_last_use(architecture) -> 
         gone |= set(dropped.get(stage.name, ()))
     assert program[-1].writes == (LOGITS,)
     assert gone | {LOGITS} == {name for s in program for name in (*s.reads, *s.writes)}
+
+
+@pytest.mark.parametrize("architecture", CASES)
+def test_each_token_reads_what_the_pass_before_it_left(architecture) -> None:
+    tempered = architecture.attention.temperature == "learned"
+    forward = Pass(architecture, tempered)
+    query = passes(forward, Workload("chat", prompt=4, generate=3))
+    assert [(p.cached, p.architecture.seq_len) for p in query] == [(0, 4), (4, 5), (5, 6)]
+    names, left = [], {}
+    for number, step in enumerate(query):
+        program = stages(step, number)
+        names += [stage.name for stage in program]
+        assert set(weight_names(step)) == set(weight_names(forward))
+        known, dropped = {TOKENS, *weight_names(step), *left.values()}, last_uses(program, carried(step))
+        for stage in program:
+            assert set(stage.reads) <= known
+            known |= set(stage.writes)
+            known -= {name for name in dropped.get(stage.name, ()) if name not in weight_names(step)}
+        left = carried(step)
+        assert set(left) <= known
+        assert len(left) == 2 * sum(layer.attends for layer in architecture.layers)
+    assert len(set(names)) == len(names)
 
 
 @pytest.mark.parametrize("architecture", CASES)
