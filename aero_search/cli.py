@@ -79,6 +79,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = list(sys.argv[1:] if argv is None else argv)
     if argv is None:
         _import_nothing_from_here()
+        # Folders of results and corpora are read back and believed: no other user writes into what is made here.
+        os.umask(os.umask(0o022) | 0o002)
     signals: list[signal.Signals] = []
     unforeseen.start_reading()
     _print_what_can_be()

@@ -23,6 +23,7 @@ LARGEST_JSON = 256_000_000
 
 _Print = tuple[str, int, int, int]
 _known: dict[_Print, str] = {}
+_told_of: set[Path] = set()
 
 
 class DamagedError(ValueError):
@@ -32,6 +33,25 @@ class DamagedError(ValueError):
 def tell(sentence: str) -> None:
     """Say on stderr, in one line, what is done about a damaged file."""
     print_line(f"aero-search: {sentence}", stderr=True)
+
+
+def open_to_all(folder: Path) -> bool:
+    """Whether every user of this machine may replace what lies in a folder; one that is missing is not."""
+    try:
+        mode = folder.stat().st_mode
+    except OSError:
+        return False
+    return bool(mode & stat.S_IWOTH) and not mode & stat.S_ISVTX
+
+
+def tell_if_open_to_all(folder: Path, setting: str) -> None:
+    """Warn once of a folder whose files a stranger may exchange, checksums and all."""
+    if folder not in _told_of and open_to_all(folder):
+        _told_of.add(folder)
+        tell(
+            f"every user of this machine may write into {setting}={folder} and so change results unseen: "
+            f"chmod o-w {folder}"
+        )
 
 
 def digest(parts: Iterable[bytes | memoryview]) -> str:

@@ -1,13 +1,18 @@
-"""A search or an export that ends as by `kill -9` at any write goes on to the very numbers of one left alone."""
+"""A search or an export that ends as by `kill -9` at any write goes on to the very numbers of one left alone.
+
+So does a search whose machine has a clock that jumps.
+"""
 
 from __future__ import annotations
 
+import itertools
 import json
 import multiprocessing
 import os
 import shutil
 import signal
 import sys
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -18,6 +23,7 @@ from aero_search.cli import main
 from aero_search.fail_points import POINTS, VARIABLE
 
 EXPORT = tuple(point for point in POINTS if point.startswith("export"))
+STARTED = time.time()
 # Passed by the default suite too.
 FAST = ("checkpoint.safetensors written", "trial told")
 SEARCHED = [
@@ -31,17 +37,23 @@ EXPORTED = [
 ]
 
 
-def in_a_child(folder: Path, arguments: Sequence[str], point: str = "") -> int:
-    """Run a command in a forked process that ends at the point; its exit code, negative for a signal."""
+def in_a_child(
+    folder: Path, arguments: Sequence[str], point: str = "", clock: Callable[[], float] = time.time
+) -> int:
+    """Run a command in a forked process that ends at the point; its exit code, negative for a signal.
+
+    Args:
+        clock: what the process takes for the time of day.
+    """
     # A fresh interpreter would take longer to import torch than to search.
-    child = multiprocessing.get_context("fork").Process(target=_run, args=(folder, arguments, point))
+    child = multiprocessing.get_context("fork").Process(target=_run, args=(folder, arguments, point, clock))
     child.start()
     child.join(600)
     assert child.exitcode is not None
     return child.exitcode
 
 
-def _run(folder: Path, arguments: Sequence[str], point: str) -> None:
+def _run(folder: Path, arguments: Sequence[str], point: str, clock: Callable[[], float]) -> None:
     from aero_search.training import checkpoint
 
     # A training of a second leaves checkpoints too.
@@ -49,6 +61,7 @@ def _run(folder: Path, arguments: Sequence[str], point: str) -> None:
     checkpoint.LOOK_EVERY = 4
     os.chdir(folder)
     os.environ[VARIABLE] = point
+    time.time = clock
     code = main(arguments)
     sys.stdout.flush()
     os._exit(code)
@@ -92,6 +105,18 @@ def test_a_search_killed_at_a_point_ends_as_one_left_alone(
     assert weights(tmp_path) == weights(left_alone)
     left = [path.name for path in tmp_path.glob("outputs/**/*partial")]
     assert not left, "half a file was left behind"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("hours", [-1, 1000])
+def test_a_clock_that_jumps_at_every_look_changes_no_number(
+    hours: int, left_alone: Path, search: list[str], tmp_path: Path
+) -> None:
+    looks = itertools.count()
+    assert in_a_child(tmp_path, search, clock=lambda: STARTED + 3600 * hours * next(looks)) == 0
+    assert perplexities(tmp_path) == perplexities(left_alone)
+    assert weights(tmp_path) == weights(left_alone)
+    assert in_a_child(tmp_path, ["front", "study=mine"]) == 0
 
 
 @pytest.mark.parametrize("point", EXPORTED)

@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 from aero_search.errors import RequestError
+from aero_search.integrity import tell_if_open_to_all
 from aero_search.invocation import output_option as output_option
 from aero_search.report.diagnostics import can_write
 from aero_search.shipped import shipped
@@ -13,6 +14,8 @@ from aero_search.shipped import shipped
 
 def writable(output_dir: Path, setting: str = "output_dir") -> Path:
     """The folder that results go to, if it can be written to or created; nothing is created yet.
+
+    One that every user of the machine may write into is warned of.
 
     Args:
         setting: what names another one.
@@ -22,6 +25,7 @@ def writable(output_dir: Path, setting: str = "output_dir") -> Path:
     """
     if not can_write(output_dir):
         raise RequestError(f"{setting}={output_dir} cannot be written to: name another folder")
+    tell_if_open_to_all(output_dir, setting)
     return output_dir
 
 

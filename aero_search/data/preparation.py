@@ -31,7 +31,15 @@ from aero_search.data.tokenizer import (
     train_tokenizer,
 )
 from aero_search.errors import AeroSearchError, RequestError
-from aero_search.integrity import DamagedError, file_digest, read_sealed, require_regular, tell, write_sealed
+from aero_search.integrity import (
+    DamagedError,
+    file_digest,
+    read_sealed,
+    require_regular,
+    tell,
+    tell_if_open_to_all,
+    write_sealed,
+)
 from aero_search.schema import to_mapping
 
 # A tokenizer for a stream is trained on its first rows, which are kept in memory for that.
@@ -129,6 +137,7 @@ def _manifest(root: Path, key: str) -> Path:
 def _lock(root: Path, key: str) -> Iterator[None]:
     from filelock import FileLock
 
+    tell_if_open_to_all(root, "data.cache_dir")
     try:
         for name in ("manifests", "locks"):
             (root / name).mkdir(parents=True, exist_ok=True)

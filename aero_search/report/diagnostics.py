@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from importlib import metadata, util
 from pathlib import Path
 
+from aero_search.integrity import open_to_all
 from aero_search.invocation import install, install_mpc, output_option, typed
 from aero_search.tracking.journal import journals
 
@@ -78,6 +79,8 @@ def _folders(output_dir: Path, cache_dir: Path) -> Iterator[Check]:
         ("cache folder", cache_dir, "give a writable folder with AERO_SEARCH_CACHE or data.cache_dir="),
     ):
         yield Check(name, can_write(folder), str(folder), mend, essential=True)
+        if open_to_all(folder):
+            yield Check(name, False, "every user of this machine may write into it", f"chmod o-w {folder}")
     for name in ("optuna.db", "mlflow.db"):
         path = output_dir / name
         if path.exists():

@@ -5,7 +5,6 @@ import os
 import shutil
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -79,9 +78,7 @@ def test_second_call_reads_no_text(make_folder, make_spec, monkeypatch: pytest.M
     spec = make_spec(make_folder())
     first = prepare(spec, V, quiet=True)
     monkeypatch.setattr(preparation, "_build", lambda *_: pytest.fail("packed again"))
-    began = time.perf_counter()
     assert prepare(spec, V, quiet=True) == first
-    assert time.perf_counter() - began < 0.5
 
 
 def test_touched_files_are_read_again_but_not_packed_again(
@@ -297,13 +294,12 @@ def test_a_folder_that_is_not_packed_says_why(tmp_path: Path, meta: dict[str, ob
 
 
 @pytest.mark.slow
-def test_default_corpus(tmp_path: Path) -> None:
+def test_default_corpus(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     fields = yaml.safe_load((ROOT / "conf/data/python_source.yaml").read_text())
     spec = from_mapping(CorpusSpec, fields | {"cache_dir": str(tmp_path)}, "data")
     corpus = prepare(spec, 1024, quiet=True)
-    began = time.perf_counter()
+    monkeypatch.setattr(preparation, "_build", lambda *_: pytest.fail("packed again"))
     assert prepare(spec, 1024, quiet=True) == corpus
-    assert time.perf_counter() - began < 2
     meta = json.loads((corpus.folder / "meta.json").read_text())
     assert not set(meta["train_packages"]) & set(meta["validation_packages"])
     assert "aero_search" not in {**meta["train_packages"], **meta["validation_packages"]}
