@@ -118,7 +118,8 @@ def call_bytes(primitive: Primitive, elements: int, single: bool = False) -> flo
         single: of a matrix product that fits one block.
     """
     if single and primitive.single is not None:
-        return primitive.bytes.value * primitive.block / 2 + primitive.single.value * elements
+        apart = primitive.bytes.value * primitive.block / 2 + primitive.single.value * elements
+        return min(apart, primitive.bytes.value * _padded(primitive, elements))
     small = primitive.small
     if small is not None and elements < small.below:
         return min(small.bytes.value * elements, primitive.bytes.value * _padded(primitive, small.below))

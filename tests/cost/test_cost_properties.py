@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from aero_search.architecture import Architecture, Attention, Layer, validate
-from aero_search.cost import Pricer, estimate, flops, inventory
+from aero_search.cost import Pricer, Workload, estimate, flops, inventory, systems
 
 LAYERS = st.builds(
     Layer,
@@ -66,6 +66,43 @@ def smaller(a):
     yield replace(a, final_norm="none")
     if a.n_layer > 1:
         yield replace(a, layers=a.layers[:-1])
+
+
+# What every system runs.
+PLAIN = st.builds(
+    Architecture,
+    n_head=st.just(2),
+    d_model=st.sampled_from([32, 128]),
+    seq_len=st.integers(2, 200),
+    vocab_size=st.sampled_from([64, 5000]),
+    layers=st.lists(
+        st.builds(
+            Layer,
+            norm=st.sampled_from(["layernorm", "none"]),
+            activation=st.sampled_from(["gelu", "identity"]),
+            ffn=st.sampled_from(["full", "fused", "none"]),
+        ),
+        min_size=1,
+        max_size=3,
+    ).map(tuple),
+)
+
+
+@pytest.mark.parametrize("name", systems())
+@settings(max_examples=15, deadline=None)
+@given(architecture=PLAIN)
+def test_every_system_adds_up_and_charges_no_less_for_more(protocol, network, name, architecture) -> None:
+    priced = protocol(name), network("lan")
+    prices = Pricer(*priced).price([architecture, *smaller(architecture)])
+    for quantity in ("communication_bytes", "rounds", "latency_seconds", "compute_seconds", "usd"):
+        values = getattr(prices, quantity)
+        assert (values[1:] <= values[0] * (1 + 1e-12)).all(), quantity
+    chat = Workload("chat", prompt=1, generate=architecture.seq_len, logits="last")
+    for workload in (Workload(), replace(chat, generate=min(3, architecture.seq_len))):
+        cost = estimate(architecture, *priced, workload=workload)
+        for side in (cost.communication_bytes, cost.latency_seconds):
+            assert sum(side.by_op.values()) == pytest.approx(side.total, rel=1e-12)
+            assert sum(side.by_layer) + side.outside == pytest.approx(side.total, rel=1e-12)
 
 
 @settings(max_examples=60, deadline=None)
