@@ -220,6 +220,18 @@ def test_every_lowering_has_a_function() -> None:
         pytest.param(
             lambda: composed("sm_ln_r", *TINY, "model=llama_proxy", "model.n_kv_head=1"), id="llama"
         ),
+        pytest.param(
+            lambda: composed(
+                "sm_ln_r",
+                *TINY,
+                "model=llama_proxy",
+                "model.n_kv_head=1",
+                "attention.qk_norm=rmsnorm",
+                "ffn.rank=8",
+                "model.share_layers=2",
+            ),
+            id="structure",
+        ),
         pytest.param(lambda: composed("sota_sm_scfuffn", *TINY), id="shaped"),
         pytest.param(lambda: composed("ereg_sm_t_scfuffn", *TINY), id="tempered"),
     ],
