@@ -124,6 +124,8 @@ class Shell:
         self._bash = subprocess.Popen(
             ["bash", "--noprofile", "--norc"], cwd=folder, env=environment, bufsize=0, start_new_session=True,
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+            # Ctrl-C ends what it runs, also where this program was started in the background, deaf to it.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         )  # fmt: skip
 
     def type(self, line: str) -> tuple[int, list[Heard], float]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import shlex
 import shutil
+import signal
 from pathlib import Path
 
 import pytest
@@ -101,7 +102,12 @@ def test_a_wait_needs_a_word_before_it() -> None:
 
 
 def test_a_shell_keeps_what_a_line_sets_and_tells_exit_codes(tmp_path: Path) -> None:
-    shell = Shell(tmp_path, {"PATH": "/usr/bin:/bin"})
+    # As where the walk runs in the background.
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        shell = Shell(tmp_path, {"PATH": "/usr/bin:/bin"})
+    finally:
+        signal.signal(signal.SIGINT, before)
     try:
         assert shell.type("export MINE=7")[0] == 0
         code, heard, _ = shell.type("echo $MINE; false")
