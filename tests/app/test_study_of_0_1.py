@@ -42,7 +42,8 @@ def test_its_front_and_its_prices_are_what_they_were(old: Path, capsys: pytest.C
         assert got[trial]["latency_s"] == pytest.approx(latency, rel=1e-12)
     assert main(["front", "study=old", "network=wan", "protocol=spu_cheetah_0_9_5", "format=json"]) == 0
     said = json.loads(capsys.readouterr().out)
-    assert said["hypervolume"] == pytest.approx(0.0360922950680273, rel=1e-9)
+    # At today's prices: products that fit one ciphertext have become cheaper (0.03609 before).
+    assert said["hypervolume"] == pytest.approx(0.036214759691947256, rel=1e-9)
 
 
 def test_a_candidate_of_it_is_exported(old: Path, capsys: pytest.CaptureFixture[str]) -> None:
