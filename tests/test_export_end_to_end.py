@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -126,7 +127,9 @@ def test_the_registry_serves_a_bundle(studied: Path) -> None:
     try:
         answer = _ask(port, server)
     finally:
-        os.killpg(server.pid, signal.SIGTERM)
+        # One that has ended by itself is told of by `_ask`.
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(server.pid, signal.SIGTERM)
         server.wait(timeout=600)
     completions = [row["completion"] for row in answer["predictions"]]
     assert len(completions) == 2

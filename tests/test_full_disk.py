@@ -38,7 +38,7 @@ def test_a_full_disk_is_one_sentence(
 ) -> None:
     monkeypatch.chdir(tmp_path)
 
-    def fail(arguments: list[str]) -> int:
+    def fail(*_: object) -> int:
         raise problem
 
     monkeypatch.setattr(cli, "_run", fail)

@@ -272,13 +272,17 @@ def test_hostile_names_are_shown_and_do_nothing(browser: Any, tmp_path: Path) ->
 
 
 def test_an_empty_study_and_one_that_only_diverged_are_shown(browser: Any, tmp_path: Path) -> None:
+    from selenium.webdriver.common.by import By
+    from selenium.webdriver.support.ui import WebDriverWait
+
     document = page_document(page_source(tmp_path / "study"))
     for kept in ([], document["candidates"][15:]):
         path = tmp_path / "few.html"
         path.write_text(render_page({**document, "candidates": kept, "what_if": None}), encoding="utf-8")
         browser.get(path.as_uri())
-        assert "front is empty" in browser.execute_script(
-            "return document.getElementById('choice').textContent"
+        # The page's script may still run when a busy browser says that it is there.
+        WebDriverWait(browser, 60).until(
+            lambda b: "front is empty" in b.find_element(By.ID, "choice").get_attribute("textContent")
         )
         assert console_errors(browser) == []
 
