@@ -29,6 +29,10 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     experiment = store.initialize(SPEC, folder)
     uri = SPEC.resolved_uri(folder)
     before = mlflow.get_tracking_uri(), mlflow.get_registry_uri()
+    patch = pytest.MonkeyPatch()
+    for name in ("MLFLOW_TRACKING_URI", "MLFLOW_REGISTRY_URI"):
+        # MLflow sets both below, for children too.
+        patch.setenv(name, uri)
     mlflow.set_tracking_uri(uri)
     mlflow.set_registry_uri(uri)
     try:
@@ -47,6 +51,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     finally:
         mlflow.set_tracking_uri(before[0])
         mlflow.set_registry_uri(before[1])
+        patch.undo()
     MlflowClient(uri, uri).set_registered_model_alias("net", "best", "1")
     return folder, run.info.run_id
 
