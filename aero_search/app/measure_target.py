@@ -6,7 +6,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from aero_search.app.saved_study import open_saved_study
 from aero_search.architecture import Architecture, notation
 from aero_search.config.architecture import GROUPS
 from aero_search.config.request import Request
@@ -74,6 +73,9 @@ def find_target(request: Request, bundle: str | None, pick: str | None) -> Measu
         raise RequestError(f"{named} brings its own architecture: leave out {changed[0]}=")
     if bundle is not None:
         return _from_folder(request, Path(bundle), f"bundle={bundle}")
+    # Brings Optuna, which no bundle and no help needs.
+    from aero_search.app.saved_study import open_saved_study
+
     # Prices do not matter for picking by name; the study's own are kept, whatever measure compares with.
     past = open_saved_study(_without_prices(request))
     record = past.front.pick(pick or "knee")
