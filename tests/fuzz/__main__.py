@@ -1,4 +1,7 @@
-"""`python -m tests.fuzz [SEED] [COUNT]`: runs cases, prints each kind of complaint once, and the counts."""
+"""`python -m tests.fuzz [SEED] [COUNT] [SECONDS] [FIRST]`: runs cases, prints each kind of complaint and the counts.
+
+FIRST leaves out as many cases of the seed, so that a long run may be made of parts.
+"""
 
 from __future__ import annotations
 
@@ -11,12 +14,16 @@ from tests.fuzz.mutate import cases
 from tests.fuzz.running import complaint
 
 
-def fuzz(seed: int, count: int, seconds: float = float("inf")) -> tuple[int, Counter[str]]:
-    """Run `count` cases of a seed, or those that fit into the time; returns how many, and what was wrong."""
+def fuzz(seed: int, count: int, seconds: float = float("inf"), first: int = 0) -> tuple[int, Counter[str]]:
+    """Run cases of a seed from `first` to `count`, or those that fit into the time.
+
+    Returns:
+        How many ran, and what was wrong.
+    """
     kinds: Counter[str] = Counter()
     end = time.monotonic() + seconds
     done = 0
-    for case in cases(seed, count):
+    for case in cases(seed, count)[first:]:
         if time.monotonic() > end:
             break
         done += 1
@@ -31,8 +38,10 @@ def fuzz(seed: int, count: int, seconds: float = float("inf")) -> tuple[int, Cou
 if __name__ == "__main__":
     seed, count = (int(text) for text in (*sys.argv[1:], "0", "500")[:2])
     started = time.process_time()
-    done, kinds = fuzz(seed, count, float(sys.argv[3]) if len(sys.argv) > 3 else float("inf"))
+    seconds = float(sys.argv[3]) if len(sys.argv) > 3 else float("inf")
+    first = int(sys.argv[4]) if len(sys.argv) > 4 else 0
+    done, kinds = fuzz(seed, count, seconds, first)
     print(
-        f"seed {seed}: {done} inputs, {kinds.total()} complaints of {len(kinds)} kinds, "
+        f"seed {seed}: {done} inputs from {first}, {kinds.total()} complaints of {len(kinds)} kinds, "
         f"{time.process_time() - started:.0f} s of CPU"
     )

@@ -15,7 +15,7 @@ _UNTRAINED = {
     "search": ["output_dir=/proc/none"],
     "train": ["output_dir=/proc/none"],
     "ablate": ["output_dir=/proc/none"],
-    "plan": ["space=tiny", "limit=30", "samples=30"],
+    "plan": ["space=tiny", "limit=3", "samples=3"],
 }
 _GROUPS = (
     "model", "norm", "activation", "ffn", "stabilizer", "attention", "regularizer", "variant", "data", "recipe",
@@ -70,7 +70,7 @@ KINDS = {
     "search": ["plan", "search=fz", *_UNTRAINED["plan"]],
     "ladder": ["ablate", "ladder=fz", *_UNTRAINED["ablate"]],
     "data": ["train", "data=fz", *_UNTRAINED["train"]],
-    "space": ["plan", "space=fz.yaml", "limit=30", "samples=30"],
+    "space": ["plan", "space=fz.yaml", "limit=3", "samples=3"],
 }
 _LINES = (
     b"defaults: ..", b"defaults: [[a, b]]", b"defaults: [{a: 1}]", b"defaults: [fz]",
