@@ -1,4 +1,4 @@
-"""`python -m tests.fuzz [SEED] [COUNT] [SECONDS] [FIRST]`: runs cases, prints each kind of complaint and the counts.
+"""`python -m tests.fuzz [SEED] [COUNT] [SECONDS] [FIRST]`: runs cases, prints each kind of complaint, counts.
 
 FIRST leaves out as many cases of the seed, so that a long run may be made of parts.
 """
