@@ -11,17 +11,15 @@ from typing import Any
 
 from aero_search.architecture import BASELINE, ModelShape, notation, retarget
 from aero_search.errors import RequestError, nearest
-from aero_search.front.front_membership import Change, FrontMembership, Scatter, memberships
+from aero_search.front.front_membership import FrontMembership, Standing, memberships, standings
 from aero_search.front.networks import TrainedNetwork, trained_networks
 from aero_search.front.objective import Objective
 from aero_search.front.pareto import Reference, knee, nondominated
 from aero_search.front.quality import MAXIMIZED, QUALITIES, as_minimized
 from aero_search.front.record import Record
+from aero_search.front.seed_scatter import TIE, Change, Scatter
 from aero_search.quantity import UNITS, write_quantity
 from aero_search.schema import to_mapping
-
-# Perplexities of one seed each that differ by less are ties: the most that seeds varied on the proxy.
-TIE = 0.02
 
 
 @dataclass(frozen=True)
@@ -61,6 +59,11 @@ class Front:
         """What stands for its network, has left the plateau and keeps the limits."""
         best = [network.best for network in self.networks if network.best is not None]
         return [r for r in best if r.state == "finished" and not self.objective.over(r.costs)]
+
+    @property
+    def standings(self) -> list[tuple[Record, Standing]]:
+        """What stands for each network that has learned something, with its chance to be on the front."""
+        return list(zip(self._learned, standings(self._learned, self.objective.costs), strict=True))
 
     @cached_property
     def scatter(self) -> Scatter:

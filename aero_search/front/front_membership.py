@@ -1,11 +1,9 @@
 """How sure a place on the front is, from the spread between seeds.
 
 The logarithm of the loss (`QualityScale`: perplexity, or what stands for it) of candidate i varies normally from
-seed to seed around a mean m_i, with one variance v for all. With k_i seeds each, v has N = sum (k_i - 1) degrees of
-freedom and the pooled estimate s^2 = sum of squared deviations from each mean / N; under the usual flat prior
-(m_i, log v) the posterior (Gelman et al.,
-Bayesian Data Analysis, 3rd ed., section 3.2) is v ~ N s^2 / chi-squared(N) and m_i | v ~ normal(mean_i, v / k_i).
-Costs are exact, so i belongs to the front when m_i lies below every m_j whose costs are no higher:
+seed to seed around a mean m_i, with one variance v for all. With the posterior of v (`Scatter`) and a flat prior on
+each m_i, m_i | v ~ normal(mean_i, v / k_i) where i has k_i seeds (Gelman et al., Bayesian Data Analysis, 3rd ed.,
+section 3.2). Costs are exact, so i belongs to the front when m_i lies below every m_j whose costs are no higher:
 
     P_i = E_v E_z prod_j Phi((mean_j - mean_i - z sqrt(v / k_i)) / sqrt(v / k_j)),   z standard normal.
 
@@ -21,10 +19,10 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import chdtri, ndtr, ndtri, stdtrit
+from scipy.special import chdtri, ndtr, ndtri
 
-from aero_search.front.networks import UNKNOWN_SPREAD
 from aero_search.front.record import Record
+from aero_search.front.seed_scatter import Scatter, seed_logs
 
 Array = npt.NDArray[np.float64]
 
@@ -38,7 +36,7 @@ class FrontMembership:
 
     Attributes:
         mean: geometric mean of the loss over its seeds.
-        spread: standard deviation of one seed's log loss, pooled over the study; 0.01 is 1 %.
+        spread: standard deviation of one seed's log loss, one for the study, see `Scatter`; 0.01 is 1 %.
         low, high: ends of the 95 % interval of the mean loss.
         seeds: trainings with a perplexity.
         diverged: trainings without one.
@@ -55,52 +53,42 @@ class FrontMembership:
 
 
 @dataclass(frozen=True)
-class Change:
-    """One mean perplexity against another, as shares: 0.01 is 1 % more.
+class Standing:
+    """The chance of one candidate among all.
 
     Attributes:
-        low, high: ends of the 95 % interval.
+        chance: of belonging to the front, 0 to 1.
+        rival: trial number of what it has to beat, the lowest mean of all that costs no more; None where nothing
+            does.
     """
 
-    share: float
-    low: float
-    high: float
-
-    @property
-    def tied(self) -> bool:
-        """Whether the interval holds no change at all."""
-        return self.low <= 0 <= self.high
+    chance: float
+    rival: int | None
 
 
-@dataclass(frozen=True)
-class Scatter:
-    """How far one seed moves log perplexity.
+def standings(records: Sequence[Record], costs: Sequence[str]) -> list[Standing]:
+    """Of every record, in their order.
 
-    Attributes:
-        spread: standard deviation; the assumed one where no setting was repeated.
-        freedom: degrees of freedom it was measured with, 0 where it is assumed.
+    Args:
+        records: with a perplexity, none above a limit.
+        costs: of the objective.
     """
-
-    spread: float
-    freedom: int
-
-    @classmethod
-    def of(cls, records: Sequence[Record]) -> Scatter:
-        """Pooled over all that were trained with several seeds."""
-        logs = [_logs(record) for record in records]
-        freedom = sum(len(values) - 1 for values in logs)
-        squares = sum(float(((values - values.mean()) ** 2).sum()) for values in logs)
-        return cls(math.sqrt(squares / freedom) if freedom and squares > 0 else UNKNOWN_SPREAD, freedom)
-
-    def change(self, one: Record, other: Record) -> Change:
-        """What a perplexity is against another, with Student's interval of the difference of their means:
-
-        log(one / other) +- t(0.975, N) s sqrt(1 / k_one + 1 / k_other), normal where s is assumed.
-        """
-        a, b = _logs(one), _logs(other)
-        middle = float(a.mean() - b.mean())
-        half = _half_width(self.freedom) * self.spread * math.sqrt(1 / len(a) + 1 / len(b))
-        return Change(math.expm1(middle), math.expm1(middle - half), math.expm1(middle + half))
+    logs = [seed_logs(record) for record in records]
+    means = np.array([values.mean() for values in logs])
+    counts = np.array([len(values) for values in logs], dtype=np.float64)
+    lost = np.array([_diverged(record) for record in records], dtype=np.float64)
+    alive = counts / (counts + lost)
+    priced = np.array([[record.costs[name] for name in costs] for record in records])
+    variances = _variances(Scatter.of(records))
+    found = []
+    for i in range(len(records)):
+        no_dearer = (priced <= priced[i]).all(axis=1)
+        no_dearer[i] = False
+        rivals = np.flatnonzero(no_dearer)
+        chance = _first(means[i], counts[i], means[rivals], counts[rivals], alive[rivals], variances)
+        rival = records[rivals[means[rivals].argmin()]].number if len(rivals) else None
+        found.append(Standing(float(alive[i]) * chance, rival))
+    return found
 
 
 def memberships(
@@ -115,32 +103,21 @@ def memberships(
     """
     if not any(record.replicates for record in records):
         return {}
-    logs = [_logs(record) for record in records]
     scatter = Scatter.of(records)
-    spread, freedom = scatter.spread, scatter.freedom
-    means = np.array([values.mean() for values in logs])
-    counts = np.array([len(values) for values in logs], dtype=np.float64)
-    lost = np.array([_diverged(record) for record in records], dtype=np.float64)
-    alive = counts / (counts + lost)
-    priced = np.array([[record.costs[name] for name in costs] for record in records])
-    variances = _variances(spread, freedom)
     found = {}
-    for i, record in enumerate(records):
+    for record, standing in zip(records, standings(records, costs), strict=True):
         if not record.replicates and record.number not in front:
             continue
-        no_dearer = (priced <= priced[i]).all(axis=1)
-        no_dearer[i] = False
-        rivals = np.flatnonzero(no_dearer)
-        chance = _first(means[i], counts[i], means[rivals], counts[rivals], alive[rivals], variances)
-        half = _half_width(freedom) * spread / math.sqrt(counts[i])
+        logs = seed_logs(record)
+        mean, half = float(logs.mean()), scatter.half_width * scatter.spread / math.sqrt(len(logs))
         found[record.number] = FrontMembership(
-            mean=math.exp(means[i]),
-            spread=spread,
-            low=math.exp(means[i] - half),
-            high=math.exp(means[i] + half),
-            seeds=int(counts[i]),
-            diverged=int(lost[i]),
-            probability=float(alive[i]) * chance,
+            mean=math.exp(mean),
+            spread=scatter.spread,
+            low=math.exp(mean - half),
+            high=math.exp(mean + half),
+            seeds=len(logs),
+            diverged=_diverged(record),
+            probability=standing.chance,
         )
     return found
 
@@ -159,22 +136,10 @@ def _first(mean: float, count: float, means: Array, counts: Array, alive: Array,
     return total / len(variances)
 
 
-def _variances(spread: float, freedom: int) -> Array:
-    """Midpoints of the posterior of a seed's variance; the measured one alone where it is not learned."""
-    if not freedom:
-        return np.array([spread**2])
+def _variances(scatter: Scatter) -> Array:
+    """Midpoints of the posterior of a seed's variance."""
     levels = (np.arange(_VARIANCES) + 0.5) / _VARIANCES
-    return np.asarray(freedom * spread**2 / chdtri(freedom, levels), dtype=np.float64)
-
-
-def _half_width(freedom: int) -> float:
-    """Standard errors from the mean to an end of its 95 % interval."""
-    return float(stdtrit(freedom, 0.975)) if freedom else float(ndtri(0.975))
-
-
-def _logs(record: Record) -> Array:
-    values = [value for _, value in record.replicates] or [record.compared]
-    return np.log([value for value in values if value is not None])
+    return np.asarray(scatter.freedom * scatter.spread**2 / chdtri(scatter.freedom, levels), dtype=np.float64)
 
 
 def _diverged(record: Record) -> int:

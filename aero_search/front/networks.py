@@ -12,9 +12,7 @@ from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 
 from aero_search.front.record import Record, averaged
-
-# Standard deviation of one seed's log perplexity where it was not measured: the most on the proxy, 1.6 %.
-UNKNOWN_SPREAD = 0.016
+from aero_search.front.seed_scatter import KNOWN_SPREAD
 
 _SEED = "recipe.seed"
 
@@ -88,4 +86,4 @@ def _merged(seeds: Sequence[Record]) -> Record | None:
 
 def _cautious(record: Record) -> float:
     assert record.compared is not None, "only a trained setting is compared"
-    return math.log(record.compared) + UNKNOWN_SPREAD / math.sqrt(record.seeds)
+    return math.log(record.compared) + KNOWN_SPREAD / math.sqrt(record.seeds)

@@ -14,12 +14,13 @@ from aero_search.architecture.operations import operation_card
 from aero_search.console import Console
 from aero_search.cost import inventory
 from aero_search.front.record import Record
+from aero_search.front.seed_scatter import TIE
 from aero_search.markdown import plain
 from aero_search.printing import visible
 from aero_search.report.table import Column, Sheet
 from aero_search.report.units import scale, times
 from aero_search.schema import to_mapping
-from aero_search.search.agreement import TIE, agreement
+from aero_search.search.agreement import agreement
 from aero_search.search.ladder import Ladder, Line, marginal_bests
 from aero_search.training.entropy_health import EntropyHealth
 

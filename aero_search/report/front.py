@@ -235,14 +235,16 @@ def _confirmed(front: Front) -> str:
     """What further seeds have shown, in a sentence with a space before it; empty where there are none."""
     if not front.memberships:
         return ""
-    spread = next(iter(front.memberships.values())).spread
+    scatter = front.scatter
     near = [
         f"#{record.number} {front.memberships[record.number].probability:.0%}"
         for record in front.dominated
         if record.number in front.memberships
     ]
     rivals = f" Near rivals, with their chance to belong to it: {', '.join(near)}." if near else ""
-    return f" {_means(front)}; another seed moves one by {100 * spread:.2g} % (standard deviation).{rivals}"
+    own = "" if scatter.measured is None else f", {100 * scatter.measured:.2g} % in this study alone"
+    moves = f"another seed moves one by {100 * scatter.spread:.2g} % (standard deviation{own})"
+    return f" {_means(front)}; {moves}.{rivals}"
 
 
 def _change(front: Front, record: Record) -> str:
@@ -296,8 +298,8 @@ def _scales(front: Front) -> dict[str, Scale]:
 
 def _caption(front: Front) -> str:
     parts = [f"{KNEE} best balance", f"{len(front.dominated)} dominated", f"{len(front.diverged)} diverged"]
-    if front.baseline_perplexity is not None and not front.scatter.freedom:
-        parts.append(f"± from an assumed {100 * front.scatter.spread:.1f} % between seeds")
+    if front.baseline_perplexity is not None and not front.scatter.pairs:
+        parts.append(f"± from {100 * front.scatter.spread:.2g} % between seeds, as known of the proxy")
     if front.baseline_value is None:
         parts.append(f"{BASELINE} is not trained in this study")
     if front.target is not None:

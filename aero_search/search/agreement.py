@@ -9,10 +9,8 @@ from itertools import combinations
 
 from scipy.stats import kendalltau
 
+from aero_search.front.seed_scatter import TIE
 from aero_search.search.ladder import Line
-
-# Perplexities nearer than this are ties: seeds move the proxy's by 0.1 to 1.6 %.
-TIE = 0.02
 
 
 @dataclass(frozen=True)

@@ -6,18 +6,18 @@ whole study, so the spread that is measured is that of the starting point.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 
 from optuna.trial import FrozenTrial, TrialState
 
 from aero_search.front.front import build_front
 from aero_search.front.objective import Objective
-from aero_search.front.pareto import Reference, nondominated
+from aero_search.front.pareto import Reference
 from aero_search.front.record import Record, averaged
-from aero_search.search.agreement import TIE
 from aero_search.workers.trial_queue import CONFIRMS
+
+# A place on the front is open where its chance lies between this and 1 minus this.
+OPEN = 0.1
 
 
 def replicates(trials: Sequence[FrozenTrial]) -> Mapping[int, Sequence[FrozenTrial]]:
@@ -39,33 +39,32 @@ def replicated(record: Record, again: Sequence[Record]) -> Record:
     return averaged((record, *again)) if again and record.perplexity is not None else record
 
 
-def first_seed(record: Record) -> Record:
-    """The record as it was before it was repeated."""
-    if not record.replicates:
-        return record
-    first = record.replicates[0][1]
-    changed = {"perplexity": first} if record.loss is None else {"loss": first}
-    return replace(record, **changed, replicates=())  # type: ignore[arg-type] # mypy takes the values for any field's
+def contenders(records: Sequence[Record], objective: Objective, reference: Reference) -> list[int]:
+    """What may be on the front, and the baseline: numbers of the best candidate of each such network.
+
+    That is the front and its near rivals, whose chance to belong to it is above `OPEN`.
+    """
+    front = build_front(records, objective, reference)
+    kept = {record.number for record in front.points}
+    return [
+        record.number
+        for record, standing in front.standings
+        if record.number in kept or front.is_baseline(record) or standing.chance > OPEN
+    ]
 
 
 def to_confirm(records: Sequence[Record], objective: Objective, reference: Reference) -> list[int]:
-    """The front, its near rivals and the baseline by the first seed alone: numbers of what is worth other seeds.
+    """What one more seed may settle: numbers of the contenders that go on in the race.
 
-    Of each network it is the best candidate. A near rival would be on the front with 2 % less perplexity, or as
-    much of another quality's loss, which is what counts as a tie between seeds.
+    As in racing (Hoeffding races, Maron and Moore 1994; F-race, Birattari et al. 2002) what is decided gets none.
+    Each contender has a second seed, and a further one while its chance lies between `OPEN` and 1 - `OPEN`; so has
+    what it must beat, the lowest mean of all that costs no more.
     """
-    front = build_front([first_seed(record) for record in records], objective, reference)
-    standing = [network.best for network in front.networks if network.best is not None]
-    trained = [r for r in standing if r.state == "finished" and not objective.over(r.costs)]
-    if not trained:
-        return []
-    shares = reference.scaled([[r.compared or 0.0, *(r.costs[m] for m in objective.costs)] for r in trained])
-    ahead = shares[nondominated(shares)]
-    near = math.log1p(TIE) / math.log(reference.unigram_perplexity)
-    return [
-        record.number
-        for record, row in zip(trained, shares, strict=True)
-        # Behind by less than a tie of whatever costs no more; on the front itself by none.
-        if front.is_baseline(record)
-        or not ((ahead[:, 1:] <= row[1:]).all(axis=1) & (ahead[:, 0] < row[0] - near)).any()
-    ]
+    known = set(contenders(records, objective, reference))
+    found = set()
+    for record, standing in build_front(records, objective, reference).standings:
+        if record.number in known and not record.replicates:
+            found.add(record.number)
+        elif OPEN < standing.chance < 1 - OPEN:
+            found |= {record.number, record.number if standing.rival is None else standing.rival}
+    return sorted(found)

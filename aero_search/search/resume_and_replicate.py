@@ -5,6 +5,7 @@ Both are queued as trials of their own, with what they are in their attributes, 
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Sequence
 from functools import cached_property
@@ -56,11 +57,11 @@ class ResumeAndReplicate(TrialQueue):
             return decide(rungs, own, known, self.scale.unigram_perplexity)
         return decide(rungs, own, known, math.inf, f"loss in {self.scale.name}")
 
-    def confirm(self, numbers: Sequence[int], count: int) -> None:
-        """Queue these candidates with `count` further seeds each, but for those that were queued before."""
-        self._under_claim_lock(lambda: self._confirm(numbers, count))
+    def confirm(self, numbers: Sequence[int], most: int) -> None:
+        """Queue one further seed for each of these candidates, but for those that have had so many."""
+        self._under_claim_lock(lambda: self._confirm(numbers, most))
 
-    def _confirm(self, numbers: Sequence[int], count: int) -> None:
+    def _confirm(self, numbers: Sequence[int], most: int) -> None:
         trials = self._trials()
         known = {
             (t.user_attrs[CONFIRMS], t.user_attrs[SEED])
@@ -69,9 +70,10 @@ class ResumeAndReplicate(TrialQueue):
         }
         for number in numbers:
             base = trials[number]
-            for seed in range(base.user_attrs["seed"] + 1, base.user_attrs["seed"] + count + 1):
-                if (number, seed) not in known:
-                    self.study.enqueue_trial(base.params, user_attrs={CONFIRMS: number, SEED: seed})
+            first = base.user_attrs["seed"] + 1
+            missing = (seed for seed in range(first, first + most) if (number, seed) not in known)
+            for seed in itertools.islice(missing, 1):
+                self.study.enqueue_trial(base.params, user_attrs={CONFIRMS: number, SEED: seed})
 
     def waiting(self) -> int:
         """How many queued trainings go on with a stopped candidate, or repeat one."""

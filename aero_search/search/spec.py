@@ -87,7 +87,7 @@ class SearchSpec:
         threads: cores each worker uses.
         seed: of the sampler.
         rungs: when a candidate is stopped before its end.
-        confirm: further seeds that the front and its near rivals are trained with once the budget is used.
+        confirm: the most further seeds of what may be on the front, once the budget is used; see `to_confirm`.
         storage: address of the PostgreSQL database that machines share; None is SQLite under output_dir.
         heartbeat: seconds between two signs of life of a worker, where the database is shared.
         stages: the larger sizes at which what may be on the front is trained again.

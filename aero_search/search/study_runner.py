@@ -188,7 +188,7 @@ class StudyRunner:
         return study.left(self.plan.search, self.plan.only_queued)
 
     def _confirm(self, study: Study) -> int:
-        """Queue the front and its near rivals with further seeds; returns how many are now to be claimed."""
+        """Queue a further seed of what is undecided about the front; returns how many are to be claimed."""
         spec = self.plan.search
         if not spec.confirm or self.plan.only_queued:
             return 0

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import aero_search
-from aero_search.front.front import TIE
 from aero_search.front.pareto import COST_SLACK, FREE
+from aero_search.front.seed_scatter import TIE
 
 ASSETS = Path(aero_search.__file__).parent / "report" / "page" / "assets"
 NAMES = ("SM + LN + G", "SM + LN + R", "SM + R", "SM", "SM + G", "SM + LN")

@@ -25,7 +25,7 @@ def test_the_table_names_points_costs_savings_and_the_knee(make_front: Any) -> N
     front = make_front()
     lines = printed(front, 110).splitlines()
     row = next(line for line in lines if " #5 " in line)
-    expected = "#5 EReg(SM(t) + ScFuFFN) 65.90 +7.3 ±4.8% 1.21 2.4x 40.9 1.8x 1, 1 0.0015"
+    expected = "#5 EReg(SM(t) + ScFuFFN) 65.90 +7.3 ±3.2% 1.21 2.4x 40.9 1.8x 1, 1 0.0015"
     assert row.split() == expected.split()
     knee = [line for line in lines if "◆ #" in line]
     assert len(knee) == 1
@@ -64,8 +64,8 @@ def test_a_trained_baseline_off_the_front_has_a_row_of_its_own(make_front: Any) 
     baseline = ("SM + LN + G", "finished", 61.0, 1.0, 1.0, 1.0, 1.0, 0.0015)
     text = printed(make_front(rows=(baseline, better)), 110)
     assert "-1.6" not in text
-    # 1.96 x 1.6 % x sqrt(2) around -1.6 %.
-    assert "tie ±4.4%" in text
+    # 2.23 x 0.95 % x sqrt(2) around -1.6 %.
+    assert "tie ±2.9%" in text
     assert "SM + LN + G (baseline)" in text
 
 

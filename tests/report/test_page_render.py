@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pages import page_source
 
-from aero_search.front.front import TIE
+from aero_search.front.seed_scatter import TIE
 from aero_search.report.page.document import page_document
 from aero_search.report.page.render import SCRIPTS, render_page, script_json
 

@@ -133,7 +133,7 @@ def test_a_range_with_steps_draws_its_steps_and_nothing_else(tmp_path: Path) -> 
 def test_a_space_says_what_it_was_made_for() -> None:
     base = space_base("tiny", search_spaces_dir())
     assert "model.n_layer=2" in base
-    assert space_base("aero", search_spaces_dir()) == ("search.confirm=1",)
+    assert space_base("aero", search_spaces_dir()) == ("search.confirm=2",)
     assert space_base("aero_per_layer", search_spaces_dir()) == ()
 
 

@@ -10,10 +10,11 @@ from typing import Any
 
 from aero_search.architecture import BASELINE, Architecture, ModelShape, parse_notation
 from aero_search.cost import Network, Protocol
-from aero_search.front.front import TIE, Front
+from aero_search.front.front import Front
 from aero_search.front.pareto import COST_SLACK, FREE
 from aero_search.front.pricing import Pricing
 from aero_search.front.record import Record
+from aero_search.front.seed_scatter import TIE
 from aero_search.report.page.candidates import candidate_entries, results_of
 from aero_search.report.page.prices import PageTariff
 from aero_search.report.page.what_if import what_if

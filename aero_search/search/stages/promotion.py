@@ -12,7 +12,7 @@ from aero_search.front.front import build_front
 from aero_search.front.objective import Objective
 from aero_search.front.pareto import Reference
 from aero_search.front.record import Record
-from aero_search.search.replicates import to_confirm
+from aero_search.search.replicates import contenders
 from aero_search.search.stages.stage import allowed
 
 Array = npt.NDArray[np.float64]
@@ -23,8 +23,8 @@ def to_promote(
 ) -> list[int]:
     """Numbers of the candidates whose networks go on, the baseline's first where it was trained.
 
-    Those that `search.confirm` would repeat may go on: the front, and what lies behind it by less than a tie. Where
-    more may than are allowed, they are taken one by one, each the one that adds the most hypervolume to those
+    Those that `search.confirm` would repeat may go on: the front, and what has a chance to belong to it. Where more
+    may than are allowed, they are taken one by one, each the one that adds the most hypervolume to those
     before: greedy hypervolume subset selection (Guerreiro et al. 2016, doi 10.1162/EVCO_a_00188).
 
     Args:
@@ -32,7 +32,7 @@ def to_promote(
     """
     front = build_front(records, objective, reference)
     by_number = {record.number: record for record in records}
-    hopeful = [front.standing(by_number[number]) for number in to_confirm(records, objective, reference)]
+    hopeful = [front.standing(by_number[number]) for number in contenders(records, objective, reference)]
     others = [record for record in hopeful if not front.is_baseline(record)]
     trained = sum(network.best is not None for network in front.networks)
     most = allowed(networks, trained)
