@@ -63,14 +63,14 @@ docs: .venv/installed-docs
 	@echo "open outputs/site/index.html"
 
 # Wheel and sdist in dist/, and what an index would say of them.
-dist: .venv/installed-release
+dist: .venv-release/installed
 	rm -rf dist
-	$(BIN)/python -m build --outdir dist .
-	$(BIN)/twine check --strict dist/*
+	.venv-release/bin/python -m build --outdir dist .
+	.venv-release/bin/twine check --strict dist/*
 
 # The pinned versions with the hashes of your own index and platform, for pip's --require-hashes.
-lock: .venv/installed-release
-	$(BIN)/uv pip compile --quiet --generate-hashes --constraint constraints.txt --python $(BIN)/python \
+lock: .venv/installed .venv-release/installed
+	.venv-release/bin/uv pip compile --quiet --generate-hashes --constraint constraints.txt --python $(BIN)/python \
 		--output-file requirements.lock pyproject.toml
 
 requirements.lock:
@@ -85,15 +85,16 @@ locked: .venv-locked/installed
 	.venv-locked/bin/python -m pip install --quiet --no-deps --editable .
 	touch $@
 
-# What is installed in .venv, as a CycloneDX bill of materials; the tool has an environment of its own.
-sbom: .venv/installed .venv-sbom/installed
+# What is installed in .venv, as a CycloneDX bill of materials.
+sbom: .venv/installed .venv-release/installed
 	mkdir -p outputs
-	.venv-sbom/bin/cyclonedx-py environment --of JSON --output-file outputs/sbom.json $(BIN)/python
+	.venv-release/bin/cyclonedx-py environment --of JSON --output-file outputs/sbom.json $(BIN)/python
 	@echo outputs/sbom.json
 
-.venv-sbom/installed:
-	test -x .venv-sbom/bin/python || $(PYTHON) -m venv .venv-sbom
-	.venv-sbom/bin/python -m pip install --quiet cyclonedx-bom==7.5.0
+# The tools of a release have an environment of their own, so that neither .venv nor its bill of materials holds them.
+.venv-release/installed: requirements-release.txt
+	test -x .venv-release/bin/python || $(PYTHON) -m venv .venv-release
+	.venv-release/bin/python -m pip install --quiet --requirement requirements-release.txt
 	touch $@
 
 .venv/installed: pyproject.toml constraints.txt
@@ -106,8 +107,8 @@ sbom: .venv/installed .venv-sbom/installed
 	$(PIP) --editable '.[dev]'
 	touch $@
 
-.venv/installed-docs .venv/installed-release: .venv/installed
-	$(PIP) --editable '.[$(patsubst installed-%,%,$(@F))]'
+.venv/installed-docs: .venv/installed
+	$(PIP) --editable '.[docs]'
 	touch $@
 
 .venv-mpc/installed: pyproject.toml constraints.txt constraints-mpc.txt
