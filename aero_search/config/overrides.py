@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import ChoiceSweep, Override, QuotedString, RangeSweep
+from hydra.core.override_parser.types import ChoiceSweep, IntervalSweep, Override, QuotedString, RangeSweep
 
 from aero_search.config.paths import conf_dir
 from aero_search.errors import RequestError, nearest
@@ -59,6 +59,8 @@ def check_overrides(overrides: Sequence[str], folders: Iterable[Path]) -> None:
                 "aero-search search choose"
             )
         if _is_group(name, roots):
+            if isinstance(override.value(), IntervalSweep):
+                raise RequestError(f"{short}: a group has options, no interval: write {name}=OPTION,OPTION")
             for value in values:
                 _check_option(name, value, override)
 

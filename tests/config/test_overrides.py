@@ -39,6 +39,8 @@ from aero_search.errors import RequestError
         ("recipe.seed=range(0,1e12)", "more than 10,000 values"),
         ("recipe.seed=shuffle(range(0,1000000000))", "more than 10,000 values"),
         ("recipe.lr=range(0,nan)", "finite"),
+        ("network=interval(0,1)", "a group has options, no interval"),
+        ("search/sampler=tag(log,interval(1e-4,1))", "write search/sampler=OPTION,OPTION"),
         ("recipe.lr=int(x)", "cannot be read"),
         ("recipe.lr=interval(1,2,3)", "cannot be read"),
         ("a=\x00", "no UTF-8"),
