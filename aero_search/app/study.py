@@ -26,6 +26,7 @@ from aero_search.report.front import front_rows, print_front
 from aero_search.report.live import LiveView, Snapshot
 from aero_search.report.plot import plot_front
 from aero_search.report.study import COLOURS, study_markdown, verdicts
+from aero_search.report.units import duration
 from aero_search.schema import to_mapping
 from aero_search.search.files import write_yaml
 from aero_search.search.settings import study_settings
@@ -296,6 +297,13 @@ def finish_study(runner: StudyRunner, study: Study, front: Front) -> None:
     if missing > 0:
         why = ": all others lie above a limit" if over else ""
         console.print(f"space exhausted after {study.used()} of {plan.search.n_trials} candidates{why}")
+    used = runner.utilization(study)
+    if used is not None and used.pause is not None:
+        console.print(
+            f"{used.workers} workers trained {100 * used.share:.0f} % of {duration(used.span)}, with "
+            f"{used.pause:.1f} s between two trainings",
+            soft_wrap=True,
+        )
     if not front.points:
         console.print("no candidate has finished with a perplexity")
         return

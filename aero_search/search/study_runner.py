@@ -25,6 +25,7 @@ from aero_search.search.candidate import Candidate
 from aero_search.search.replicates import to_confirm
 from aero_search.search.settings import check_settings
 from aero_search.search.study import Study
+from aero_search.search.utilization import Utilization, utilization
 from aero_search.search.worker import Plan, Worker
 from aero_search.space import Assignment
 from aero_search.tracking.opening import open_tracker
@@ -54,6 +55,7 @@ class StudyRunner:
         command: the line that repeats or resumes the study.
         corpora: the packed corpora of the candidates, by what they were prepared from.
         follow_up: the points to queue when the queue is empty, from what is trained; none end the study.
+        launch_id: of its workers, see `WorkerLease`.
     """
 
     plan: Plan
@@ -63,6 +65,7 @@ class StudyRunner:
     command: str
     follow_up: Callable[[Sequence[Record]], Sequence[Assignment]] | None = None
     corpora: Mapping[str, Corpus] = field(default_factory=dict)
+    launch_id: str = field(default_factory=new_launch_id)
 
     def prepare(self) -> Study:
         """Create the study, or check that it is the one to resume, and settle what a killed run left open.
@@ -141,7 +144,7 @@ class StudyRunner:
         objective = self.plan.objective
         tracker.present(self.plan.name, objective.metrics, varied, always, objective.quality in MAXIMIZED)
         worker = Worker(
-            self.plan, compose, parent_run, os.getpid(), socket.gethostname(), launch_id=new_launch_id()
+            self.plan, compose, parent_run, os.getpid(), socket.gethostname(), launch_id=self.launch_id
         )
         status: StudyStatus = "FAILED"
         try:
@@ -163,6 +166,11 @@ class StudyRunner:
         records = study.records()
         planned = study.planned(self.plan.search, self.plan.only_queued)
         return len(records) >= planned and all(record.state != "running" for record in records)
+
+    def utilization(self, study: Study) -> Utilization | None:
+        """How much of their time the workers of this run trained; None where they ended nothing."""
+        trials = study.study.get_trials(deepcopy=False)
+        return utilization(trials, self.launch_id, self.plan.search.workers)
 
     def front(self, records: Sequence[Record]) -> Front:
         """The front of these records under the plan's objective."""
