@@ -122,7 +122,7 @@ def make_runner(
     if (recovery := request.recovery) is not None:
         base |= with_checkpoint(base, recovery.checkpoint.architecture, request.override_names())
         base |= {"init": {"from": recovery.checkpoint.fingerprint, "surgery": SURGERY}}
-        base |= {"distill": to_mapping(recovery.distill), "train": {"scope": recovery.scope}}
+        base |= {"distill": to_mapping(recovery.distill), "train": recovery.train.identifying()}
     if request.composed.get("architecture") is not None:
         _check_groups_stay(space)
         base["architecture"] = to_mapping(architecture)

@@ -12,9 +12,10 @@ from aero_search.init.checkpoint import Checkpoint, open_checkpoint
 from aero_search.schema import from_mapping, to_mapping
 
 Kind = Literal["logits", "logits+hidden", "logits+attention"]
-Scope = Literal["all", "norms_and_heads"]
+Scope = Literal["all", "adapters", "norms_and_heads"]
 # Raised when the rules of `init.carry` change what a candidate starts from.
 SURGERY = 1
+MAX_RANK = 4096
 
 
 @dataclass(frozen=True)
@@ -61,10 +62,22 @@ class TrainSpec:
     """conf/config.yaml: train
 
     Attributes:
-        scope: what is trained: `all`, or `norms_and_heads`: gains, biases, temperatures, slopes and the LM head.
+        scope: what is trained: `all`; `norms_and_heads`: gains, biases, temperatures, slopes and the LM head;
+            `adapters`: gains, biases, temperatures, slopes, and of the layers' matrices a change of low rank.
+        rank: of that change (LoRA's r).
     """
 
     scope: Scope = "all"
+    rank: int = 8
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.rank <= MAX_RANK:
+            raise RequestError(f"train.rank={self.rank} must lie between 1 and {MAX_RANK}")
+
+    def identifying(self) -> dict[str, Any]:
+        """What of it decides a training."""
+        rank = {"rank": self.rank} if self.scope == "adapters" else {}
+        return {"scope": self.scope, **rank}
 
 
 @dataclass(frozen=True)
@@ -78,7 +91,7 @@ class Recovery:
 
     checkpoint: Checkpoint
     distill: DistillSpec = DistillSpec()
-    scope: Scope = "all"
+    train: TrainSpec = TrainSpec()
     cache: Path | None = field(default=None, compare=False)
 
     def message(self) -> dict[str, Any]:
@@ -87,7 +100,7 @@ class Recovery:
             "folder": str(self.checkpoint.folder),
             "source": self.checkpoint.source,
             "distill": to_mapping(self.distill),
-            "scope": self.scope,
+            "train": to_mapping(self.train),
             "cache": None if self.cache is None else str(self.cache),
         }
 
@@ -97,7 +110,7 @@ class Recovery:
         return Recovery(
             open_checkpoint(Path(said["folder"]), said["source"]),
             from_mapping(DistillSpec, said["distill"], "distill"),
-            said["scope"],
+            from_mapping(TrainSpec, said["train"], "train"),
             None if said["cache"] is None else Path(said["cache"]),
         )
 
@@ -106,7 +119,7 @@ class Recovery:
         said: dict[str, Any] = {"teacher": self.checkpoint.fingerprint, "surgery": SURGERY}
         if self.distill.weight:
             said["distill"] = asdict(self.distill)
-        return said if self.scope == "all" else {**said, "scope": self.scope}
+        return said if self.train.scope == "all" else {**said, **self.train.identifying()}
 
 
 def make_recovery(
@@ -118,7 +131,8 @@ def make_recovery(
         RequestError: a setting without a checkpoint that it is about.
     """
     if checkpoint is not None:
-        return Recovery(checkpoint, distill if distill.weight else DistillSpec(), train.scope, cache)
+        scoped = train if train.scope == "adapters" else TrainSpec(train.scope)
+        return Recovery(checkpoint, distill if distill.weight else DistillSpec(), scoped, cache)
     for name, value, off in (
         ("distill.weight", distill.weight, 0.0),
         ("train.scope", train.scope, TrainSpec().scope),

@@ -10,8 +10,9 @@ from aero_search.data.datamodule import TokenFile
 from aero_search.data.windows import TrainWindows
 from aero_search.errors import AeroSearchError, RequestError
 from aero_search.init.carry import SAMPLE_TOKENS, Carried, carry
-from aero_search.init.recovery import Recovery, Scope
+from aero_search.init.recovery import Recovery, TrainSpec
 from aero_search.model import Decoder
+from aero_search.training.adapters import add_adapters
 
 # Of the order of the text that the carried weights are fitted on; no training's, so that all start from the same.
 _SEED = 20_261
@@ -41,17 +42,27 @@ def sample(corpus: Corpus, seq_len: int) -> Tensor:
     return TokenFile(corpus.train_path).windows(windows.starts(0), seq_len)[:, :-1]
 
 
-def limit(decoder: Decoder, scope: Scope) -> None:
+def limit(decoder: Decoder, train: TrainSpec, seed: int) -> None:
     """Leave as they are the weights that are not to be trained: the matrices of the layers and the embeddings.
 
-    A head that is the token embedding is trained with it.
+    A head is trained by `norms_and_heads` alone, and the token embedding with it where that is the head.
+
+    Args:
+        seed: of the adapters.
+
+    Raises:
+        RequestError: as of `add_adapters`.
     """
-    if scope == "all":
+    if train.scope == "all":
         return
-    head = decoder.token_embedding if decoder.head is None else decoder.head
+    head = None
+    if train.scope == "norms_and_heads":
+        head = decoder.token_embedding if decoder.head is None else decoder.head
     frozen: set[int] = set()
     for module in decoder.modules():
         if isinstance(module, nn.Linear | nn.Embedding) and module is not head:
             frozen |= {id(p) for p in module.parameters() if p.ndim > 1}
     for parameter in decoder.parameters():
         parameter.requires_grad_(id(parameter) not in frozen and torch.is_floating_point(parameter))
+    if train.scope == "adapters":
+        add_adapters(decoder, train.rank, seed)

@@ -22,6 +22,7 @@ from aero_search.init.recovery import Recovery
 from aero_search.integrity import file_digest
 from aero_search.model import Decoder, count_parameters, save_weights
 from aero_search.schema import from_mapping, to_mapping
+from aero_search.training.adapters import merge_adapters
 from aero_search.training.checkpoint import Checkpoints, SafeCheckpointIO, checkpoint_of, forget, start_again
 from aero_search.training.compute import Compute
 from aero_search.training.distillation import Distillation
@@ -205,6 +206,7 @@ def train(
     if short:
         # Out of the handler: its traceback would hold on to every tensor of the training.
         raise out_of_memory(architecture, recipe)
+    merge_adapters(module.trained)
     last = watch.curve[-1] if watch.curve and watch.verdict != "diverged" else None
     weights = ""
     if last is not None and watch.verdict != "stopped":
@@ -219,7 +221,7 @@ def train(
         validation_loss=last.validation_loss if last else None,
         curve=tuple(watch.curve),
         entropy=watch.entropy,
-        parameters=count_parameters(module.decoder),
+        parameters=count_parameters(module.trained),
         seconds=watch.earlier + time.monotonic() - started,
         tokens=trainer.global_step * recipe.batch_size * recipe.accumulate * architecture.seq_len,
         steps=trainer.global_step,
@@ -332,7 +334,7 @@ def _recovered(
     def prepare(decoder: Decoder) -> None:
         if fresh:
             start(decoder, recovery, job.corpus)
-        limit(decoder, recovery.scope)
+        limit(decoder, recovery.train, job.recipe.seed)
 
     if not recovery.distill.weight:
         return prepare, None

@@ -9,18 +9,23 @@ import threading
 import time
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
+from safetensors.torch import load_file
 
+from aero_search.architecture import Stabilizer
 from aero_search.cli import main
 from aero_search.data import Corpus, CorpusSpec, prepare
 from aero_search.data.datamodule import TokenDataModule
+from aero_search.errors import RequestError
 from aero_search.init.checkpoint import open_checkpoint
-from aero_search.init.recovery import DistillSpec, Recovery
+from aero_search.init.recovery import DistillSpec, Recovery, TrainSpec
 from aero_search.model import Decoder, build_model
 from aero_search.search.candidate import make_candidate
 from aero_search.training import teacher_cache
+from aero_search.training.adapters import merge_adapters
 from aero_search.training.recovery import limit
 from aero_search.training.result import read_result
 from aero_search.training.run import train
@@ -136,6 +141,11 @@ def test_a_search_from_a_trial_of_another_is_resumed_priced_and_exported(
         (["init.from=TEACHER", "model=gpt2_small"], "model.d_model=768"),
         (["distill.weight=0.5"], "distill.weight=0.5 needs a trained network: give init.from"),
         (["train.scope=norms_and_heads"], "init.from"),
+        (
+            ["init.from=TEACHER", "train.scope=adapters", "train.rank=0"],
+            "train.rank=0 must lie between 1 and 4096",
+        ),
+        (["init.from=TEACHER", "train.scope=lora"], "train.scope"),
         (["init.from=TEACHER", "distill.weight=2"], "distill.weight=2 must lie between 0 and 1"),
         (["init.from=DAMAGED"], "does not match the checksum"),
         (["init.from=TEACHER", "data=tokenized", "data.path=OTHER"], "has another tokenizer than data.path"),
@@ -181,10 +191,12 @@ def test_identity_has_the_teacher_and_what_follows_from_it(home: Path) -> None:
         Recovery(checkpoint),
         Recovery(checkpoint, DistillSpec(0.5)),
         Recovery(checkpoint, DistillSpec(0.5, 2.0)),
-        Recovery(checkpoint, scope="norms_and_heads"),
+        Recovery(checkpoint, train=TrainSpec("norms_and_heads")),
+        Recovery(checkpoint, train=TrainSpec("adapters")),
+        Recovery(checkpoint, train=TrainSpec("adapters", 4)),
     ]
     found = {make_candidate(a, RECIPE, "f" * 32, recovery=r).identity for r in recoveries}
-    assert len(found | {plain.identity}) == 5
+    assert len(found | {plain.identity}) == 7
     elsewhere = replace(recoveries[1], cache=Path("/other"))
     assert make_candidate(a, RECIPE, "f" * 32, recovery=elsewhere).identity in found
 
@@ -310,10 +322,49 @@ def test_a_recovery_that_was_halted_goes_on_to_the_same_digits(
 
 def test_a_scope_leaves_matrices_alone(home: Path) -> None:
     model = build_model(open_checkpoint(home / "teacher", "").architecture, seed=0)
-    limit(model, "norms_and_heads")
+    limit(model, TrainSpec("norms_and_heads"), seed=0)
     trained = {name for name, parameter in model.named_parameters() if parameter.requires_grad}
     assert {"final_norm.weight", "token_embedding.weight", "layers.0.attention.query.bias"} <= trained
     assert not any(name.endswith(("query.weight", "down.weight")) for name in trained)
+
+
+@pytest.mark.parametrize("recipe", [{"optimizer": "adamw"}, {"optimizer": "muon", "ema": 0.9}], ids=str)
+def test_adapters_change_matrices_by_a_low_rank(
+    home: Path, tmp_path: Path, corpus: Corpus, recipe: dict[str, Any]
+) -> None:
+    checkpoint = open_checkpoint(home / "teacher", "")
+    a, rank = checkpoint.architecture, 2
+    said = replace(RECIPE, steps=4, batch_size=4, validate_every=2, validation_sequences=8, lr=3e-2, **recipe)
+    recovery = Recovery(checkpoint, train=TrainSpec("adapters", rank))
+    whole = train(a, said, corpus, tmp_path / "whole", recovery=recovery)
+    before, after = checkpoint.model().state_dict(), load_file(tmp_path / "whole/weights.safetensors")
+    # Merged: the names and the number of parameters are those of any training.
+    assert set(after) == set(load_file(home / "teacher/weights.safetensors"))
+    assert whole.parameters == read_result(home / "teacher").parameters
+    changes = {name: after[name] - before[name] for name in after if name.endswith("weight")}
+    assert not changes["token_embedding.weight"].any()
+    inner = {name: change for name, change in changes.items() if "layers" in name and change.ndim == 2}
+    assert inner
+    for change in inner.values():
+        values = torch.linalg.svdvals(change)
+        assert values[rank - 1] > 1e-4 > 100 * values[rank]
+    # A rung's checkpoint holds the adapters, and the training goes on from it to the same end.
+    halted = train(a, said, corpus, tmp_path / "parts", recovery=recovery, halt=lambda point: "a rung")
+    assert (halted.verdict, halted.parameters) == ("stopped", whole.parameters)
+    assert train(a, said, corpus, tmp_path / "parts", recovery=recovery).perplexity == whole.perplexity
+
+
+def test_adapters_start_as_the_carried_network_and_refuse_normalized_weights(home: Path) -> None:
+    checkpoint = open_checkpoint(home / "teacher", "")
+    model, tokens_bt = checkpoint.model(), torch.arange(16)[None]
+    before = model(tokens_bt)
+    limit(model, TrainSpec("adapters"), seed=0)
+    assert torch.equal(model(tokens_bt), before)
+    merge_adapters(model)
+    assert torch.equal(model(tokens_bt), before)
+    normalized = replace(checkpoint.architecture, stabilizer=Stabilizer("weight_norm"))
+    with pytest.raises(RequestError, match=r"train.scope=adapters cannot change weights that a stabilizer"):
+        limit(build_model(normalized, seed=0), TrainSpec("adapters"), seed=0)
 
 
 @pytest.mark.slow

@@ -51,6 +51,7 @@ _LOGARITHMIC = {
         "regularizer.every",
     ),
     *(f"recipe.{name}" for name in ("steps", "batch_size", "lr", "accumulate", "eps")),
+    "train.rank",
 }
 _SEEDS = ("recipe.seed", "recipe.data_seed")
 # By the field's dotted name, instead of what follows from its type.
@@ -87,7 +88,10 @@ def features(candidate: Candidate) -> Array:
     ]
     # All candidates of a study start from a checkpoint, or none does.
     if (recovery := candidate.recovery) is not None:
-        values += [*_described(candidate, recovery.distill, "distill."), float(recovery.scope != "all")]
+        values += [
+            *_described(candidate, recovery.distill, "distill."),
+            *_described(candidate, recovery.train, "train."),
+        ]
     return np.array(values, dtype=np.float64)
 
 

@@ -17,7 +17,7 @@ from torch import nn
 
 from aero_search.architecture import Architecture, Attention, Layer, Regularizer, Stabilizer, canonical, key
 from aero_search.init.checkpoint import Checkpoint
-from aero_search.init.recovery import DistillSpec, Recovery
+from aero_search.init.recovery import DistillSpec, Recovery, TrainSpec
 from aero_search.model import build_model
 from aero_search.schema import alternatives
 from aero_search.search.candidate import make_candidate
@@ -110,7 +110,9 @@ def test_what_a_space_may_vary_of_a_recovery_is_described() -> None:
         Recovery(checkpoint, DistillSpec(0.5)),
         Recovery(checkpoint, DistillSpec(0.5, 2.0)),
         Recovery(checkpoint, DistillSpec(0.5, 1.0, "logits+hidden")),
-        Recovery(checkpoint, scope="norms_and_heads"),
+        Recovery(checkpoint, train=TrainSpec("norms_and_heads")),
+        Recovery(checkpoint, train=TrainSpec("adapters")),
+        Recovery(checkpoint, train=TrainSpec("adapters", 4)),
     ]
     found = [features(make_candidate(BASE, RECIPE, "corpus", recovery=recovery)) for recovery in vary]
     assert len({tuple(row) for row in found}) == len(vary)
