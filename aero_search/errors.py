@@ -22,9 +22,13 @@ def nearest(value: object, choices: Iterable[object]) -> str:
     """Say which choice `value` was probably meant to be, and list them all.
 
     Returns:
-        For example ``did you mean 'layernorm'? (choices: layernorm, none, rmsnorm)``.
+        For example ``did you mean 'layernorm'? (choices: layernorm, none)`` or ``choose one of asha, none``.
     """
     names = sorted({str(choice) for choice in choices})
-    listed = f"choices: {', '.join(names)}" if names else "there are no choices here"
+    listed = ", ".join(names)
     close = difflib.get_close_matches(str(value), names, n=1, cutoff=0.5)
-    return f"did you mean '{close[0]}'? ({listed})" if close else f"({listed})"
+    if close:
+        return f"did you mean '{close[0]}'? (choices: {listed})"
+    return (
+        f"choose one of {listed}" if len(names) > 1 else f"there is {f'only {listed}' if names else 'none'}"
+    )

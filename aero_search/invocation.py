@@ -10,6 +10,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 NAME = "aero-search"
+# In what is read elsewhere and later, such as a page or a card, the name stands bare; this sentence goes with it.
+BARE = f"{NAME} is the command of an installed AERO Search; in a checkout it is .venv/bin/{NAME}."
 _ROOT = Path(__file__).resolve().parent.parent
 _CHECKOUT = (_ROOT / "pyproject.toml").is_file()
 
@@ -25,6 +27,11 @@ def typed(line: str = "", words: Sequence[str] | None = None) -> str:
         words: the command line of the process; `sys.orig_argv` if None.
     """
     return f"{_program(sys.orig_argv if words is None else words)} {line}".rstrip()
+
+
+def retyped(line: str) -> str:
+    """A line that was kept with the bare name, as `typed` would spell it now."""
+    return typed(line.removeprefix(f"{NAME} "))
 
 
 def _program(words: Sequence[str]) -> str:

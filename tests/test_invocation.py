@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ast
+import re
 import shlex
 import subprocess
 import sys
@@ -10,7 +12,9 @@ from pathlib import Path
 import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
-from aero_search.invocation import install, install_mpc, output_option, typed
+import aero_search
+from aero_search.cli import COMMANDS
+from aero_search.invocation import install, install_mpc, output_option, retyped, typed
 
 
 def test_the_program_is_spelt_as_it_was_typed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -53,3 +57,31 @@ def test_the_advice_installs_from_this_checkout(monkeypatch: pytest.MonkeyPatch,
     monkeypatch.chdir(tmp_path)
     assert f"{root}[hf]" in install("hf")
     assert f"make -C {root} mpc" in install_mpc()
+
+
+def test_a_kept_line_is_printed_as_it_would_be_typed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "orig_argv", ["/x/python", ".venv/bin/aero-search", "studies"])
+    assert retyped("aero-search search study.name=a") == ".venv/bin/aero-search search study.name=a"
+
+
+# A line to be typed; `calibrate` is named by the files that it has written.
+_LINE = re.compile(rf"\baero-search ({'|'.join(COMMANDS.keys() - {'calibrate'})})\b")
+# Cards, the page and MLflow's note, whose own tests look for the explanation.
+_EXPLAINED = ("export/card.py", "export/resized.py", "commands/report.py", "app/study.py")
+
+
+def test_a_bare_name_is_told_only_where_it_is_explained() -> None:
+    """What is printed is spelt as it was typed; what is read elsewhere says what the bare name stands for."""
+    package = Path(aero_search.__file__).parent
+    for path in set(package.glob("**/*.py")) - {package / name for name in _EXPLAINED}:
+        tree = ast.parse(path.read_text())
+        docstrings = {
+            node.body[0].value
+            for node in ast.walk(tree)
+            if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef)
+            and node.body
+            and isinstance(node.body[0], ast.Expr)
+        }
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Constant) and isinstance(node.value, str) and node not in docstrings:
+                assert not _LINE.search(node.value), f"{path}:{node.lineno}: {node.value}"

@@ -142,4 +142,4 @@ def test_a_plain_sweep_refuses_rungs(tmp_path: Path, tiny: list[str]) -> None:
         [*command, "search/rungs=asha"], cwd=tmp_path, capture_output=True, text=True, check=False
     )
     assert done.returncode == 2
-    assert "search/rungs=asha belongs to aero-search search" in done.stderr
+    assert "search/rungs=asha belongs to the command search" in done.stderr

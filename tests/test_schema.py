@@ -38,6 +38,7 @@ def test_reads_and_writes() -> None:
 @pytest.mark.parametrize(
     ("change", "says"),
     [
+        ({"kind": "zzz"}, r"x.kind=zzz is not a choice: choose one of one, two"),
         ({"kind": "twoo"}, r"x.kind=twoo is not a choice: did you mean 'two'\? \(choices: one, two\)"),
         ({"count": 1.5}, r"x.count=1.5 must be a whole number"),
         ({"count": True}, r"x.count=True must be a whole number"),

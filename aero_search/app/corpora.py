@@ -17,6 +17,7 @@ from aero_search.data.tokenizer import GivenTokenizer
 from aero_search.data.windows import check_long_enough
 from aero_search.errors import RequestError
 from aero_search.init.checkpoint import same_tokenizer
+from aero_search.invocation import typed
 from aero_search.schema import to_mapping
 from aero_search.space import Assignment, Categorical, Parameter, Space
 
@@ -185,5 +186,5 @@ def _decides(parameter: Parameter) -> bool:
 def _varies(what: str, space: str) -> RequestError:
     return RequestError(
         f"space={space} varies {what}, which needs a corpus of its own: perplexities over other tokens do not "
-        "compare, so fix it, or train each with aero-search train --multirun"
+        f"compare, so fix it, or train each with `{typed('train --multirun')}`"
     )

@@ -11,6 +11,7 @@ from aero_search.config.architecture import GROUPS
 from aero_search.config.request import Request
 from aero_search.data.spec import CorpusSpec
 from aero_search.errors import RequestError
+from aero_search.invocation import typed
 from aero_search.schema import from_mapping
 from aero_search.search.files import ARCHITECTURE_FILE, CONFIG_FILE
 from aero_search.training.result import WEIGHTS_FILE
@@ -92,7 +93,7 @@ def _from_folder(request: Request, folder: Path, named: str) -> MeasureTarget:
     missing = [name for name in (ARCHITECTURE_FILE, WEIGHTS_FILE) if not (folder / name).is_file()]
     if missing:
         raise RequestError(
-            f"{named} has no {missing[0]}: name a folder that aero-search export or train has written"
+            f"{named} has no {missing[0]}: name a folder that `{typed('export')}` or `train` has written"
         )
     architecture = from_mapping(Architecture, read_settings(folder / ARCHITECTURE_FILE), ARCHITECTURE_FILE)
     corpus = request.data

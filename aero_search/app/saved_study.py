@@ -23,7 +23,7 @@ from aero_search.printing import print_line
 from aero_search.schema import SchemaError, from_mapping
 from aero_search.search.catalogue import listed_names
 from aero_search.search.study import Study
-from aero_search.workers.database import load_study
+from aero_search.workers.database import load_study, no_study
 
 
 @dataclass(frozen=True)
@@ -237,7 +237,7 @@ def _asked_network(request: Request, told: Network) -> Network:
 def _newest(request: Request) -> str:
     names = listed_names(request.output_dir, request.search.storage)
     if not names:
-        raise RequestError(f"there is no study under output_dir={request.output_dir}: run {typed('search')}")
+        raise RequestError(no_study(request.output_dir, request.search.storage))
     if len(names) > 1:
         print_line(f"study {names[-1]}, the newest of {len(names)}: {', '.join(names)}", stderr=True)
     return names[-1]

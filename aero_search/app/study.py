@@ -155,7 +155,7 @@ def _check_all_train(search: SearchSpec) -> None:
     ):
         if wrong not in ("none", 0):
             raise RequestError(
-                f"{name}={wrong} belongs to aero-search search: here every candidate is trained to its end, and "
+                f"{name}={wrong} belongs to the command search: here every candidate is trained to its end, and "
                 "seeds are swept with recipe.seed=0,1"
             )
 

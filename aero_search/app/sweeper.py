@@ -35,6 +35,7 @@ from aero_search.config.sweep_grammar import fixed_parameter, grid, swept_parame
 from aero_search.console import make_console
 from aero_search.errors import RequestError, nearest
 from aero_search.front.quality import PERPLEXITY
+from aero_search.invocation import NAME, typed
 from aero_search.passwords import masked
 from aero_search.printing import escape_logs
 from aero_search.report.stages import stages_table
@@ -252,7 +253,7 @@ class StudySweep:
             choices = [p for p in swept if isinstance(p, Categorical)]
             if len(choices) < len(swept):
                 raise RequestError(
-                    "a plain sweep takes lists and ranges; for an interval use aero-search search"
+                    f"a plain sweep takes lists and ranges; for an interval use `{typed('search')}`"
                 )
             return Space("sweep", "A plain sweep.", tuple(choices)), grid(choices)
         space = request.load_space()
@@ -268,7 +269,7 @@ class StudySweep:
     def _command(self, arguments: Sequence[str]) -> str:
         command = {"grid": ["train", "--multirun"], "ladder": ["ablate"]}.get(self.strategy, ["search"])
         launcher = [o for o in self.config.hydra.overrides.hydra if "launcher" in o]
-        return shlex.join(["aero-search", *command, *map(masked, [*arguments, *launcher])])
+        return shlex.join([NAME, *command, *map(masked, [*arguments, *launcher])])
 
     def _launch(self, worker: Worker, count: int) -> None:
         self.task.worker = worker

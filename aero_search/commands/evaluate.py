@@ -20,6 +20,7 @@ from aero_search.errors import RequestError
 from aero_search.export.evaluate import HELD_OUT, Score, emulated_scores, score_held_out, score_tasks
 from aero_search.export.layout import MANIFEST_FILE
 from aero_search.export.load import Bundle, load_bundle
+from aero_search.invocation import typed
 from aero_search.schema import to_mapping
 
 if TYPE_CHECKING:
@@ -72,7 +73,7 @@ def run(request: Request) -> None:
     options = request.options(EvaluateOptions)
     if options.bundle is None and (request.study_name is None or not options.emulate):
         raise RequestError(
-            "bundle= names the network to evaluate: give a folder that aero-search export has written, or with "
+            f"bundle= names the network to evaluate: give a folder that `{typed('export')}` has written, or with "
             "emulate=true study=NAME"
         )
     output_dir = writable(request.output_dir.resolve())

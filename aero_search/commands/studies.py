@@ -12,7 +12,7 @@ from aero_search.config.command import Command
 from aero_search.config.paths import output_option, writable
 from aero_search.config.request import Request, check_study_name
 from aero_search.errors import RequestError, nearest
-from aero_search.invocation import typed
+from aero_search.invocation import retyped, typed
 
 if TYPE_CHECKING:
     from aero_search.search.catalogue import StudyEntry
@@ -94,7 +94,7 @@ def _print(request: Request, action: str, entries: Sequence[StudyEntry]) -> None
     console.print(sheet(("study", "created (UTC)", "trained", "training", "MB"), rows, title))
     if action == "show":
         (entry,) = entries
-        console.print(f"made by: {entry.command}", soft_wrap=True)
+        console.print(f"made by: {retyped(entry.command)}", soft_wrap=True)
         console.print(f"files:   {entry.folder}", soft_wrap=True)
         where = output_option(request.output_dir)
         console.print(f"front:   {typed(f'front study={entry.name}{where}')}", soft_wrap=True)

@@ -82,15 +82,17 @@ def _shipped_options(group: str) -> list[str]:
 
 def _unknown_key(key: str, config_name: str | None) -> str:
     names = _near_keys(key, config_name)
-    if key in names:
+    if names.get(key):
         return f"{key} is no choice in this configuration but a group of settings: write {key}.FIELD=VALUE"
+    if key in names:
+        return f"{key} is not set in this configuration: write +{key}=VALUE to add it"
     return f"{key} is not a setting: {nearest(key, names)}"
 
 
-def _near_keys(key: str, config_name: str | None) -> list[str]:
-    """The settings beside `key`: those of the deepest mapping on its path that exists."""
+def _near_keys(key: str, config_name: str | None) -> dict[str, bool]:
+    """The settings beside `key`, each with whether it is a mapping: those of the deepest mapping on its path."""
     if config_name is None:
-        return []
+        return {}
     from hydra import compose, initialize_config_dir
     from hydra.core.global_hydra import GlobalHydra
     from omegaconf import DictConfig, OmegaConf
@@ -103,5 +105,5 @@ def _near_keys(key: str, config_name: str | None) -> list[str]:
         parent = parent.rpartition(".")[0]
         node = OmegaConf.select(cfg, parent)
         if isinstance(node, DictConfig):
-            return [f"{parent}.{name!s}" for name in node]
-    return [str(name) for name in cfg]
+            return {f"{parent}.{name!s}": OmegaConf.is_dict(node._get_node(name)) for name in node}
+    return {str(name): OmegaConf.is_dict(cfg._get_node(name)) for name in cfg}

@@ -12,6 +12,7 @@ from hydra.core.override_parser.types import ChoiceSweep, IntervalSweep, Overrid
 
 from aero_search.config.paths import conf_dir
 from aero_search.errors import RequestError, nearest
+from aero_search.invocation import typed
 
 # Longer than any sensible list of seeds; Hydra's parser takes a millisecond for 100 characters.
 LONGEST = 20_000
@@ -56,7 +57,7 @@ def check_overrides(overrides: Sequence[str], folders: Iterable[Path]) -> None:
         if combinations > MOST_COMBINATIONS:
             raise RequestError(
                 f"{short} makes the sweep larger than {MOST_COMBINATIONS:,} combinations: sweep less, or let "
-                "aero-search search choose"
+                f"`{typed('search')}` choose"
             )
         if _is_group(name, roots):
             if isinstance(override.value(), IntervalSweep):

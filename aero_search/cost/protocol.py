@@ -301,7 +301,7 @@ class Protocol:
         of = f", nor {' and '.join(parts)}, of which it can be built" if parts else ""
         raise RequestError(
             f"protocol {self.name} does not say how to run {name}{of}: "
-            f"name a lowering in protocol.use.{name}{_choices(self.lowerings)}"
+            f"name a lowering with +protocol.use.{name}=LOWERING{_choices(self.lowerings)}"
         )
 
     def _constants(self) -> Iterator[tuple[str, Constant, Unit]]:

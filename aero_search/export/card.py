@@ -9,6 +9,7 @@ from aero_search.architecture import BASELINE, notation
 from aero_search.cost.trust import TRUST
 from aero_search.export.choice import Choice
 from aero_search.export.layout import OPTIONAL, REQUIRED, TARGET_FILE, TOKENIZER_FILE
+from aero_search.invocation import BARE
 from aero_search.markdown import code, code_block, plain
 from aero_search.training.result import Result
 
@@ -65,7 +66,7 @@ Protocol {code(protocol.name)}: {plain(protocol.title)}; {TRUST[protocol.trust]}
 
 ## What to do with it
 
-Check it, from these files alone: `aero-search verify bundle=.`
+{BARE} Check it, from these files alone: `aero-search verify bundle=.`
 
 Train it again (same corpus, same seed, same perplexity), from this folder alone:
 

@@ -21,6 +21,7 @@ from aero_search.export.layout import (
     WEIGHTS_FILE,
 )
 from aero_search.export.manifest import Manifest, check_manifest
+from aero_search.invocation import typed
 from aero_search.schema import SchemaError, from_mapping
 from aero_search.untrusted_files import check_header, read_json, read_yaml, regular_file
 
@@ -128,7 +129,10 @@ def load_bundle(path: str | Path) -> Bundle:
     """
     folder = Path(path)
     if not folder.is_dir():
-        raise RequestError(f"{path} is not a bundle: there is no such folder")
+        what = "it is a file" if folder.exists() else "there is no such folder"
+        raise RequestError(
+            f"{path} is not a bundle: {what}; name the folder that `{typed('export')}` has written"
+        )
     manifest = check_manifest(folder)
     for name in manifest.files:
         # A tokenizer's keys are words of the text; it is read by the tokenizers library alone, which runs nothing.

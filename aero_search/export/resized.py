@@ -14,7 +14,7 @@ from aero_search.cost import estimate, flops
 from aero_search.export.choice import Choice, write_folder
 from aero_search.export.documents import write_provenance
 from aero_search.export.layout import ARCHITECTURE_FILE, CARD_FILE, CONFIG_FILE
-from aero_search.invocation import typed
+from aero_search.invocation import BARE, typed
 from aero_search.markdown import code, plain
 from aero_search.schema import to_mapping
 from aero_search.search.files import write_yaml
@@ -68,7 +68,7 @@ weights, and what it reaches is not known before it is trained.
 | private-inference latency | {cost.latency_seconds.total:.4g} s | estimated, {priced} |
 | private-inference communication | {cost.communication_bytes.total / 1e9:.4g} GB | estimated, {priced} |
 
-Train it, from this folder:
+Train it, from this folder ({BARE[:-1]}):
 
     aero-search train --config-dir . --config-name candidate
 

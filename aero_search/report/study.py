@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from aero_search.front.front import Front
 from aero_search.front.record import Record
+from aero_search.invocation import BARE
 from aero_search.markdown import code, plain
 from aero_search.report.front import front_markdown
 from aero_search.report.palette import DIVERGED, DOMINATED, FRONT, PLATEAU
@@ -33,7 +34,7 @@ def study_markdown(space: Space, front: Front, told: Sequence[str], commands: Ma
     rows = front_markdown(front).splitlines()
     end = next((number for number, row in enumerate(rows) if not row.startswith("|")), len(rows))
     table, below = rows[:end], "\n".join(rows[end:]).strip()
-    rest = "\n\n".join([below, *told, typed, space_markdown(space)])
+    rest = "\n\n".join([below, *told, typed, BARE, space_markdown(space)])
     left_out = 0
     while True:
         note = [f"\n{left_out} dearer points are in front_table.json, below." if left_out else ""]

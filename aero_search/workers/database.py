@@ -21,6 +21,7 @@ from sqlalchemy import event
 from aero_search.errors import RequestError, nearest
 from aero_search.fail_points import passes
 from aero_search.front.quality import Metric
+from aero_search.invocation import typed
 from aero_search.passwords import masked
 from aero_search.tracking.address import sqlite_address
 from aero_search.workers.local_storage import LocalStorage, check_file, translated
@@ -176,8 +177,20 @@ def load_study(
             return optuna.load_study(study_name=name, storage=storage), storage
     if address is None and name not in names:
         require_unused(output_dir / "studies" / name)
-    where = f"under output_dir={output_dir}" if address is None else f"in search.storage={masked(address)}"
-    raise RequestError(f"study={name} does not exist {where}: {nearest(name, names)}")
+    if not names:
+        raise RequestError(f"study={name} does not exist: {no_study(output_dir, address)}")
+    raise RequestError(f"study={name} does not exist {_where(output_dir, address)}: {nearest(name, names)}")
+
+
+def no_study(output_dir: Path, address: str | None) -> str:
+    """That there is no study at all, and how to come by one."""
+    place = "output_dir" if address is None else "search.storage"
+    run = f"run `{typed('search')}` first, or say {place}= as the search did"
+    return f"there is no study {_where(output_dir, address)}; {run}"
+
+
+def _where(output_dir: Path, address: str | None) -> str:
+    return f"under output_dir={output_dir}" if address is None else f"in search.storage={masked(address)}"
 
 
 def study_names(output_dir: Path, address: str | None = None) -> list[str]:

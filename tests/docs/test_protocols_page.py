@@ -28,4 +28,9 @@ def test_the_protocol_prices_as_printed(
         prices.append(json.loads(capsys.readouterr().out)["communication_bytes"]["total"])
     assert 24e6 < prices[0] < prices[1]
     assert main([*shlex.split(command), "activation=silu"]) == 2
-    assert "protocol.use.silu" in capsys.readouterr().err
+    told = capsys.readouterr().err
+    (said,) = re.findall(r"\+protocol\.use\.silu=", told)
+    # As it says, and as one is likely to type it.
+    assert main([*shlex.split(command), "activation=silu", f"{said}relu"]) == 0, capsys.readouterr().err
+    assert main([*shlex.split(command), "activation=silu", said[1:] + "relu"]) == 2
+    assert f"write {said}VALUE" in capsys.readouterr().err

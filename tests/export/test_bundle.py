@@ -22,6 +22,7 @@ from aero_search.export.bundle import write_bundle
 from aero_search.export.manifest import write_manifest
 from aero_search.export.models import example_tokens
 from aero_search.export.verify import Verification, verify_bundle
+from aero_search.invocation import BARE
 from tests.export.made import VARIANTS, Made, request_of
 
 
@@ -201,6 +202,7 @@ def test_the_card_tells_measured_from_estimated_and_names_every_file(
     assert "| estimated | aero_paper on paper |" in card
     assert "fitted to the calibrate rows of AERO's tables" in card
     assert all(f"`{path.name}`" in card for path in bundle.iterdir())
+    assert BARE in card
 
 
 def test_a_corpus_without_tokenizer_gives_a_bundle_without(

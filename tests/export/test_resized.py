@@ -13,6 +13,7 @@ from aero_search.architecture import Architecture
 from aero_search.config.request import Request
 from aero_search.errors import RequestError
 from aero_search.export.resized import write_resized
+from aero_search.invocation import BARE
 from aero_search.schema import from_mapping
 from tests.export.made import Made, request_of
 
@@ -36,7 +37,9 @@ def test_a_named_model_takes_the_choices_at_their_relative_depth(
     config = yaml.safe_load((tmp_path / "large" / "candidate.yaml").read_text())
     assert Request(config).architecture == a
     assert Request(config).recipe == made("fused").request.recipe
-    assert "private-inference latency" in (tmp_path / "large" / "README.md").read_text()
+    card = (tmp_path / "large" / "README.md").read_text()
+    assert "private-inference latency" in card
+    assert BARE[:-1] in card
 
 
 def test_single_fields_change_the_candidate_s_own_sizes(made: Callable[[str], Made], tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from pages import page_source
 
 from aero_search.front.seed_scatter import TIE
+from aero_search.invocation import BARE
 from aero_search.report.page.document import page_document
 from aero_search.report.page.render import SCRIPTS, render_page, script_json
 
@@ -153,6 +154,7 @@ def test_the_page_says_in_words_how_to_read_it(page: str) -> None:
     ):
         assert any(line.strip().startswith(word) for line in told.splitlines()), word
     assert f"within {100 * TIE:g} %" in told
+    assert f'<p id="bare" class="muted">Commands are typed where the search was started: {BARE}</p>' in page
 
 
 def test_every_script_that_is_packed_is_used() -> None:

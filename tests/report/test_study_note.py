@@ -7,6 +7,7 @@ from dataclasses import replace
 from aero_search.front.front import Front, build_front
 from aero_search.front.objective import Objective
 from aero_search.front.pareto import Reference
+from aero_search.invocation import BARE
 from aero_search.report.study import LONGEST, space_markdown, study_markdown, verdicts
 from aero_search.space import Categorical, Integer, Real, Space
 from tests.report.studies import COSTS, STUDY, record
@@ -46,6 +47,7 @@ def test_the_note_begins_with_the_front_and_says_how_to_go_on() -> None:
     assert text.startswith("| trial |")
     assert text.count("\n| ") > len(front.points)
     assert all(f"* {what}: `{command}`" in text for what, command in COMMANDS.items())
+    assert BARE in text
     assert text.index("Hypervolume") < text.index("Prices of `p`.") < text.index("Varied")
 
 

@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from importlib.resources import files
 from typing import Any
 
+from aero_search.invocation import BARE
 from aero_search.printing import visible
 
 # In the order in which they run; one subject each.
@@ -60,6 +61,7 @@ def render_page(document: Mapping[str, Any]) -> str:
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True)
     return environment.from_string(_asset("page.html")).render(
         study=document["study"],
+        bare=BARE,
         tie=f"{100 * document['tie']:g}",
         baseline=document["baseline"]["notation"],
         style=Markup(_asset("page.css")),

@@ -20,7 +20,7 @@ aero.options = (id, pairs, chosen) => {
 
 aero.command = (text) => {
   const button = aero.make("button", { type: "button" }, "copy");
-  const code = aero.make("code", {}, text);
+  const code = aero.make("code", { title: document.getElementById("bare").textContent }, text);
   button.addEventListener("click", async () => {
     try {
       await navigator.clipboard.writeText(text);
