@@ -62,6 +62,7 @@ usage: {typed("COMMAND")} [GROUP=OPTION | GROUP.FIELD=VALUE ...]
 {lines}
 
 Every command takes Hydra's flags: --multirun, --cfg job, --config-dir DIR, --help.
+Completion in this shell: eval "$({typed("--completion bash")})"  (or zsh)
 
   {typed("search")}
   {typed("cost model=gpt2_small variant=sm_ln_g")}
@@ -164,6 +165,9 @@ def _run(arguments: list[str], alone: bool) -> int:
     if arguments[0] in ("-V", "--version"):
         print(f"aero-search {__version__}")
         return DONE
+    if arguments[0].partition("=")[0] in ("--completion", "--complete"):
+        _complete(*arguments[:2])
+        return DONE
     name = arguments[0]
     if name not in COMMANDS:
         raise RequestError(f"'{name[:60]}' is not a command: {nearest(name[:60], COMMANDS)}")
@@ -183,6 +187,17 @@ def _run(arguments: list[str], alone: bool) -> int:
         from aero_search.config.hydra_main import run_command
 
         return run_command(command, arguments[1:])
+
+
+def _complete(flag: str, said: str = "bash") -> None:
+    """Print what a shell reads once (`--completion SHELL`), or at each completion (`--complete LINE`)."""
+    from aero_search.config.completion import completions, script
+
+    flag, equals, value = flag.partition("=")
+    if flag == "--completion":
+        print(script(value if equals else said), end="")
+    else:
+        print("\n".join(completions(value if equals else said, COMMANDS)))
 
 
 def _tell(problem: Exception, arguments: Sequence[str]) -> str:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from aero_search.errors import RequestError, nearest
+from aero_search.invocation import typed
 
 _SHORT = {
     "-h": "--help",
@@ -26,11 +27,12 @@ _CHOICES = {
     "--info": ("all", "config", "defaults", "defaults-tree", "plugins", "searchpath"),
 }
 _VALUED = ("--cfg", "--package", "--config-dir", "--config-name")
+FLAGS = (*_SWITCHES, *_VALUED, "--info")
 # What prints something about the configuration instead of running the command.
 _INSPECTING = ("--help", "--hydra-help", "--cfg", "--info", "--version")
 _REFUSED = {
     "--experimental-rerun": "reads a pickle, and a pickle can run anything: run the command again instead",
-    "--shell-completion": "is not offered: leave it out",
+    "--shell-completion": f"knows no commands: type `{typed('--completion bash')}` for one that does",
     "--config-path": "would hide the shipped configuration: add your own folder with --config-dir",
 }
 _LONGEST_NAME = 200
@@ -95,8 +97,7 @@ def read_flags(argv: Sequence[str]) -> tuple[Flags, list[str]]:
                 raise RequestError(f"{name} needs a value")
             flags.given[name] = value if equals else waiting.pop(0)
         else:
-            known = [*_SWITCHES, *_VALUED, "--info"]
-            raise RequestError(f"{said[:60]} is not a flag: {nearest(said[:60], known)}")
+            raise RequestError(f"{said[:60]} is not a flag: {nearest(said[:60], FLAGS)}")
     _check(flags)
     return flags, overrides
 
