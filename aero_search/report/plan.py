@@ -74,8 +74,13 @@ class Plan:
 
     @property
     def hours(self) -> float:
-        """Of the whole search."""
+        """Of the candidates, without further seeds and later stages."""
         return math.ceil(self.trainings / self.search.workers) * self.seconds_each / 3600
+
+    @property
+    def seed_hours(self) -> float:
+        """Of further seeds, at most: every candidate may be on the front or a near rival of it."""
+        return self.search.confirm * self.hours
 
     def stage_rows(self) -> list[dict[str, Any]]:
         """Trainings, seconds of one and hours of each stage, at the most networks that may go on."""
@@ -129,6 +134,7 @@ class Plan:
                 "workers": self.search.workers,
                 "seconds_each": self.seconds_each,
                 "hours": self.hours,
+                "seed_hours_at_most": self.seed_hours,
                 "pace_from": self.pace.source,
                 **({"stages": self.stage_rows()} if self.stages else {}),
             },
@@ -189,6 +195,9 @@ def _forecast(plan: Plan) -> str:
         f"about {duration(3600 * plan.hours)} to train {plan.trainings} candidates on {workers}, "
         f"{duration(plan.seconds_each)} each (pace of {plan.pace.source})"
     )
+    if plan.search.confirm:
+        seeds = "another seed" if plan.search.confirm == 1 else f"{plan.search.confirm} more seeds"
+        said += f"\nthen {seeds} of the front and its near rivals: up to {duration(3600 * plan.seed_hours)} more"
     rows = plan.stage_rows()
     for asked, row in zip(plan.stages, rows, strict=True):
         said += (
@@ -197,7 +206,7 @@ def _forecast(plan: Plan) -> str:
             f"{asked.stage.shape.d_model}), {duration(row['seconds_each'])} each"
         )
     if rows:
-        said += f"\nabout {duration(3600 * (plan.hours + sum(row['hours'] for row in rows)))} in all"
+        said += f"\nabout {duration(3600 * (plan.hours + sum(row['hours'] for row in rows)))} in all, without seeds"
     return said
 
 
