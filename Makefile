@@ -49,6 +49,7 @@ test-ranges: .venv-oldest/installed .venv-newest/installed
 	OMP_NUM_THREADS=1 .venv-newest/bin/python -m pytest -m 'not slow' $(RANGES)
 	OMP_NUM_THREADS=1 .venv-newest/bin/python -m pytest tests/test_search_end_to_end.py \
 		-k 'leaves_a_front or page_with_the_front or trains_again or mlflow_has'
+	OMP_NUM_THREADS=1 .venv-newest/bin/python -m pytest tests/tracking/test_dashboard.py
 
 lint: .venv/installed-dev
 	$(BIN)/ruff check .

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import re
 import shlex
+import textwrap
 from pathlib import Path
 
 import pytest
 
 from aero_search.cli import COMMANDS, main
+from aero_search.config.paths import search_spaces_dir
+from aero_search.space.space import load_space
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
@@ -35,6 +38,17 @@ def test_searches_with_other_settings_have_a_study_of_their_own() -> None:
     assert len(searches) > 2
     for words in searches:
         assert not words or any(word.startswith("study.name=") for word in words), words
+
+
+def test_the_space_of_the_page_is_read_and_the_shipped_ones_are_listed(tmp_path: Path) -> None:
+    page = (ROOT / "docs" / "spaces.md").read_text()
+    (block,) = re.findall(r"^    description: .*\n(?:    .*\n)+", page, re.MULTILINE)
+    (tmp_path / "mine.yaml").write_text(textwrap.dedent(block))
+    read = load_space(str(tmp_path / "mine.yaml"), tmp_path, {"n_layer": 4})
+    assert {"ffn", "activation", "ffn.layers", "recipe.lr"} < {p.override for p in read.parameters}
+    assert read.start
+    listed = set(re.findall(r"^\| `(\w+)` \|", page, re.MULTILINE))
+    assert listed == {path.stem for path in search_spaces_dir().glob("*.yaml")}
 
 
 @pytest.mark.slow
