@@ -80,8 +80,9 @@ def export_request(request: Request, say: Callable[[str], None] | None = None) -
     picked_by = (
         ", ".join(f"{m} {'>=' if m in MAXIMIZED else '<='} {v:g}" for m, v in limits.items()) or options.pick
     )
+    pricing = past.pricing.of(record.architecture)
     choice = Choice(
-        past.name, record, past.front, past.pricing, picked_by, masked(str(past.attrs.get("command", "")))
+        past.name, record, past.front, pricing, picked_by, masked(str(past.attrs.get("command", "")))
     )
     name = f"{past.name}-{'budget' if limits else options.pick.replace(':', '-')}"
     folder = Path(options.to) if options.to else request.output_dir / "exports" / name
@@ -103,6 +104,7 @@ def export_request(request: Request, say: Callable[[str], None] | None = None) -
         picked_by=picked_by,
         **{name: record.metric(name) for name in QUALITIES},
         costs=dict(record.costs),
+        **({"lowerings": dict(record.lowerings)} if record.lowerings else {}),
         target=None if past.pricing.target is None else past.pricing.target.name,
     )
     told.say(past.front.sizes)

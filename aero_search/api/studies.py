@@ -186,6 +186,7 @@ def _row(record: Record, on_front: bool) -> dict[str, object]:
         **{name: record.metric(name) for name in QUALITIES},
         "on_front": on_front,
         **record.costs,
+        **{f"protocol.use.{entry}": name for entry, name in record.lowerings.items()},
         "lr": record.lr,
         "seed": record.seed,
         "seconds": record.seconds,

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from aero_search.architecture import Architecture, notation
 from aero_search.config.architecture import GROUPS
 from aero_search.config.request import Request
+from aero_search.cost import Protocol
 from aero_search.data.spec import CorpusSpec
 from aero_search.errors import RequestError
 from aero_search.invocation import typed
 from aero_search.schema import from_mapping
 from aero_search.search.files import ARCHITECTURE_FILE, CONFIG_FILE
+from aero_search.space.allowed import LOWERING
 from aero_search.training.result import WEIGHTS_FILE
 from aero_search.user_files import read_settings
 
@@ -30,6 +33,7 @@ class MeasureTarget:
         weights: its file; None for random weights.
         corpus: the text it was trained with; None for random weights.
         validation_sequences: held-out windows of its recipe.
+        lowerings: that it takes in its study, by entry of `protocol.use`.
         parent_run: of its study in the tracking store, empty where there is none.
     """
 
@@ -39,6 +43,17 @@ class MeasureTarget:
     corpus: CorpusSpec | None
     parent_run: str = ""
     validation_sequences: int = 512
+    lowerings: Mapping[str, str] = field(default_factory=dict)
+
+    def protocol(self, request: Request) -> Protocol:
+        """The request's protocol with the network's own lowerings, but for those that the request names.
+
+        Raises:
+            RequestError: the protocol has no such lowering.
+        """
+        named = {name.removeprefix(LOWERING) for name in request.override_names()}
+        own = {entry: name for entry, name in self.lowerings.items() if entry not in named}
+        return request.protocol.with_use(own)
 
     def model(self, seed: int) -> Decoder:
         """The network in evaluation mode. Imports torch.
@@ -81,7 +96,8 @@ def find_target(request: Request, bundle: str | None, pick: str | None) -> Measu
     past = open_saved_study(_without_prices(request))
     record = past.front.pick(pick or "knee")
     found = _from_folder(request, record.folder, f"the folder of trial {record.number}")
-    return replace(found, label=record.label, parent_run=str(past.attrs.get("run", "")))
+    run = str(past.attrs.get("run", ""))
+    return replace(found, label=record.label, parent_run=run, lowerings=record.lowerings)
 
 
 def _without_prices(request: Request) -> Request:

@@ -6,7 +6,7 @@ import json
 import random
 import sys
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from rich.progress import BarColumn, MofNCompleteColumn
 
@@ -18,6 +18,7 @@ from aero_search.config.request import Request
 from aero_search.console import make_console, progress_bars
 from aero_search.cost import flops
 from aero_search.errors import RequestError
+from aero_search.front.pricing import Pricing, lowerings_of
 from aero_search.quantity import write_quantity
 from aero_search.report.plan import Plan, StageHours, plan_report
 from aero_search.search.forecast import find_pace
@@ -70,13 +71,14 @@ def plan_search(
     if request.target is not None:
         check_sizes_stay(space, f"objective.target={request.target.name}")
     stages = asked_stages(request, space, compose)
+    pricing = space_pricing(request, space)
     relevant = architecture_parameters(space)
     tree = Tree(relevant)
     counted = Space(space.name, space.description, relevant)
     found = summarize_space(
         tree,
         lambda assignment: build(counted.overrides(assignment)),
-        request.pricing,
+        pricing,
         request.bounded_objective,
         options.limit,
         options.samples,
@@ -87,7 +89,7 @@ def plan_search(
         space=space,
         summary=found,
         objective=request.bounded_objective,
-        pricing=request.pricing,
+        pricing=pricing,
         continuous=tuple(p.name for p in space.parameters if isinstance(p, Real) and p.continuous),
         others=tuple(p.name for p in space.parameters if p not in relevant),
         pace=find_pace(request.output_dir, request.architecture),
@@ -115,6 +117,17 @@ def _stage_hours(request: Request, stages: Sequence[Stage], compose: Compose) ->
     )
 
 
+def space_pricing(request: Request, space: Space) -> Pricing:
+    """What a search in a space prices its candidates under.
+
+    Raises:
+        RequestError: the space lists a lowering that the protocol does not have.
+    """
+    lowerings = lowerings_of(space.lowerings, request.objective)
+    lowerings.check(request.protocol)
+    return replace(request.pricing, lowerings=lowerings)
+
+
 def check_limits(request: Request, space: Space, build: Callable[[Sequence[str]], Architecture]) -> None:
     """Refuse limits that no network of the space keeps, where the space is small enough to be listed.
 
@@ -124,7 +137,7 @@ def check_limits(request: Request, space: Space, build: Callable[[Sequence[str]]
     Raises:
         RequestError: names the limit and the cheapest network.
     """
-    objective, pricing = request.bounded_objective, request.pricing
+    objective, pricing = request.bounded_objective, space_pricing(request, space)
     relevant = architecture_parameters(space)
     if not objective.limits or not relevant:
         return

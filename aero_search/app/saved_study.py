@@ -10,12 +10,12 @@ from typing import Any
 from aero_search.architecture import BASELINE, Architecture, ModelShape, parse_notation
 from aero_search.config.request import Request
 from aero_search.config.target import load_shape
-from aero_search.cost import Network, PriceList, Protocol, Workload, crossing
+from aero_search.cost import Lowerings, Network, PriceList, Protocol, Workload, crossing
 from aero_search.errors import RequestError
 from aero_search.front.front import Front, build_front
 from aero_search.front.objective import Objective
 from aero_search.front.pareto import Reference
-from aero_search.front.pricing import Pricing
+from aero_search.front.pricing import Pricing, lowerings_of
 from aero_search.front.quality import QualityScale
 from aero_search.front.record import Record
 from aero_search.invocation import typed
@@ -23,6 +23,7 @@ from aero_search.printing import print_line
 from aero_search.schema import SchemaError, from_mapping
 from aero_search.search.catalogue import listed_names
 from aero_search.search.study import Study
+from aero_search.space.allowed import LOWERING
 from aero_search.workers.database import load_study, no_study
 
 
@@ -75,6 +76,7 @@ class SavedStudy:
         """Which points enter and leave the front at the new prices and limits, in words."""
         if warning := crossing([self.told_pricing.protocol.trust, self.protocol.trust]):
             yield warning
+        yield from self.pricing.lowerings.unknown_to(self.protocol)
         if not self.repriced and self.objective.limits == self.told_front.objective.limits:
             return
         old = {record.number: record for record in self.told_front.points}
@@ -147,7 +149,9 @@ def read_told(name: str, attrs: Mapping[str, Any]) -> tuple[Objective, Pricing]:
             from_mapping(Workload, attrs.get("workload") or {}, "workload"),
             from_mapping(PriceList, attrs.get("price") or {}, "price"),
         )
-        return from_mapping(Objective, attrs["objective"], "objective"), pricing
+        objective = from_mapping(Objective, attrs["objective"], "objective")
+        listed = from_mapping(Lowerings, {"choices": attrs.get("lowerings") or {}}, "lowerings")
+        return objective, replace(pricing, lowerings=lowerings_of(listed.choices, objective))
     except (KeyError, SchemaError) as problem:
         said = f"it has no {problem}" if isinstance(problem, KeyError) else str(problem)
         raise RequestError(
@@ -195,6 +199,9 @@ def _asked_pricing(request: Request, told: Pricing) -> Pricing:
         target=target,
         workload=request.workload if request.chosen("workload") else told.workload,
         prices=request.prices if request.chosen("price") else told.prices,
+        lowerings=told.lowerings.without(
+            frozenset(n.removeprefix(LOWERING) for n in request.override_names() if n.startswith(LOWERING))
+        ),
     )
 
 
@@ -218,9 +225,16 @@ def _asked_limits(request: Request, told: Objective) -> Objective:
 
 
 def _asked_protocol(request: Request, told: Protocol) -> Protocol:
-    """The named protocol, or the study's own with its preprocessing counted where `offline=include` asks for it."""
-    if request.chosen("protocol"):
+    """The named protocol, or the study's own; with lowerings alone (protocol.use.gelu=gelu_puma) with these.
+
+    Where `offline=include` asks for it, preprocessing is counted.
+    """
+    names = [name for name in request.override_names() if name.partition(".")[0] == "protocol"]
+    if not all(name.startswith(LOWERING) for name in names):
         return request.protocol
+    use: Mapping[str, str] = request.composed["protocol"]["use"]
+    entries = (name.removeprefix(LOWERING) for name in names)
+    told = told.with_use({entry: use[entry] for entry in entries})
     return told.with_offline() if request.offline == "include" else told
 
 
@@ -244,4 +258,8 @@ def _newest(request: Request) -> str:
 
 
 def _repriced(records: Sequence[Record], pricing: Pricing) -> tuple[Record, ...]:
-    return tuple(replace(record, costs=pricing(record.architecture)) for record in records)
+    prices = (pricing.price(record.architecture) for record in records)
+    return tuple(
+        replace(record, costs=price.costs, lowerings=price.lowerings)
+        for record, price in zip(records, prices, strict=True)
+    )

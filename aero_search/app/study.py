@@ -17,6 +17,7 @@ from aero_search.console import Console, make_console
 from aero_search.errors import RequestError
 from aero_search.front.front import Front
 from aero_search.front.pareto import Reference
+from aero_search.front.pricing import Pricing, lowerings_of
 from aero_search.front.quality import MAXIMIZED, PERPLEXITY, QualityScale
 from aero_search.front.record import Record
 from aero_search.init.recovery import SURGERY
@@ -48,16 +49,19 @@ PROTOCOL_FILE = "protocol.yaml"
 _BASE_GROUPS = (*GROUPS, "recipe")
 
 
-def baseline_reference(request: Request, unigrams: Sequence[Unigram]) -> Reference:
+def baseline_reference(request: Request, unigrams: Sequence[Unigram], pricing: Pricing) -> Reference:
     """The reference of a request's study: what token frequencies alone reach, and the baseline's costs.
 
     Of several corpora the worst, so that the box holds every candidate.
+
+    Args:
+        pricing: of the study's candidates.
 
     Raises:
         RequestError: a corpus cannot tell the objective's quality.
     """
     objective = request.objective
-    costs = request.pricing.baseline(request.architecture, objective)
+    costs = pricing.baseline(request.architecture, objective)
     perplexity = max(unigram.perplexity for unigram in unigrams)
     baseline = parse_notation(BASELINE, request.architecture)
     quality = objective.quality
@@ -100,6 +104,7 @@ def make_runner(
         _check_all_train(search)
     if target is not None:
         check_sizes_stay(space, f"objective.target={target.name}")
+    lowerings_of(space.lowerings, objective).check(protocol)
     output_dir = writable(request.output_dir.resolve())
     corpora = prepare_corpora() if prepare_corpora is not None else prepare_corpus(request)
     plan = Plan(
@@ -130,7 +135,7 @@ def make_runner(
         plan=plan,
         settings=study_settings(plan, base, ", ".join(sorted({c.fingerprint for c in corpora.values()}))),
         start=start,
-        reference=baseline_reference(request, list(map(Unigram.of, corpora.values()))),
+        reference=baseline_reference(request, list(map(Unigram.of, corpora.values())), plan.pricing),
         command=command,
         follow_up=follow_up,
         corpora=corpora,

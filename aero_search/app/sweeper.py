@@ -47,6 +47,7 @@ from aero_search.search.study import Study
 from aero_search.search.study_runner import StudyRunner
 from aero_search.search.worker import Worker
 from aero_search.space import Categorical, Parameter, Space, space_base
+from aero_search.space.allowed import LOWERING
 from aero_search.unforeseen import start_working
 
 STRATEGIES = ("search", "grid", "ladder", "plan")
@@ -150,7 +151,7 @@ class StudySweep:
         request, base = self._request(parsed, arguments)
         space, queued = self._space(request, parsed)
         start_working("preparing the study", request.output_dir)
-        names = {parameter.override for parameter in space.parameters}
+        names = _varied(space)
         lines = [*base, *(str(o.input_line) for o in parsed)]
         fixed = tuple(line for line in lines if _key(line) not in names)
         # What varies must exist, before a study takes the name: Hydra says so of every key at once.
@@ -251,13 +252,18 @@ class StudySweep:
             if not swept:
                 raise RequestError("--multirun sweeps nothing: write GROUP=OPTION,OPTION or GROUP.FIELD=1,2")
             choices = [p for p in swept if isinstance(p, Categorical)]
+            if lowering := next((p.name for p in swept if p.name.startswith(LOWERING)), None):
+                raise RequestError(
+                    f"{lowering} chooses a lowering, which changes no training: compare prices with "
+                    f"`{typed(f'cost --multirun {lowering}=...')}`, or search with it"
+                )
             if len(choices) < len(swept):
                 raise RequestError(
                     f"a plain sweep takes lists and ranges; for an interval use `{typed('search')}`"
                 )
             return Space("sweep", "A plain sweep.", tuple(choices)), grid(choices)
         space = request.load_space()
-        known = {parameter.override for parameter in space.parameters}
+        known = _varied(space)
         fixed = [fixed_parameter(o) for o in parsed if not o.is_sweep_override() and o.key_or_group in known]
         return space.with_parameters(*swept, *fixed), None
 
@@ -279,6 +285,12 @@ class StudySweep:
 def _with_corpora(compose: Compose, runner: StudyRunner) -> Compose:
     fingerprint = str(runner.settings["corpus fingerprint"])
     return replace(compose, fingerprint=fingerprint, corpora=runner.corpora)
+
+
+def _varied(space: Space) -> set[str]:
+    """The overrides that a space gives values to."""
+    drawn = {parameter.override for parameter in space.parameters}
+    return drawn | {LOWERING + entry for entry in space.lowerings}
 
 
 def _key(line: str) -> str:

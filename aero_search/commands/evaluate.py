@@ -16,6 +16,7 @@ from aero_search.commands.verify import find_corpus
 from aero_search.config.command import Command
 from aero_search.config.paths import writable
 from aero_search.config.request import Request
+from aero_search.cost import Protocol
 from aero_search.errors import RequestError
 from aero_search.export.evaluate import HELD_OUT, Score, emulated_scores, score_held_out, score_tasks
 from aero_search.export.layout import MANIFEST_FILE
@@ -135,10 +136,9 @@ def _emulated(request: Request, options: EvaluateOptions, output_dir: Path) -> t
     from aero_search.measure.mailbox import runtime_of
     from aero_search.measure.program import stages
 
-    protocol = request.protocol
-    runtime_of(protocol)
+    runtime_of(request.protocol)
     python = str(find_environment(options.python).python)
-    label, model, corpus, most = _network(request, options)
+    label, model, corpus, most, protocol = _network(request, options)
     if corpus.vocab_size > model.architecture.vocab_size:
         raise RequestError(
             f"the corpus has {corpus.vocab_size} tokens where the network has {model.architecture.vocab_size}: "
@@ -174,14 +174,14 @@ def _emulated(request: Request, options: EvaluateOptions, output_dir: Path) -> t
     return said, notation(model.architecture), emulated_scores(protocol.name, found)
 
 
-def _network(request: Request, options: EvaluateOptions) -> tuple[str, Decoder, Corpus, int]:
-    """Its name, itself in evaluation mode, its corpus, and how many windows its recipe holds out."""
+def _network(request: Request, options: EvaluateOptions) -> tuple[str, Decoder, Corpus, int, Protocol]:
+    """Its name, itself in evaluation mode, its corpus, how many windows its recipe holds out, how it is run."""
     from aero_search.data import prepare
 
     if options.bundle is not None and (Path(options.bundle).expanduser() / MANIFEST_FILE).is_file():
         bundle = load_bundle(Path(options.bundle).expanduser())
         most = int(bundle.config["recipe"]["validation_sequences"])
-        return options.bundle, bundle.module(), _corpus(request, bundle), most
+        return options.bundle, bundle.module(), _corpus(request, bundle), most, request.protocol
     target = find_target(request, options.bundle, options.pick)
     if target.corpus is None:
         raise RequestError(f"{target.label} has no text of its own: name it with data=...")
@@ -191,6 +191,7 @@ def _network(request: Request, options: EvaluateOptions) -> tuple[str, Decoder, 
         target.model(request.recipe.seed),
         corpus,
         target.validation_sequences,
+        target.protocol(request),
     )
 
 

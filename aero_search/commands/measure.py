@@ -51,8 +51,9 @@ class MeasureOptions:
 def run(request: Request) -> None:
     """Find the network, check what it would take, run it, write and print what was read."""
     options = request.options(MeasureOptions)
-    protocol, network = request.protocol, request.network
+    network = request.network
     subject = find_target(request, options.bundle, options.pick)
+    protocol = subject.protocol(request)
     # torch takes seconds to import: only once the request is known to make sense.
     from aero_search.measure.environment import find_environment
     from aero_search.measure.run import check_length, plan

@@ -11,6 +11,7 @@ from aero_search.cost.estimate import CommunicationBytes, Cost, LatencySeconds, 
 from aero_search.cost.fit_systems import fit_system
 from aero_search.cost.flops import Flops, NonlinearOp, flops, nonlinear_operations
 from aero_search.cost.inventory import PARTS, Operation, inventory
+from aero_search.cost.lowerings import NO_LOWERINGS, Lowerings
 from aero_search.cost.money import LIST_PRICES, PriceList
 from aero_search.cost.network import Network
 from aero_search.cost.protocol import Protocol
@@ -31,6 +32,7 @@ from aero_search.cost.workload import PREFILL, Workload
 
 __all__ = [
     "LIST_PRICES",
+    "NO_LOWERINGS",
     "PARTS",
     "PREFILL",
     "TRUST",
@@ -42,6 +44,7 @@ __all__ = [
     "Difference",
     "Flops",
     "LatencySeconds",
+    "Lowerings",
     "Money",
     "Network",
     "NonlinearOp",

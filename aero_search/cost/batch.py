@@ -17,12 +17,14 @@ from numpy.typing import NDArray
 from aero_search.architecture import Architecture, Layer
 from aero_search.cost.charge import charge
 from aero_search.cost.inventory import Operation
+from aero_search.cost.lowerings import NO_LOWERINGS, Lowerings
 from aero_search.cost.money import LIST_PRICES, PriceList
 from aero_search.cost.network import Network
 from aero_search.cost.protocol import Protocol
 from aero_search.cost.workload import PREFILL, Workload
 
 _Row = tuple[float, float, float, float]  # bytes, round trips, compute seconds, FLOPs
+_Use = tuple[tuple[str, str], ...]
 
 
 @dataclass(frozen=True)
@@ -50,7 +52,11 @@ class Prices:
 
 
 class Pricer:
-    """Prices architectures under one protocol, network and workload, remembering every distinct layer."""
+    """Prices architectures under one protocol, network and workload, remembering every distinct layer.
+
+    Args:
+        lowerings: of which each architecture takes the cheapest; those that the protocol has.
+    """
 
     def __init__(
         self,
@@ -58,13 +64,15 @@ class Pricer:
         network: Network,
         workload: Workload = PREFILL,
         prices: PriceList = LIST_PRICES,
+        lowerings: Lowerings = NO_LOWERINGS,
     ) -> None:
         self._prices = prices
         self._protocol = protocol
         self._network = network
         self._workload = workload
-        self._layers: dict[object, dict[Layer, _Row]] = {}
-        self._outside: dict[object, _Row] = {}
+        self._choices = lowerings.known_to(protocol)
+        self._by = lowerings.by
+        self._under: dict[_Use, _Rows] = {}
 
     def price(self, architectures: Sequence[Architecture]) -> Prices:
         """Price a batch.
@@ -72,15 +80,85 @@ class Pricer:
         Raises:
             RequestError: the protocol does not say how to run one of the operations.
         """
-        rows = np.array([self._row(a) for a in architectures], dtype=np.float64).reshape(
-            len(architectures), 4
-        )
+        rows = [self._rows(self._cheapest(a)).row(a) for a in architectures]
+        return self._priced(np.array(rows, dtype=np.float64).reshape(len(architectures), 4))
+
+    def protocol_of(self, a: Architecture) -> Protocol:
+        """The protocol with the lowerings that an architecture takes."""
+        return self._rows(self._cheapest(a)).protocol
+
+    def use(self, a: Architecture) -> dict[str, str]:
+        """The lowerings that an architecture takes, where there is a choice for an operation that it has."""
+        use = self._cheapest(a)
+        if not use:
+            return {}
+        operations = self._workload.operations(a)
+        has = {entry for _, o in operations for entry in self._protocol.entries_of(o)}
+        return {entry: name for entry, name in use if entry in has}
+
+    def alternatives(self, a: Architecture) -> list[list[float]]:
+        """[bytes, round trips, compute seconds] under every lowering that may be the cheapest on some network."""
+        uses = [{entry: names[0] for entry, names in self._choices.items()}]
+        rows = [self._rows(tuple(uses[0].items())).row(a)]
+        for entry, names in self._choices.items():
+            longer = [{**use, entry: name} for use in uses for name in names]
+            rows = [self._rows(tuple(use.items())).row(a) for use in longer]
+            kept = undominated(np.array(rows, dtype=np.float64))
+            uses, rows = [longer[i] for i in kept], [rows[i] for i in kept]
+        return [list(row[:3]) for row in rows]
+
+    def _cheapest(self, a: Architecture) -> _Use:
+        if not self._choices:
+            return ()
+        first = {entry: names[0] for entry, names in self._choices.items()}
+        best = {}
+        for entry, names in self._choices.items():
+            rows = [self._rows(tuple({**first, entry: name}.items())).row(a) for name in names]
+            prices = self._priced(np.array(rows, dtype=np.float64))
+            metrics = {
+                "latency_s": prices.latency_seconds,
+                "communication_bytes": prices.communication_bytes,
+                "rounds": prices.rounds,
+                "flops": prices.flops,
+                "usd": prices.usd,
+            }
+            order = [metrics[self._by], *(metrics[m] for m in ("latency_s", "communication_bytes", "rounds"))]
+            best[entry] = names[min(range(len(names)), key=lambda i: [column[i] for column in order])]
+        return tuple(best.items())
+
+    def _rows(self, use: _Use) -> _Rows:
+        if use not in self._under:
+            self._under[use] = _Rows(self._protocol.with_use(dict(use)), self._workload)
+        return self._under[use]
+
+    def _priced(self, rows: NDArray[np.float64]) -> Prices:
         sent, rounds, compute, flops = rows.T
         latency = compute + sent / self._network.bytes_per_second + rounds * self._network.rtt_seconds
         usd = self._prices.usd(self._protocol, sent, compute)
         return Prices(sent, rounds, latency, compute, flops, usd)
 
-    def _row(self, a: Architecture) -> _Row:
+
+def undominated(rows: NDArray[np.float64]) -> list[int]:
+    """The rows of (n, m) that no other is at most as large as in every column; of equal ones the first."""
+    kept: list[int] = []
+    for i, row in enumerate(rows):
+        better = (rows <= row).all(axis=1)
+        better &= (rows < row).any(axis=1) | (np.arange(len(rows)) < i)
+        if not better.any():
+            kept.append(i)
+    return kept
+
+
+class _Rows:
+    """The sums under one protocol, with the layers that were seen."""
+
+    def __init__(self, protocol: Protocol, workload: Workload) -> None:
+        self.protocol = protocol
+        self._workload = workload
+        self._layers: dict[object, dict[Layer, _Row]] = {}
+        self._outside: dict[object, _Row] = {}
+
+    def row(self, a: Architecture) -> _Row:
         widths = (a.n_head, a.n_kv_head, a.d_model, a.ffn_ratio, a.ffn_rank)
         sizes = (a.family, *widths, a.seq_len, a.vocab_size, a.gated)
         attention = a.attention
@@ -111,7 +189,7 @@ class Pricer:
     def _sum(self, operations: Iterable[Operation]) -> _Row:
         sent = rounds = compute = flops = 0.0
         for operation in operations:
-            price = charge(operation, self._protocol)
+            price = charge(operation, self.protocol)
             sent += price.bytes
             rounds += price.rounds
             compute += price.seconds

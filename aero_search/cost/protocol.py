@@ -9,8 +9,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from aero_search.architecture.operations import nonlinear_kinds, operation_card
-from aero_search.cost.inventory import FACTOR_KINDS, MATMUL_KINDS, Operation
+from aero_search.architecture.operations import operation_card
+from aero_search.cost.entries import PRODUCTS, WEIGHTED, all_entries, is_entry, plain_entry
+from aero_search.cost.inventory import MATMUL_KINDS, Operation
 from aero_search.cost.trust import trust_word
 from aero_search.errors import RequestError, nearest
 
@@ -42,10 +43,6 @@ _OF_MATMULS = ("left", "right", "smaller", "packed", "windowed", "output", "scor
 Unit = Literal["B/element", "B/element/bit", "B", "round trips/call", "s/element", "s", "s/round trip"]
 Payer = Literal["parties", "dealer"]
 """Who sends what a preprocessing needs: the parties to each other, or a dealer to them."""
-
-_WEIGHTED = ("linear", "lookup")
-_PRODUCTS = ("matmul_scores", "matmul_values")
-_WEIGHTS = ("_private", "_secret")
 
 
 @dataclass(frozen=True, slots=True)
@@ -245,9 +242,22 @@ class Protocol:
         own = f"{operation.kind}_{operation.name}"
         return (
             self.lowerings[self.use[own]]
-            if own in _PRODUCTS and own in self.use
+            if own in PRODUCTS and own in self.use
             else self.lowering(operation.kind)
         )
+
+    def entries_of(self, operation: Operation) -> tuple[str, ...]:
+        """The entries of `use` that an operation is built from: its own, or those of what it is made of."""
+        own = f"{operation.kind}_{operation.name}"
+        return (own,) if own in PRODUCTS and own in self.use else self._entries(operation.kind)
+
+    def with_use(self, use: Mapping[str, str]) -> Protocol:
+        """The same with these lowerings in the place of its own.
+
+        Raises:
+            RequestError: an entry is no operation, or a lowering is none of the protocol's or cannot serve it.
+        """
+        return replace(self, use={**self.use, **use}) if use else self
 
     @property
     def extra_bits(self) -> int:
@@ -284,8 +294,7 @@ class Protocol:
         Raises:
             RequestError: the protocol does not say how.
         """
-        weighted = f"{kind}_{self.weights}"
-        name = weighted if kind in _WEIGHTED or weighted in self.use else kind
+        name = self._entry(kind)
         if name in self.use:
             return self.lowerings[self.use[name]]
         card = operation_card(kind)
@@ -303,6 +312,18 @@ class Protocol:
             f"protocol {self.name} does not say how to run {name}{of}: "
             f"name a lowering with +protocol.use.{name}=LOWERING{_choices(self.lowerings)}"
         )
+
+    def _entry(self, kind: str) -> str:
+        """The entry of `use` that is an operation kind's own, whether there is one or not."""
+        weighted = f"{kind}_{self.weights}"
+        return weighted if kind in WEIGHTED or weighted in self.use else kind
+
+    def _entries(self, kind: str) -> tuple[str, ...]:
+        name = self._entry(kind)
+        card = operation_card(kind)
+        if name in self.use or card is None:
+            return (name,)
+        return tuple(entry for part in card.made_of for entry in self._entries(part))
 
     def _constants(self) -> Iterator[tuple[str, Constant, Unit]]:
         yield "setup.bytes", self.setup.bytes, "B"
@@ -339,14 +360,14 @@ class Protocol:
 
     def _check_use(self) -> None:
         for kind, name in self.use.items():
-            if not _usable(kind):
-                raise RequestError(f"protocol.use.{kind} is not an operation: {nearest(kind, _all_usable())}")
+            if not is_entry(kind):
+                raise RequestError(f"protocol.use.{kind} is not an operation: {nearest(kind, all_entries())}")
             if name not in self.lowerings:
                 raise RequestError(
                     f"protocol.use.{kind}={name} is not among protocol.lowerings: "
                     f"{nearest(name, self.lowerings)}"
                 )
-            matmul = _plain(kind) in (*MATMUL_KINDS, *_PRODUCTS)
+            matmul = plain_entry(kind) in (*MATMUL_KINDS, *PRODUCTS)
             allowed = _OF_MATMULS if matmul else _OF_ELEMENTS
             for term in self.lowerings[name]:
                 if term.per not in allowed:
@@ -367,33 +388,6 @@ def _online_and_offline(primitive: Primitive) -> Primitive:
         seconds = replace(primitive.seconds, value=primitive.seconds.value + made.value)
         primitive = replace(primitive, seconds=seconds)
     return replace(primitive, offline=None, offline_seconds=None)
-
-
-def _plain(kind: str) -> str:
-    """Without the ending that says whose the weights are."""
-    return kind.removesuffix(_WEIGHTS[0]).removesuffix(_WEIGHTS[1])
-
-
-def _usable(kind: str) -> bool:
-    """Whether an entry of `use` names an operation: of a product, of a factor, or of a card.
-
-    Those in which the server's own numbers are factors may be lowered apart for `private` and `secret` weights;
-    products with weights must be.
-    """
-    plain = _plain(kind)
-    if plain in _WEIGHTED:
-        return plain != kind
-    if kind in _PRODUCTS or plain in MATMUL_KINDS:
-        return plain == kind
-    if plain in FACTOR_KINDS:
-        return plain == kind or plain == "private_scale"
-    card = operation_card(plain)
-    return card is not None and (plain == kind or bool(card.values))
-
-
-def _all_usable() -> list[str]:
-    plain = (*MATMUL_KINDS, *_PRODUCTS, *FACTOR_KINDS, *nonlinear_kinds())
-    return [kind for name in plain for kind in (name, *(name + of for of in _WEIGHTS)) if _usable(kind)]
 
 
 def _choices(lowerings: Mapping[str, object]) -> str:

@@ -321,6 +321,7 @@ class Front:
             **{name: record.metric(name) for name in QUALITIES},
             "change": None if change is None else {**to_mapping(change), "tied": change.tied},
             **record.costs,
+            **({"lowerings": dict(record.lowerings)} if record.lowerings else {}),
             "lr": record.lr,
             "seed": record.seed,
             "seconds": record.seconds,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, get_args
@@ -18,7 +18,6 @@ from aero_search.cost import (
     Protocol,
     Workload,
     estimate,
-    price_batch,
 )
 from aero_search.errors import RequestError, nearest
 from aero_search.front.quality import QUALITIES, Metric
@@ -131,19 +130,8 @@ def metrics_of(cost: Cost) -> dict[str, float]:
     }
 
 
-def known_costs_of_many(
-    architectures: Sequence[Architecture],
-    protocol: Protocol,
-    network: Network,
-    workload: Workload = PREFILL,
-    prices: PriceList = LIST_PRICES,
-) -> list[dict[str, float]]:
-    """`known_costs` of each, forty times as fast and equal up to the order of floating-point sums."""
-    return metrics_of_prices(price_batch(architectures, protocol, network, workload, prices))
-
-
 def metrics_of_prices(prices: Prices) -> list[dict[str, float]]:
-    """The same of a batch that is priced."""
+    """`known_costs` of a batch that is priced: equal to those of each up to the order of floating-point sums."""
     columns = {
         "latency_s": prices.latency_seconds,
         "communication_bytes": prices.communication_bytes,

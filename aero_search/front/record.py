@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import statistics
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
@@ -28,6 +28,7 @@ class Record:
         perplexity: on the held-out split after the last step, where the candidate was trained with several seeds
             their geometric mean; None while running, when stopped at a rung and when diverged.
         accuracy, bits_per_byte: likewise, their means; None too where they were not measured.
+        lowerings: that it takes at these costs where there is a choice, by entry of `protocol.use`.
         loss: what is compared, better lower: of the study's quality, see `QualityScale`; None is the perplexity.
         costs: every known metric: latency_s, communication_bytes, flops, rounds, usd.
         overrides: the Hydra overrides that make this candidate from the study's request.
@@ -62,6 +63,7 @@ class Record:
     accuracy: float | None = None
     bits_per_byte: float | None = None
     loss: float | None = None
+    lowerings: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def label(self) -> str:

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from aero_search.architecture import Architecture
-from aero_search.cost import Pricer, crossing
+from aero_search.cost import crossing
 from aero_search.errors import RequestError
 from aero_search.front.objective import Objective, metrics_of_prices
 from aero_search.front.pareto import Reference, nondominated
@@ -152,7 +152,7 @@ def priced_where_known(
     architectures: Sequence[Architecture], pricing: Pricing
 ) -> list[Mapping[str, float] | None]:
     """The costs of each; None where the protocol does not say how to run one of its operations."""
-    pricer = Pricer(pricing.protocol, pricing.network, pricing.workload, pricing.prices)
+    pricer = pricing.pricer()
     found: list[Mapping[str, float] | None] = []
     for architecture in architectures:
         try:

@@ -67,6 +67,8 @@ def front_table(front: Front, title: str = "") -> Sheet:
         heading = metric_scale.heading.replace("communication", "comm.")
         cells = [Text.assemble(row.costs[i][0], " ", (f"{row.costs[i][1]:>4}", "green")) for row in rows]
         columns.append(Column(heading, cells, part=2))
+    if any(record.lowerings for record in front.points):
+        columns.append(Column("lowerings", [row.lowerings for row in rows], words=True, part=2))
     columns.append(Column("rates, seeds", [row.trained for row in rows], part=2))
     if not front.memberships:
         columns.append(Column("lr", [row.lr for row in rows], part=2))
@@ -121,16 +123,17 @@ def front_markdown(front: Front) -> str:
     ]
     for metric_scale in scales.values():
         heads += [metric_scale.heading, "saving"]
-    heads += ["rates, seeds", "learning rate"]
+    chosen = any(record.lowerings for record in front.points)
+    heads += [*(["lowerings"] if chosen else []), "rates, seeds", "learning rate"]
     knee = front.balance
     rows = []
     for record in front.points:
         row = _row(front, scales, record)
         if record is knee:
             row.trial = f"{KNEE} {row.trial}"
-        rows.append(row.markdown())
+        rows.append(row.markdown(chosen))
     if not any(map(front.is_baseline, front.points)):
-        rows.append(_row(front, scales).markdown())
+        rows.append(_row(front, scales).markdown(chosen))
     marks = [":--" if head == "architecture" else "--:" for head in heads]
     table = "\n".join(f"| {' | '.join(line)} |" for line in (heads, marks, *rows))
     return f"{table}\n\n{KNEE} best balance. {plain(front_summary(front))}\n"
@@ -157,6 +160,7 @@ def front_rows(front: Front) -> list[dict[str, object]]:
         for metric in front.objective.costs:
             row[metric] = record.costs[metric]
             row[f"saving_{metric}"] = front.saving(record, metric) if record.costs[metric] else None
+        row |= {f"protocol.use.{entry}": name for entry, name in record.lowerings.items()}
         rows.append({**row, "lr": record.lr, "trial": record.number, "knee": record is knee})
     return rows
 
@@ -168,6 +172,7 @@ class _Row:
     Attributes:
         trained: how many rates its network was trained at, and with how many seeds at its best one.
         membership: interval and probability; empty where the study has none.
+        lowerings: that it takes where there is a choice.
     """
 
     trial: str
@@ -178,11 +183,13 @@ class _Row:
     costs: list[tuple[str, str]]
     lr: str
     trained: str
+    lowerings: str = ""
 
-    def markdown(self) -> list[str]:
+    def markdown(self, chosen: bool) -> list[str]:
         cells = [self.trial, plain(self.architecture), self.quality, *self.membership]
         cells += [] if self.change is None else [self.change]
-        return [*cells, *(cell for pair in self.costs for cell in pair), self.trained, self.lr]
+        cells += [cell for pair in self.costs for cell in pair]
+        return [*cells, *([plain(self.lowerings)] if chosen else []), self.trained, self.lr]
 
 
 def _row(front: Front, scales: dict[str, Scale], record: Record | None = None) -> _Row:
@@ -203,6 +210,7 @@ def _row(front: Front, scales: dict[str, Scale], record: Record | None = None) -
         ],
         lr=f"{shown.lr:.3g}" if shown else "",
         trained=f"{front.network(shown).rates}, {shown.seeds}" if shown else "",
+        lowerings=", ".join(shown.lowerings.values()) if shown else "",
     )
 
 

@@ -20,6 +20,7 @@ from aero_search.search.space_summary import Count, SpaceSummary
 from aero_search.search.spec import SearchSpec
 from aero_search.search.stages.stage import Stage, allowed
 from aero_search.space import Space
+from aero_search.space.allowed import LOWERING
 from aero_search.training.recipe import Recipe
 
 
@@ -114,6 +115,7 @@ class Plan:
             "confidence": 1.0 if found.exact else 0.95,
             "counted_once": list(self.continuous),
             "not_counted": list(self.others),
+            **({"lowerings": to_mapping(self.space.lowerings)} if self.space.lowerings else {}),
             "impossible_share": found.impossible,
             "limits": dict(self.objective.limits),
             "fitting": to_mapping(found.fitting),
@@ -155,6 +157,8 @@ def plan_report(plan: Plan) -> RenderableType:
         lines.append(f"continuous, counted once: {', '.join(plan.continuous)}")
     if others := [name for name in plan.others if name not in plan.continuous]:
         lines.append(f"no matter of architecture, not counted: {', '.join(others)}")
+    for entry, names in plan.space.lowerings.items():
+        lines.append(f"{LOWERING}{entry}, the cheapest for each: {', '.join(names)}")
     if found.impossible:
         share = f"{100 * found.impossible:.3g} % of the assignments"
         lines.append(f"{share} cannot be built, the first because {found.why_impossible}")

@@ -11,6 +11,7 @@ from aero_search.markdown import code, plain
 from aero_search.report.front import front_markdown
 from aero_search.report.palette import DIVERGED, DOMINATED, FRONT, PLATEAU
 from aero_search.space import Categorical, Integer, Real, Space
+from aero_search.space.allowed import LOWERING
 from aero_search.space.parameter import Parameter
 
 # Longer notes are cut by MLflow.
@@ -48,7 +49,14 @@ def space_markdown(space: Space) -> str:
     """What varied, one line a parameter."""
     lines = [f"Varied (space {code(space.name)}): {plain(space.description)}", ""]
     return "\n".join(
-        [*lines, *(f"* {code(p.name)}: {plain(_values(p) + _when(p))}" for p in space.parameters)]
+        [
+            *lines,
+            *(f"* {code(p.name)}: {plain(_values(p) + _when(p))}" for p in space.parameters),
+            *(
+                f"* {code(LOWERING + entry)}: {plain(', '.join(names))}, of which each network takes the cheapest"
+                for entry, names in space.lowerings.items()
+            ),
+        ]
     )
 
 

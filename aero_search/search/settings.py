@@ -14,6 +14,7 @@ from aero_search.cost.workload import PREFILL
 from aero_search.errors import RequestError
 from aero_search.schema import to_mapping
 from aero_search.search.worker import Plan
+from aero_search.space.allowed import LOWERING
 from aero_search.training.recipe import Recipe
 
 USD = "usd"
@@ -30,6 +31,7 @@ def study_settings(plan: Plan, base: Mapping[str, Any], fingerprint: str) -> dic
         fingerprint: of the corpus.
     """
     space = {p.name: to_mapping(p) for p in plan.space.parameters}
+    space |= {LOWERING + entry: {"choices": names} for entry, names in plan.space.lowerings.items()}
     said = {
         **base,
         "objective": plan.objective.settings(),

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from aero_search.architecture import Architecture, canonical, notation
-from aero_search.cost import Pricer, flops
+from aero_search.cost import flops
 from aero_search.errors import RequestError
 from aero_search.front.objective import Objective
 from aero_search.front.pricing import Pricing
@@ -86,7 +86,7 @@ class Summarizer:
 
     def __init__(self, tree: Tree, build: Build, pricing: Pricing, objective: Objective) -> None:
         self._tree, self._build, self._pricing, self._objective = tree, build, pricing, objective
-        self._pricer = Pricer(pricing.protocol, pricing.network, pricing.workload, pricing.prices)
+        self._pricer = pricing.pricer()
         self._known: dict[Architecture, Costs] = {}
         self._networks: dict[_Frozen, Architecture | None] = {}
         self._multiplicities: dict[_Frozen, float] = {}

@@ -345,6 +345,7 @@ class Study(ResumeAndReplicate):
             steps=candidate.recipe.steps,
             costs=dict(priced.price.costs),
             network=network,
+            **({"lowerings": dict(priced.price.lowerings)} if priced.price.lowerings else {}),
             # Last: a trial that has it has everything.
             candidate=candidate.identity,
         )
@@ -383,6 +384,7 @@ class Study(ResumeAndReplicate):
             steps=attrs.get("steps", 0),
             curve=curve(trial),
             network=attrs.get("network") or key(architecture),
+            lowerings=attrs.get("lowerings", {}),
         )
         if trial.state.is_finished():
             # It cannot change any more, and thousands take seconds to read.

@@ -106,6 +106,7 @@ class StudyRunner:
             workload=to_mapping(plan.workload),
             price=to_mapping(plan.prices),
             target=to_mapping(plan.target),
+            lowerings=to_mapping(plan.space.lowerings),
             command=self.command,
             created=time.time(),
             reference={

@@ -16,7 +16,7 @@ from aero_search.cost import LIST_PRICES, PREFILL, Network, PriceList, Protocol,
 from aero_search.data.corpus import Corpus
 from aero_search.fail_points import passes
 from aero_search.front.objective import Objective
-from aero_search.front.pricing import Price, Pricing
+from aero_search.front.pricing import Price, Pricing, lowerings_of
 from aero_search.search.candidate import Candidate
 from aero_search.search.run import train_candidate
 from aero_search.search.rung_reports import RungReports
@@ -69,7 +69,8 @@ class Plan:
     @property
     def pricing(self) -> Pricing:
         """What candidates are priced under."""
-        return Pricing(self.protocol, self.network, self.target, self.workload, self.prices)
+        lowerings = lowerings_of(self.space.lowerings, self.objective)
+        return Pricing(self.protocol, self.network, self.target, self.workload, self.prices, lowerings)
 
     @property
     def folder(self) -> Path:

@@ -14,6 +14,8 @@ from aero_search.errors import RequestError, nearest
 # The groups of conf/ that make an architecture.
 ARCHITECTURE_GROUPS = ("model", "norm", "activation", "ffn", "stabilizer", "attention", "regularizer")
 CANDIDATE = (*ARCHITECTURE_GROUPS, "variant", "recipe", "distill", "train")
+# How secure inference may run an operation: it changes no network, and what it costs.
+LOWERING = "protocol.use."
 # What may be tuned for each network by itself: it changes what training finds, and nothing of what inference costs.
 TRAINING = ("recipe", "distill", "regularizer", "attention.temperature_init")
 # What a space may be made for, beside its candidates' own settings: prices and a budget.
@@ -46,7 +48,10 @@ def check_setting(name: str, value: object, where: str, allowed: Sequence[str] =
     Raises:
         RequestError: it may not set this, or not to this.
     """
-    if not _NAME.fullmatch(name) or not {name, name.partition(".")[0]} & set(allowed):
+    within = {name, name.partition(".")[0]}
+    if name.startswith(LOWERING):
+        within.add(LOWERING)
+    if not _NAME.fullmatch(name) or not within & set(allowed):
         raise RequestError(
             f"{where} sets {name}, which a file may not: {nearest(name, allowed)}; anything else is said on the "
             "command line"

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from aero_search.errors import RequestError, nearest
 from aero_search.schema import from_mapping
-from aero_search.space.allowed import BASE, TRAINING, check_setting
+from aero_search.space.allowed import BASE, CANDIDATE, LOWERING, TRAINING, check_setting
 from aero_search.space.parameter import Assignment, Categorical, Integer, Parameter, Real, Suggest, Value
 from aero_search.user_files import read_settings
 
@@ -63,6 +63,8 @@ class Space:
         parameters: in the order they are drawn; a condition only looks back.
         start: assignments tried before the sampler's own.
         tune: overrides that change how a network is trained and not which one it is; those of the recipe always do.
+        lowerings: that may run an operation, by entry of `protocol.use`; they are not drawn: a network takes the
+            cheapest.
     """
 
     name: str
@@ -70,6 +72,7 @@ class Space:
     parameters: tuple[Parameter, ...]
     start: tuple[Assignment, ...] = ()
     tune: tuple[str, ...] = ()
+    lowerings: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def tuned(self, parameter: Parameter) -> bool:
         """Whether a parameter is a setting of the training alone."""
@@ -118,9 +121,11 @@ class Space:
         space varies layer by layer is narrowed in every layer.
 
         Raises:
-            RequestError: such a parameter is given a list.
+            RequestError: such a parameter is given a list, or a lowering something else than names.
         """
-        new = {p.name: p for p in parameters}
+        chosen = [p for p in parameters if p.name.startswith(LOWERING)]
+        lowerings = {**self.lowerings, **dict(map(lowering_choices, chosen))}
+        new = {p.name: p for p in parameters if p not in chosen}
         listed = {p.override for p in self.parameters if p.name != p.override} & new.keys()
         for name in listed:
             whole = new.pop(name)
@@ -136,7 +141,7 @@ class Space:
         only = {p.name: p.choices[0] for p in merged if isinstance(p, Categorical) and len(p.choices) == 1}
         adapted = [{name: only.get(name, value) for name, value in point.items()} for point in self.start]
         start = [p for p in adapted if all(known[name].contains(value) for name, value in p.items())]
-        return replace(self, parameters=merged, start=tuple(start))
+        return replace(self, parameters=merged, start=tuple(start), lowerings=lowerings)
 
 
 def load_space(name: str, folder: Path, sizes: Mapping[str, int]) -> Space:
@@ -152,10 +157,12 @@ def load_space(name: str, folder: Path, sizes: Mapping[str, int]) -> Space:
         RequestError: no such space, or one that makes no sense, in one sentence.
     """
     path, read = _read(name, folder)
+    lowerings = _lowerings(read)
     layered = {key for key, entry in read.entries.items() if entry.each}
     parameters = tuple(
         parameter
         for key, entry in read.entries.items()
+        if not key.startswith(LOWERING)
         for parameter in _expand(_parameter(key, entry, sizes), entry, sizes, layered)
     )
     _check_conditions(parameters, path.name)
@@ -163,7 +170,8 @@ def load_space(name: str, folder: Path, sizes: Mapping[str, int]) -> Space:
     for point in start:
         _check_start(parameters, point, path.name)
     _check_allowed(read, path.name)
-    return Space(path.stem, " ".join(read.description.split()), parameters, start, tuple(read.tune))
+    described = " ".join(read.description.split())
+    return Space(path.stem, described, parameters, start, tuple(read.tune), lowerings)
 
 
 def space_base(name: str, folder: Path) -> tuple[str, ...]:
@@ -185,14 +193,39 @@ def _read(name: str, folder: Path) -> tuple[Path, _SpaceFile]:
     return path, from_mapping(_SpaceFile, read_settings(path), path.name)
 
 
+def _lowerings(read: _SpaceFile) -> dict[str, tuple[str, ...]]:
+    """The entries that choose a lowering, which no network is drawn for."""
+    found = {}
+    for name, entry in read.parameters.items():
+        if name.startswith(LOWERING):
+            if entry.choices is None or entry.when is not None or entry.each is not None:
+                raise RequestError(f"parameter {name} chooses a lowering: give it choices alone")
+            entry_name, names = lowering_choices(Categorical(name, entry.choices))
+            found[entry_name] = names
+    return found
+
+
+def lowering_choices(parameter: Parameter) -> tuple[str, tuple[str, ...]]:
+    """The entry of `protocol.use` that a parameter names, and the lowerings that may stand in it.
+
+    Raises:
+        RequestError: it does not list names.
+    """
+    names = parameter.choices if isinstance(parameter, Categorical) else ()
+    if not names or not all(isinstance(name, str) for name in names):
+        raise RequestError(f"parameter {parameter.name} chooses a lowering: give it a list of their names")
+    return parameter.name.removeprefix(LOWERING), tuple(map(str, names))
+
+
 def _check_allowed(read: _SpaceFile, where: str) -> None:
     """A space sets architecture and recipe; its base also what it is priced under."""
     for name, value in read.base.items():
         check_setting(name, value, f"{where}: base", BASE)
-    for part, entries in (("parameters", read.parameters), ("tune", read.tune)):
+    varied = ("parameters", read.parameters, (*CANDIDATE, LOWERING)), ("tune", read.tune, CANDIDATE)
+    for part, entries, allowed in varied:
         for name, entry in entries.items():
             for choice in entry.choices or (None,):
-                check_setting(name, choice, f"{where}: {part}")
+                check_setting(name, choice, f"{where}: {part}", allowed)
     for name in read.tune:
         if name in read.parameters:
             raise RequestError(f"{where} has {name} under parameters and under tune: leave one out")

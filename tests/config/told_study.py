@@ -45,7 +45,7 @@ def tell_study(
         attrs: of the study, in the place of what this version writes.
     """
     request = request_of(*overrides)
-    reference = baseline_reference(request, [Unigram(math.log(420.0), 0.05)])
+    reference = baseline_reference(request, [Unigram(math.log(420.0), 0.05)], request.pricing)
     study = create_study(open_storage(output_dir), name, request.objective.metrics)
     told: Mapping[str, Any] = {
         "settings": {},

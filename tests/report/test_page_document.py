@@ -17,11 +17,14 @@ from aero_search.architecture.operations import ATTENTIONS
 from aero_search.cost import Pricer, estimate
 from aero_search.errors import RequestError
 from aero_search.front.objective import known_costs
+from aero_search.front.pricing import Pricing
 from aero_search.report.page.document import LADDER_FILE, page_document
 from aero_search.report.page.prices import PageTariff
 from aero_search.report.page.what_if import what_if
 from aero_search.search.importance import importances
 from aero_search.search.timeline import timeline
+
+PAPER = Pricing(PROTOCOLS["aero_paper"], NETWORKS["paper"])
 
 
 @pytest.mark.parametrize("network", NETWORKS)
@@ -31,7 +34,7 @@ def test_three_numbers_give_the_estimate_for_every_link(tmp_path: Path, protocol
     link = NETWORKS[network]
     for record in records:
         told = PageTariff(PROTOCOLS)(record.architecture)
-        sent, rounds, compute = told["by"][protocol]
+        ((sent, rounds, compute),) = told["by"][protocol]
         costs = known_costs(record.architecture, PROTOCOLS[protocol], link)
         latency = compute + sent / link.bytes_per_second + rounds * link.rtt_seconds
         assert latency == pytest.approx(costs["latency_s"], rel=1e-12)
@@ -47,7 +50,7 @@ def test_every_attention_kind_has_the_estimate_s_price(protocol: str, ending: st
     for term in ATTENTIONS.terms:
         # Without heads of another kind the ending says nothing.
         architecture = parse_notation(f"{term} + R{ending}", BASE)
-        sent, rounds, compute = tariff(architecture)["by"][protocol]
+        ((sent, rounds, compute),) = tariff(architecture)["by"][protocol]
         cost = estimate(architecture, PROTOCOLS[protocol], link)
         assert (sent, rounds) == pytest.approx((cost.communication_bytes.total, cost.rounds), rel=1e-12)
         latency = compute + sent / link.bytes_per_second + rounds * link.rtt_seconds
@@ -56,14 +59,14 @@ def test_every_attention_kind_has_the_estimate_s_price(protocol: str, ending: st
 
 def test_what_a_protocol_cannot_run_has_no_price(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     source = page_source(tmp_path)
-    price = Pricer.price
+    price = Pricer.alternatives
 
-    def refuse(self: Any, architectures: Any) -> Any:
-        if self._protocol.name == "spu_semi2k" and any(a.layers[0].norm == "none" for a in architectures):
+    def refuse(self: Any, a: Any) -> Any:
+        if self._protocol.name == "spu_semi2k" and a.layers[0].norm == "none":
             raise RequestError("no such operation")
-        return price(self, architectures)
+        return price(self, a)
 
-    monkeypatch.setattr(Pricer, "price", refuse)
+    monkeypatch.setattr(Pricer, "alternatives", refuse)
     entries = {entry["notation"]: entry for entry in page_document(source)["candidates"]}
     assert entries["SM + R"]["by"]["spu_semi2k"] is None
     assert entries["SM + R"]["by"]["aero_paper"] is not None
@@ -84,7 +87,7 @@ def test_the_document_holds_the_front_s_own_and_everything_is_json(tmp_path: Pat
     assert document["provenance"]["seeds"] == [0, 1]
     assert document["ladder"] is None
     # The baseline's prices are the reference's, by which savings and hypervolume are counted.
-    sent, _, compute = document["baseline"]["by"]["aero_paper"]
+    ((sent, _, compute),) = document["baseline"]["by"]["aero_paper"]
     latency = compute + sent / NETWORKS["paper"].bytes_per_second
     assert latency == pytest.approx(source.front.reference.costs["latency_s"])
 
@@ -101,7 +104,7 @@ def test_prices_are_the_target_s_where_there_is_one(tmp_path: Path) -> None:
     document = page_document(page_source(tmp_path, target=SMALL))
     record = page_source(tmp_path / "again", target=SMALL).records[4]
     costs = known_costs(retarget(record.architecture, SMALL), PROTOCOLS["aero_paper"], NETWORKS["paper"])
-    assert document["candidates"][4]["by"]["aero_paper"][0] == pytest.approx(costs["communication_bytes"])
+    assert document["candidates"][4]["by"]["aero_paper"][0][0] == pytest.approx(costs["communication_bytes"])
     assert document["target"] == SMALL.text
     assert {row["perplexity"] for row in document["published"]} == {None}
     assert page_document(page_source(tmp_path / "own"))["published"] == []
@@ -115,8 +118,7 @@ def test_what_if_prices_rows_at_sizes_and_knows_what_was_trained(tmp_path: Path)
         source.base,
         [SMALL, replace(SMALL, family="llama")],
         tariff,
-        PROTOCOLS["aero_paper"],
-        NETWORKS["paper"],
+        PAPER,
     )
     assert what is not None
     assert [size["name"] for size in what["sizes"]] == ["as trained", "gpt2_small"]
@@ -124,23 +126,23 @@ def test_what_if_prices_rows_at_sizes_and_knows_what_was_trained(tmp_path: Path)
     here, there = what["cells"][row]
     a = parse_notation("SM + LN + G", retarget(source.records[0].architecture, SMALL))
     costs = known_costs(a, PROTOCOLS["spu_semi2k"], NETWORKS["paper"])
-    assert there["by"]["spu_semi2k"][0] == pytest.approx(costs["communication_bytes"])
+    assert there["by"]["spu_semi2k"][0][0] == pytest.approx(costs["communication_bytes"])
     assert here["changes"]
     assert all(change["flops"] <= here["flops"] for change in here["changes"])
     assert all(change["trial"] is None for change in there["changes"])
-    assert what_if([], None, [], tariff, PROTOCOLS["aero_paper"], NETWORKS["paper"]) is None
+    assert what_if([], None, [], tariff, PAPER) is None
 
 
 def test_a_change_that_was_trained_names_its_trial(tmp_path: Path) -> None:
     source = page_source(tmp_path)
     first = source.records[0]
     tariff = PageTariff(PROTOCOLS)
-    changed = what_if([first], first.architecture, [], tariff, PROTOCOLS["aero_paper"], NETWORKS["paper"])
+    changed = what_if([first], first.architecture, [], tariff, PAPER)
     assert changed is not None
     assert all(change["trial"] is None for change in changed["cells"][0][0]["changes"])
     layers = (*first.architecture.layers[:-1], replace(first.architecture.layers[-1], activation="relu"))
     other = replace(first, number=77, architecture=replace(first.architecture, layers=layers))
-    told = what_if([first, other], first.architecture, [], tariff, PROTOCOLS["aero_paper"], NETWORKS["paper"])
+    told = what_if([first, other], first.architecture, [], tariff, PAPER)
     assert told is not None
     named = {change["description"]: change["trial"] for change in told["cells"][0][0]["changes"]}
     assert named["gelu to relu in one of layers 0-3"] == 77

@@ -17,7 +17,7 @@ from studies import STUDY
 from studies import record as make_record
 
 from aero_search.architecture import BASELINE, parse_notation
-from aero_search.cost import PriceList, shipped_protocol, systems
+from aero_search.cost import Lowerings, Network, PriceList, shipped_protocol, systems
 from aero_search.errors import RequestError
 from aero_search.front.front import Front
 from aero_search.front.objective import Constraint, Objective
@@ -60,6 +60,7 @@ const answers = new Function(asked.scripts + `
 `)()(asked.cases);
 process.stdout.write(JSON.stringify(answers));
 """
+ENDS = (Network("thin", 1.0, 0.01), Network("far", 100_000.0, 1000.0))
 BUDGETS: tuple[dict[str, float], ...] = (
     {"latency_s": 12.0},
     {"communication_bytes": 1e12},
@@ -125,6 +126,34 @@ def test_the_page_counts_money_as_python_does(tmp_path: Path) -> None:
         assert told["quantities"] == [0.5]
         for record in front.points:
             assert told["costs"][str(record.number)] == pytest.approx(front.row(record), rel=1e-9)
+
+
+@pytest.mark.parametrize("by", ["latency_s", "communication_bytes", "rounds", "usd"])
+def test_the_page_takes_the_lowerings_that_python_takes(by: str, tmp_path: Path) -> None:
+    choices = {
+        "gelu": ("gelu_puma", "gelu_segments", "gelu_tanh"),
+        "softmax": ("softmax_divide", "softmax_broadcast", "softmax_bumblebee"),
+    }
+    lowerings = Lowerings(choices, by)
+    source = page_source(tmp_path)
+    source = replace(source, pricing=replace(source.pricing, lowerings=lowerings))
+    links = [
+        (protocol, network) for protocol in PROTOCOLS.values() for network in (*NETWORKS.values(), *ENDS)
+    ]
+    cases = [
+        {"protocol": p.name, "bandwidth": n.bandwidth_mbps, "rtt": n.rtt_ms, "budget": {}, "texts": {}}
+        for p, n in links
+    ]
+    taken = set()
+    for (protocol, network), told in zip(links, answers(source, cases), strict=True):
+        pricing = Pricing(protocol, network, lowerings=lowerings)
+        front = priced_front(source.records, pricing, source.front.objective)
+        assert told["front"] == [record.number for record in front.points]
+        for record in front.points:
+            assert told["costs"][str(record.number)] == pytest.approx(front.row(record), rel=1e-9)
+            taken |= set(pricing.price(record.architecture).lowerings.values())
+    assert taken
+    assert by != "latency_s" or {"softmax_broadcast", "softmax_bumblebee"} < taken
 
 
 @pytest.mark.parametrize("bounded", [False, True], ids=["without limits", "with a limit"])

@@ -99,7 +99,7 @@ def plan(console: Any) -> None:
     spans = tuple(Span(name, 0.37 * value, value, LONG, LONG) for name, value in COSTS.items())
     count = Count(1e6, 9e5, 1.1e6)
     found = SpaceSummary(10**7, 400, False, count, count, 0.1, "norm=none needs a stabilizer", spans, 7e7)
-    space: Any = SimpleNamespace(name="aero", description="All of AERO.")
+    space: Any = SimpleNamespace(name="aero", description="All of AERO.", lowerings={})
     search: Any = SimpleNamespace(n_trials=24, workers=2, confirm=1)
     recipe: Any = SimpleNamespace(tokens=lambda _: 1e6, steps=1200, batch_size=32, accumulate=1)
     pricing = Pricing(PROTOCOLS["aero_paper"], NETWORKS["paper"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import optuna
@@ -46,6 +47,58 @@ def test_a_number_among_the_choices_keeps_its_kind(tmp_path):
         (type(None), None),
         (str, "a"),
     ]
+
+
+LOWERED = """
+description: Norms, and the lowerings of GELU.
+parameters:
+  norm: {choices: [layernorm, none]}
+  protocol.use.gelu: {choices: [gelu_puma, gelu_tanh]}
+"""
+
+
+def test_a_lowering_is_listed_and_not_drawn(tmp_path: Path) -> None:
+    space = load_space(write(tmp_path, LOWERED), tmp_path, SIZES)
+    assert [p.name for p in space.parameters] == ["norm"]
+    assert space.lowerings == {"gelu": ("gelu_puma", "gelu_tanh")}
+    one = Categorical("protocol.use.gelu", ("gelu_tanh",))
+    other = Categorical("protocol.use.softmax", ("softmax_divide", "softmax_broadcast"))
+    narrowed = space.with_parameters(one, other)
+    assert narrowed.parameters == space.parameters
+    assert narrowed.lowerings == {"gelu": ("gelu_tanh",), "softmax": ("softmax_divide", "softmax_broadcast")}
+    with pytest.raises(
+        RequestError, match=r"protocol.use.gelu chooses a lowering: give it a list of their names"
+    ):
+        space.with_parameters(Integer("protocol.use.gelu", 1, 2))
+
+
+@pytest.mark.parametrize(
+    ("entry", "message"),
+    [
+        ("{int: {low: 1, high: 2}}", "protocol.use.gelu chooses a lowering: give it choices alone"),
+        (
+            "{choices: [gelu_tanh], each: layer}",
+            "protocol.use.gelu chooses a lowering: give it choices alone",
+        ),
+        ("{choices: [gelu_tanh], when: {norm: none}}", "chooses a lowering: give it choices alone"),
+        ("{choices: [1, 2]}", "protocol.use.gelu chooses a lowering: give it a list of their names"),
+        ("{choices: []}", "protocol.use.gelu chooses a lowering: give it a list of their names"),
+        ("{choices: ['${oc.env:HOME}']}", "a file may name words, numbers and lists"),
+    ],
+)
+def test_a_lowering_is_one_of_a_list(entry: str, message: str, tmp_path: Path) -> None:
+    text = LOWERED.replace("{choices: [gelu_puma, gelu_tanh]}", entry)
+    with pytest.raises(RequestError, match=re.escape(message)):
+        load_space(write(tmp_path, text), tmp_path, SIZES)
+
+
+def test_a_lowering_is_no_setting_of_the_training_and_no_starting_value(tmp_path: Path) -> None:
+    tuned = "description: x\nparameters: {norm: {choices: [none]}}\ntune: {protocol.use.gelu: {choices: [a]}}"
+    with pytest.raises(RequestError, match=r"tune sets protocol.use.gelu, which a file may not"):
+        load_space(write(tmp_path, tuned), tmp_path, SIZES)
+    started = LOWERED + "start:\n  - {protocol.use.gelu: gelu_tanh}\n"
+    with pytest.raises(RequestError, match=r"start names protocol.use.gelu, which is no parameter"):
+        load_space(write(tmp_path, started), tmp_path, SIZES)
 
 
 def test_conditions_and_named_bounds(tmp_path: Path) -> None:

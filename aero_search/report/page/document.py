@@ -68,7 +68,7 @@ class PageSource:
 
 def page_document(source: PageSource) -> dict[str, Any]:
     """The data of the page, SI units; every number in it can be written as JSON."""
-    tariff = PageTariff(source.protocols, source.pricing.workload)
+    tariff = PageTariff(source.protocols, source.pricing.workload, source.pricing.lowerings)
     records, pricing, front = source.records, source.pricing, source.front
     results = results_of(records)
     base = source.base
@@ -80,6 +80,7 @@ def page_document(source: PageSource) -> dict[str, Any]:
         "network": pricing.network.name,
         "protocols": [_protocol(name, protocol, pricing) for name, protocol in source.protocols.items()],
         "prices": to_mapping(pricing.prices),
+        "cheapest_by": pricing.lowerings.by,
         "networks": [to_mapping(network) for network in source.networks.values()],
         "metrics": list(front.objective.metrics),
         "quality": {
@@ -99,9 +100,7 @@ def page_document(source: PageSource) -> dict[str, Any]:
         "candidates": candidate_entries(records, results, front, pricing, tariff, source.moments),
         "importance": {"method": METHOD, **to_mapping(source.importances)},
         "ladder": _ladder(source.folder),
-        "what_if": what_if(
-            offered or records, base, source.shapes, tariff, pricing.protocol, pricing.network
-        ),
+        "what_if": what_if(offered or records, base, source.shapes, tariff, pricing),
         "provenance": _provenance(source, results),
     }
 

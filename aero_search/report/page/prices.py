@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from aero_search.architecture import Architecture
-from aero_search.cost import PREFILL, Network, Pricer, Protocol, Workload, flops
+from aero_search.cost import NO_LOWERINGS, PREFILL, Lowerings, Network, Pricer, Protocol, Workload, flops
 from aero_search.errors import RequestError
 
 # Prices of a link are added by the page; this one only lets a `Pricer` be made.
@@ -17,15 +17,25 @@ class PageTariff:
     """Prices architectures under several protocols, without a network.
 
     latency = compute + bytes / bandwidth + round trips x round-trip time, so that three numbers a protocol are
-    everything a page needs. A protocol that lacks one of an architecture's operations has no price for it.
+    everything a page needs. A protocol that lacks one of an architecture's operations has no price for it. Where
+    there are lowerings to choose from, the page takes the cheapest of several such rows under its network.
     """
 
-    def __init__(self, protocols: Mapping[str, Protocol], workload: Workload = PREFILL) -> None:
+    def __init__(
+        self,
+        protocols: Mapping[str, Protocol],
+        workload: Workload = PREFILL,
+        lowerings: Lowerings = NO_LOWERINGS,
+    ) -> None:
         self.workload = workload
-        self._pricers = {name: Pricer(protocol, _ANY_LINK, workload) for name, protocol in protocols.items()}
+        self.lowerings = lowerings
+        self._pricers = {
+            name: Pricer(protocol, _ANY_LINK, workload, lowerings=lowerings)
+            for name, protocol in protocols.items()
+        }
 
     def __call__(self, architecture: Architecture) -> dict[str, Any]:
-        """FLOPs (2 x MACs), and by protocol [bytes, round trips, compute seconds], None where it has no price."""
+        """FLOPs (2 x MACs), and by protocol rows of [bytes, round trips, compute seconds]; None: no price."""
         by = {name: _price(pricer, architecture) for name, pricer in self._pricers.items()}
         return {"flops": float(flops(architecture, workload=self.workload).total), "by": by}
 
@@ -34,10 +44,8 @@ class PageTariff:
         return [self(architecture) for architecture in architectures]
 
 
-def _price(pricer: Pricer, architecture: Architecture) -> list[float] | None:
+def _price(pricer: Pricer, architecture: Architecture) -> list[list[float]] | None:
     try:
-        prices = pricer.price([architecture])
+        return pricer.alternatives(architecture)
     except RequestError:
         return None
-    columns = (prices.communication_bytes, prices.rounds, prices.compute_seconds)
-    return [float(column[0]) for column in columns]

@@ -6,8 +6,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from aero_search.architecture import Architecture, ModelShape, key, notation, parse_notation, retarget
-from aero_search.cost import Network, Protocol, single_changes
+from aero_search.cost import single_changes
 from aero_search.errors import RequestError
+from aero_search.front.pricing import Pricing
 from aero_search.front.record import Record
 from aero_search.report.page.prices import PageTariff
 
@@ -33,8 +34,7 @@ def what_if(
     base: Architecture | None,
     shapes: Sequence[ModelShape],
     tariff: PageTariff,
-    protocol: Protocol,
-    network: Network,
+    pricing: Pricing,
 ) -> dict[str, Any] | None:
     """Rows, sizes and their prices; None for a study without candidates.
 
@@ -42,7 +42,7 @@ def what_if(
         records: whose architectures are offered, before the paper's own rows.
         base: of the size that was trained; the paper's rows have it.
         shapes: the sizes to carry them to, beside the one that was trained.
-        protocol, network: by which single changes are chosen.
+        pricing: by which single changes are chosen.
     """
     if not records or base is None:
         return None
@@ -53,9 +53,7 @@ def what_if(
     return {
         "rows": [{"notation": notation(a), "trial": trial} for trial, a in rows],
         "sizes": [{"name": name, "text": text} for name, text, _ in sizes],
-        "cells": [
-            [_cell(a, shape, tariff, protocol, network, trained) for _, _, shape in sizes] for _, a in rows
-        ],
+        "cells": [[_cell(a, shape, tariff, pricing, trained) for _, _, shape in sizes] for _, a in rows],
     }
 
 
@@ -79,14 +77,14 @@ def _cell(
     architecture: Architecture,
     shape: ModelShape | None,
     tariff: PageTariff,
-    protocol: Protocol,
-    network: Network,
+    pricing: Pricing,
     trained: Mapping[str, Record],
 ) -> dict[str, Any] | None:
     """One row at one size; None where it cannot be built at it."""
     try:
         sized = architecture if shape is None else retarget(architecture, shape)
-        changes = single_changes(sized, protocol, network, _CHANGES, tariff.workload)
+        protocol = pricing.of(sized).protocol
+        changes = single_changes(sized, protocol, pricing.network, _CHANGES, tariff.workload)
     except RequestError:
         return None
     return {

@@ -1,17 +1,20 @@
 "use strict";
 // Costs under the chosen protocol and network: latency = compute + bytes / bandwidth + round trips x round-trip time;
-// money = bytes x egress + compute x what a second of the parties' machines costs.
+// money = bytes x egress + compute x what a second of the parties' machines costs. Of several lowerings the cheapest.
 aero.priceUnder = (priced, { protocol, bandwidth, rtt }) => {
-  const parts = priced.by[protocol];
-  if (!parts) return null;
-  const [bytes, rounds, compute] = parts;
-  return {
+  const rows = priced.by[protocol];
+  if (!rows) return null;
+  const order = [aero.data.cheapest_by, "latency_s", "communication_bytes", "rounds"];
+  return rows.map(([bytes, rounds, compute]) => ({
     latency_s: compute + bytes / (bandwidth * 1e6 / 8) + rounds * (rtt / 1e3),
     communication_bytes: bytes,
     flops: priced.flops,
     rounds,
     usd: bytes * (aero.data.prices.usd_per_gb / 1e9) + compute * aero.rate(protocol),
-  };
+  })).reduce((best, costs) => {
+    const metric = order.find((name) => costs[name] !== best[name]);
+    return metric !== undefined && costs[metric] < best[metric] ? costs : best;
+  });
 };
 
 aero.price = (priced) => aero.priceUnder(priced, aero.state);
