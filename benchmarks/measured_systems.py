@@ -1,10 +1,11 @@
-"""Estimated against measured under SPU's other systems: ABY3 between three processes, SEMI2K between two.
+"""Estimated against measured under SPU's other systems: ABY3 and SecureNN, three processes; SEMI2K, two.
 
-The candidates of benchmarks/measured.py, trained where they are not yet, each measured under both. What is done is
+The candidates of benchmarks/measured.py, trained where they are not yet, each measured under all. What is done is
 not done again; --again measures anew. Seconds mean something only if nothing else runs on the machine; the load
 beside each row says how it was.
 
-    OMP_NUM_THREADS=1 python -m benchmarks.measured_systems [--python INTERPRETER_WITH_SPU] [--output FILE]
+    OMP_NUM_THREADS=1 python -m benchmarks.measured_systems [--python INTERPRETER_WITH_SPU] [--systems NAME ...]
+        [--only CANDIDATE ...] [--output FILE]
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from aero_search.cli import main as aero_search
 from aero_search.measure.environment import machine
 from benchmarks.measured import CANDIDATES, SIZES, parts_table, table
 
-PROTOCOLS = ("spu_aby3", "spu_semi2k")
+PROTOCOLS = ("spu_aby3", "spu_securenn", "spu_semi2k")
 GOAL_BYTES = 0.02
 SEQUENCES = 2
 
@@ -68,6 +69,13 @@ def report(protocol: str, documents: dict[str, Any]) -> list[str]:
     ]
 
 
+def _said(asked: argparse.Namespace) -> str:
+    """The options that say what is measured and where the tables go."""
+    systems = [] if tuple(asked.systems) == PROTOCOLS else ["--systems", *asked.systems]
+    only = [] if asked.only == list(CANDIDATES) else ["--only", *asked.only]
+    return " ".join([*systems, *only, *(["--output", str(asked.output)] if asked.output else [])])
+
+
 def _run(*arguments: str) -> None:
     if code := aero_search(arguments):
         raise SystemExit(code)
@@ -79,20 +87,22 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--folder", type=Path, default=Path("outputs/measured"), help="candidates, documents")
     parser.add_argument("--output", type=Path, help="write the tables here as well")
     parser.add_argument("--only", nargs="*", choices=CANDIDATES, default=list(CANDIDATES), help="these alone")
+    parser.add_argument(
+        "--systems", nargs="*", choices=PROTOCOLS, default=list(PROTOCOLS), help="these alone"
+    )
     parser.add_argument("--again", action="store_true", help="measure anew what is trained")
     asked = parser.parse_args(arguments)
     asked.folder.mkdir(parents=True, exist_ok=True)
     folder = asked.folder.resolve()
     lines = [
-        "$ OMP_NUM_THREADS=1 python -m benchmarks.measured_systems "
-        "--output benchmarks/results/measured_systems.txt",
+        f"$ OMP_NUM_THREADS=1 python -m benchmarks.measured_systems {_said(asked)}",
         "",
         f"2 layers, 32 tokens, secret weights, trained 400 steps; mean of {SEQUENCES} passes, set-up apart",
         "",
     ]
-    found: dict[str, dict[str, Any]] = {protocol: {} for protocol in PROTOCOLS}
+    found: dict[str, dict[str, Any]] = {protocol: {} for protocol in asked.systems}
     for name in asked.only:
-        for protocol in PROTOCOLS:
+        for protocol in asked.systems:
             found[protocol][name] = measured(name, protocol, folder, asked.python, asked.again)
     for protocol, documents in found.items():
         lines += report(protocol, documents)

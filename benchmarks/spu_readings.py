@@ -1,11 +1,12 @@
-"""Readings of SPU's protocols that `measure` does not start: ABY3 (three parties) and SEMI2K (two and a dealer).
+"""Readings of SPU's ABY3 and SECURENN (three parties) and SEMI2K (two and a dealer).
 
 All parties run in one process, each a thread with a runtime of its own. Bytes are the sum of what all of them send;
 exchanges are the messages of the first party, which are one-way hops of the critical path as far as its threads do
 not overlap; seconds are the wall time of the quicker of two runs. Needs the environment of `make mpc`.
 
-    .venv-mpc/bin/python -m benchmarks.spu_readings ABY3 --output aero_search/cost/data/readings_spu_aby3.csv
-    .venv-mpc/bin/python -m benchmarks.spu_readings SEMI2K --output aero_search/cost/data/readings_spu_semi2k.csv
+    .venv-mpc/bin/python -m benchmarks.spu_readings ABY3 --output readings_aby3.csv
+    .venv-mpc/bin/python -m benchmarks.spu_readings SECURENN --output readings_securenn.csv
+    .venv-mpc/bin/python -m benchmarks.spu_readings SEMI2K --output readings_semi2k.csv
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from typing import Any
 
 import numpy as np
 
-PARTIES = {"ABY3": 3, "SEMI2K": 2}
+PARTIES = {"ABY3": 3, "SECURENN": 3, "SEMI2K": 2}
 FIELDS = ("benchmark", "shape", "count", "bytes", "exchanges", "seconds")
 _ELEMENTS = [((1, n), 1) for n in (4096, 16384, 65536)]
 _ROWS = [((n, 1), 1) for n in (128, 512, 4096)]
@@ -113,6 +114,8 @@ class Parties:
         self._io = spu.Io(self._count, config)
         link = libspu.link.Desc()
         link.id = "readings"
+        # SecureNN's comparisons of a large call take a minute each on a busy machine.
+        link.recv_timeout_ms = 1_800_000
         for rank in range(self._count):
             link.add_party(f"party_{rank}", f"thread_{rank}")
         self._runtimes: list[Any] = [None] * self._count
@@ -184,13 +187,36 @@ class Parties:
         return sent, max(int(line[2]) for line in lines), seconds, self._io.reconstruct(outputs)
 
 
+def wrong(protocol: str) -> Iterator[str]:
+    """How many comparisons of one call come out wrong, two calls a size."""
+    from aero_search.measure.bench_party import FUNCTIONS
+    from aero_search.measure.environment import machine
+
+    parties = Parties(protocol)
+    yield f"$ python -m benchmarks.spu_readings {protocol} --wrong benchmarks/results/securenn_wrong.txt"
+    yield ""
+    there = f"{PARTIES[protocol]} parties in one process on {machine()}"
+    yield f"SPU 0.9.5 {protocol}, {there}: comparisons with 0, two calls of a size"
+    for n in (4096, 16384, 24576, 32768, 49152, 65536):
+        inputs = values("compare", (1, n), 1)
+        found = [parties.read(FUNCTIONS["compare"], inputs)[3] for _ in range(2)]
+        counts = [int((np.asarray(f) != (inputs[0] < 0)).sum()) for f in found]
+        yield f"{n:6} comparisons: {counts[0]} and {counts[1]} wrong"
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("protocol", choices=sorted(PARTIES))
-    parser.add_argument("--output", type=Path, required=True)
+    parser.add_argument("--output", type=Path)
+    parser.add_argument("--wrong", type=Path, help="count wrong comparisons instead, and write this file")
     arguments = parser.parse_args()
+    if arguments.wrong:
+        arguments.wrong.write_text("\n".join(wrong(arguments.protocol)) + "\n", encoding="utf-8")
+        return
+    if not arguments.output:
+        parser.error("name a file with --output or --wrong")
     from aero_search.measure.bench_party import FUNCTIONS
 
     parties = Parties(arguments.protocol)

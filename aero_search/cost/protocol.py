@@ -192,6 +192,8 @@ class Protocol:
         ring: width of its numbers; None: it is not said, and no price depends on it.
         cores: hardware threads of all parties together that the seconds are those of; 0: not said, or GPUs compute.
         gpus: likewise; what neither says costs no money.
+        spu: SPU's name of the protocol that `measure` and `calibrate` run, where it has several of the trust model;
+            empty: the first of them.
     """
 
     name: str
@@ -209,6 +211,7 @@ class Protocol:
     ring: Ring | None = None
     cores: int = 0
     gpus: int = 0
+    spu: str = ""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "trust", trust_word(self.trust))

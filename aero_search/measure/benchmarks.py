@@ -84,7 +84,7 @@ class Benchmark:
         return all(term.primitive in protocol.primitives for term in self.terms)
 
 
-FITTED = ("spu_cheetah_0_9_5", "spu_aby3", "spu_semi2k")
+FITTED = ("spu_cheetah_0_9_5", "spu_aby3", "spu_securenn", "spu_semi2k")
 """Shipped protocols whose constants `calibrate source=spu` fits again."""
 
 

@@ -1,8 +1,8 @@
 """What a system's arithmetic does to a network: the pass of `measure` in one process, which plays all parties.
 
 SPU's reference protocol (REF2K) computes in the clear in the ring and with the fraction bits of the others, and its
-compiler makes the same polynomials of the same lowerings. Only the last bit differs: Cheetah, SEMI2K and ABY3 round
-at random where they truncate.
+compiler makes the same polynomials of the same lowerings. Only the last bit differs: Cheetah, SEMI2K, ABY3 and
+SecureNN round at random where they truncate.
 
 Shapes: N windows of T tokens and their T targets, V vocabulary entries.
 """

@@ -16,19 +16,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aero_search.cost import TRUST, Protocol
-from aero_search.errors import RequestError
+from aero_search.errors import RequestError, nearest
 
 Array = NDArray[Any]
 Role = Literal["server", "client", "helper"]
 ROLES: tuple[Role, ...] = ("server", "client", "helper")
 """By rank: the server is party 0; the helper, where there is one, owns nothing and learns nothing."""
-SpuProtocol = Literal["CHEETAH", "SEMI2K", "ABY3", "REF2K"]
-SPU_PROTOCOLS: Mapping[str, SpuProtocol] = {
-    "two_semi_honest": "CHEETAH",
-    "dealer": "SEMI2K",
-    "three_honest_majority": "ABY3",
+SpuProtocol = Literal["CHEETAH", "SEMI2K", "ABY3", "SECURENN", "REF2K"]
+SPU_PROTOCOLS: Mapping[str, tuple[SpuProtocol, ...]] = {
+    "two_semi_honest": ("CHEETAH",),
+    "dealer": ("SEMI2K",),
+    "three_honest_majority": ("ABY3", "SECURENN"),
 }
-"""What SPU 0.9.5 runs for a trust model."""
+"""What SPU 0.9.5 runs for a trust model; the first is meant where a protocol file names none."""
+THREE_PARTIES: tuple[SpuProtocol, ...] = ("ABY3", "SECURENN")
 
 
 @dataclass(frozen=True)
@@ -36,8 +37,8 @@ class RuntimeSettings:
     """How SPU computes.
 
     Attributes:
-        protocol: SPU's name of it; SEMI2K has a trusted dealer and is no two-party computation, ABY3 has three
-            parties, REF2K one, which computes in the clear.
+        protocol: SPU's name of it; SEMI2K has a trusted dealer and is no two-party computation, ABY3 and SECURENN
+            have three parties, REF2K one, which computes in the clear.
         fraction_bits: of fixed-point numbers; SPU's own 18 of 64 bits if 0.
         private_inputs: what one party owns alone stays with it, instead of being shared like activations.
         broadcast_denominator: SPU's compiler turns `x / sum(x)` into one reciprocal a row. Off, so that what is run
@@ -54,7 +55,9 @@ class RuntimeSettings:
     @property
     def roles(self) -> tuple[Role, ...]:
         """The parties, by rank."""
-        return ROLES[: {"ABY3": 3, "REF2K": 1}.get(self.protocol, 2)]
+        if self.protocol in THREE_PARTIES:
+            return ROLES
+        return ROLES[: 1 if self.protocol == "REF2K" else 2]
 
 
 ALONE = RuntimeSettings(protocol="REF2K", private_inputs=False)
@@ -62,19 +65,27 @@ ALONE = RuntimeSettings(protocol="REF2K", private_inputs=False)
 
 
 def runtime_of(protocol: Protocol) -> RuntimeSettings:
-    """How SPU runs what a protocol file prices: its own protocol of that trust model.
+    """How SPU runs what a protocol file prices: the protocol that it names, or SPU's first of that trust model.
 
     Only Cheetah keeps private inputs with their owner; the others share all that goes in.
 
     Raises:
-        RequestError: SPU has none.
+        RequestError: SPU has none, or not the one that is named.
     """
     if protocol.trust not in SPU_PROTOCOLS:
         raise RequestError(
             f"protocol={protocol.name} is for {TRUST[protocol.trust]}, which SPU 0.9.5 does not run: take a "
             f"protocol with trust {', '.join(SPU_PROTOCOLS)}"
         )
-    name = SPU_PROTOCOLS[protocol.trust]
+    choices = SPU_PROTOCOLS[protocol.trust]
+    name = (
+        next((choice for choice in choices if choice == protocol.spu), None) if protocol.spu else choices[0]
+    )
+    if name is None:
+        raise RequestError(
+            f"protocol.spu={protocol.spu} is not what SPU 0.9.5 runs for {TRUST[protocol.trust]}: "
+            f"{nearest(protocol.spu, choices)}"
+        )
     return RuntimeSettings(protocol=name, private_inputs=name == "CHEETAH")
 
 

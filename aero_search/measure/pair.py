@@ -1,8 +1,8 @@
 """Starts the parties, watches them, and gives back what they wrote.
 
-Two processes over 127.0.0.1, three under ABY3, each with a folder of its own: the server's holds what the server
-owns, the client's what the client owns, a helper's nothing. What all may know is in `settings`. Nothing is pickled:
-arrays travel as npz, the rest as JSON, and shares between the parties as SPU's own protobuf.
+Two processes over 127.0.0.1, three under ABY3 and SecureNN, each with a folder of its own: the server's holds what
+the server owns, the client's what the client owns, a helper's nothing. What all may know is in `settings`. Nothing
+is pickled: arrays travel as npz, the rest as JSON, and shares between the parties as SPU's own protobuf.
 """
 
 from __future__ import annotations

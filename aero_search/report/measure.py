@@ -77,6 +77,8 @@ def measure_report(document: Mapping[str, Any]) -> Group:
     from rich.console import Group
     from rich.text import Text
 
+    from aero_search.measure.mailbox import THREE_PARTIES
+
     ran, total, logits = document["ran"], document["total"], document["logits"]
     lowerings = ", ".join(sorted(set(ran["lowerings"].values())))
     folded = "" if ran["notation"] == document["notation"] else f", folded to {ran['notation']}"
@@ -90,7 +92,7 @@ def measure_report(document: Mapping[str, Any]) -> Group:
         f"{asked}, {document['sequences']} sequence(s); weights {ran['weights']}; {lowerings}\n"
         f"under SPU's {ran['spu_protocol']}; link: {link}; {versions}"
     )
-    two = ran["spu_protocol"] != "ABY3"
+    two = ran["spu_protocol"] not in THREE_PARTIES
     said = ("to the client", "to the server") if two else ("sent by the server", "by the two others")
     tail = (
         f"{said[0]} {format_bytes(total['to_client'])}, {said[1]} {format_bytes(total['to_server'])}, "

@@ -201,7 +201,9 @@ def _forecast(plan: Plan) -> str:
     )
     if plan.search.confirm:
         seeds = "another seed" if plan.search.confirm == 1 else f"{plan.search.confirm} more seeds"
-        said += f"\nthen {seeds} of the front and its near rivals: up to {duration(3600 * plan.seed_hours)} more"
+        said += (
+            f"\nthen {seeds} of the front and its near rivals: up to {duration(3600 * plan.seed_hours)} more"
+        )
     rows = plan.stage_rows()
     for asked, row in zip(plan.stages, rows, strict=True):
         said += (

@@ -170,7 +170,7 @@ def test_readings_of_another_machine_are_not_used(template, tmp_path):
     assert all(json.loads(line)["stamp"] == STAMP for line in path.read_text().splitlines())
 
 
-@pytest.mark.parametrize("name", ["spu_aby3", "spu_semi2k"])
+@pytest.mark.parametrize("name", ["spu_aby3", "spu_securenn", "spu_semi2k"])
 def test_other_systems_of_spu_are_fitted_too(name, tmp_path):
     template = shipped(name)
     factors = {primitive: 0.7 + 0.1 * i for i, primitive in enumerate(template.primitives)}

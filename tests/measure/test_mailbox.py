@@ -104,6 +104,7 @@ def test_a_program_that_cannot_be_found_ends_both_parties(tmp_path, monkeypatch)
         ("spu_cheetah_0_9_5", "CHEETAH", 2, True),
         ("spu_semi2k", "SEMI2K", 2, False),
         ("spu_aby3", "ABY3", 3, False),
+        ("spu_securenn", "SECURENN", 3, False),
     ],
 )
 def test_a_trust_model_has_its_protocol_of_spu(name, spu, parties_, keeps):
@@ -117,3 +118,15 @@ def test_what_spu_does_not_run_is_refused():
         RequestError, match=r"that may deviate.*which SPU 0.9.5 does not run: take a protocol"
     ):
         runtime_of(malicious)
+
+
+def test_a_protocol_of_another_trust_model_is_refused():
+    dealer = replace(shipped_protocol("spu_semi2k"), spu="SECURENN")
+    with pytest.raises(
+        RequestError,
+        match=r"protocol.spu=SECURENN is not what SPU 0.9.5 runs for .*trusted dealer: there is only SEMI2K",
+    ):
+        runtime_of(dealer)
+    misspelled = replace(shipped_protocol("spu_securenn"), spu="SECURENM")
+    with pytest.raises(RequestError, match=r"did you mean 'SECURENN'\? \(choices: ABY3, SECURENN\)"):
+        runtime_of(misspelled)

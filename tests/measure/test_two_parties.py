@@ -12,6 +12,7 @@ from aero_search.cli import main
 pytestmark = pytest.mark.mpc
 
 SIZES = ["model.n_layer=1", "model.d_model=32", "model.n_head=2", "model.seq_len=16", "model.vocab_size=64"]
+SPU = {"spu_aby3": "ABY3", "spu_securenn": "SECURENN", "spu_semi2k": "SEMI2K"}
 NETWORKS = {
     "gpt2": ["norm=layernorm", "activation=relu"],
     "llama": [
@@ -46,7 +47,7 @@ def test_a_real_measurement_agrees_with_its_estimate(overrides, tmp_path, monkey
     assert [path.name for path in written.iterdir()] == ["measurement.json"]
 
 
-@pytest.mark.parametrize("protocol", ["spu_aby3", "spu_semi2k"])
+@pytest.mark.parametrize("protocol", sorted(SPU))
 @pytest.mark.parametrize("overrides", [NETWORKS["gpt2"], NETWORKS["llama"][:-1]], ids=["gpt2", "llama"])
 def test_other_systems_of_spu_agree_too(protocol, overrides, tmp_path, monkeypatch, capsys) -> None:
     pytest.importorskip("spu")
@@ -54,13 +55,13 @@ def test_other_systems_of_spu_agree_too(protocol, overrides, tmp_path, monkeypat
     command = ["measure", f"protocol={protocol}", *SIZES, *overrides, "tracking=none", "format=json"]
     assert main(command) == 0
     document = json.loads(capsys.readouterr().out)
-    assert document["ran"]["spu_protocol"] == {"spu_aby3": "ABY3", "spu_semi2k": "SEMI2K"}[protocol]
+    assert document["ran"]["spu_protocol"] == SPU[protocol]
     assert document["total"]["bytes_error"] == pytest.approx(0, abs=0.02)
     assert document["logits"]["largest_error"] < 0.05
     assert document["logits"]["same_next_token"] > 0.9
 
 
-@pytest.mark.parametrize("protocol", ["spu_cheetah_0_9_5", "spu_aby3", "spu_semi2k"])
+@pytest.mark.parametrize("protocol", ["spu_cheetah_0_9_5", *sorted(SPU)])
 def test_a_prompt_and_an_answer_send_what_they_are_estimated_to(
     protocol, tmp_path, monkeypatch, capsys
 ) -> None:
