@@ -132,7 +132,7 @@ def test_another_link_moves_the_latency_the_front_and_the_words(page: Any, sourc
     write(page, "bandwidth", "100")
     write(page, "rtt", "0")
     own = page.execute_script("return [aero.current.candidates[0].latency_s, aero.state.network]")
-    sent, _, compute = page.execute_script("return aero.data.candidates[0].by.spu_cheetah_0_9_5")
+    ((sent, _, compute),) = page.execute_script("return aero.data.candidates[0].by.spu_cheetah_0_9_5")
     assert own == [pytest.approx(compute + sent / 12.5e6), ""]
     write(page, "bandwidth", "0")
     assert "above 0 Mbps" in page.execute_script("return document.getElementById('priced').textContent")
