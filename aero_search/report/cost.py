@@ -118,10 +118,11 @@ def dominating(cost: Cost) -> str:
     slowest = max(latency.by_op, key=lambda name: latency.by_op[name])
     causes = {"compute": latency.compute, "transfer": latency.transfer, "round trips": latency.round_trips}
     cause = max(causes, key=lambda name: causes[name])
+    also = " and" if slowest == dearest else f", {PART_LABELS[slowest]}"
     return (
-        f"{PART_LABELS[dearest]} dominates the bytes ({_share(sent.by_op[dearest], sent.total)}), "
-        f"{PART_LABELS[slowest]} the latency ({_share(latency.by_op[slowest], latency.total)}), "
-        f"which goes to {cause} ({_share(causes[cause], latency.total)})."
+        f"{PART_LABELS[dearest]} dominates the bytes ({_share(sent.by_op[dearest], sent.total)}){also} "
+        f"the latency ({_share(latency.by_op[slowest], latency.total)}); the largest share of that is {cause} "
+        f"({_share(causes[cause], latency.total)})."
     )
 
 

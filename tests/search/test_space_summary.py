@@ -13,7 +13,7 @@ from aero_search.cost import Network, calibrate_published
 from aero_search.errors import RequestError
 from aero_search.front.objective import Constraint, Objective, known_costs
 from aero_search.front.pricing import Pricing
-from aero_search.search.forecast import FORWARDS_A_STEP, MEASURED, find_pace
+from aero_search.search.forecast import FORWARDS_A_STEP, MEASURED, STEP_SECONDS, find_pace
 from aero_search.search.run import write_candidate
 from aero_search.search.space_summary import SpaceSummary, summarize_space
 from aero_search.space import Assignment, Categorical, Parameter, Tree
@@ -131,3 +131,13 @@ def test_the_pace_is_the_median_of_trainings_of_the_same_size(tmp_path: Path) ->
     assert pace.seconds(forward, RECIPE) == pytest.approx(2.0 * 8 / 1000)
     other = find_pace(tmp_path, replace(BASE, d_model=32))
     assert other.source.startswith("3 trainings of other sizes, by FLOPs")
+    # A narrow network's seconds are mostly its steps, whatever their FLOPs; of its own size they are in the pace.
+    assert pace.step_seconds == 0
+    assert other.seconds(0.0, RECIPE) == 4 * STEP_SECONDS
+    assert other.flops_per_second > pace.flops_per_second
+
+
+def test_the_measured_pace_gives_back_what_it_is_from(tmp_path: Path) -> None:
+    pace = find_pace(tmp_path, BASE)
+    assert pace.seconds(83.9e6, replace(RECIPE, steps=1200, batch_size=8)) == pytest.approx(56)
+    assert 4 < pace.seconds(3.9e6, replace(RECIPE, steps=600, batch_size=16)) < 12
