@@ -8,6 +8,7 @@ import tomllib
 from pathlib import Path
 
 from aero_search.cli import COMMANDS
+from tools.walk import steps_of
 
 ROOT = Path(__file__).parents[2]
 LINES = re.sub(r"\\\n\s*", " ", (ROOT / "Dockerfile").read_text()).splitlines()
@@ -39,6 +40,16 @@ def test_what_is_run_is_a_target_of_make_and_a_command() -> None:
 
 def test_the_page_runs_commands_that_exist() -> None:
     page = (ROOT / "docs" / "install.md").read_text()
-    said = re.findall(r"docker run .* aero-search(?: (\w+))?.*$", page, re.M)
+    said = re.findall(r"docker run .* aero-search(?: (\w+.*))?$", page, re.M)
     assert said
-    assert {name for name in said if name} <= COMMANDS.keys()
+    assert {line.split()[0] for line in said if line} <= COMMANDS.keys()
+
+
+def test_its_commands_are_those_of_the_readme() -> None:
+    (default,) = (json.loads(rest) for word, rest in STEPS if word == "CMD")
+    makefile = (ROOT / "Makefile").read_text()
+    assert re.search(rf"^search:.*\n\t\$\(BIN\)/aero-search {' '.join(default)} \$\(ARGS\)$", makefile, re.M)
+    typed = [step.line.partition("aero-search ")[2] for step in steps_of((ROOT / "README.md").read_text())]
+    page = (ROOT / "docs" / "install.md").read_text()
+    for line in re.findall(r"docker run .* aero-search (\w+.*)$", page, re.M):
+        assert any(f"{other} ".startswith(f"{line} ") for other in typed), line
