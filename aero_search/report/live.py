@@ -100,6 +100,10 @@ def render(snapshot: Snapshot, now: float, note: str = "") -> RenderableType:
     return Group(*parts)
 
 
+# Seconds that the end waits for a look that is being taken: a log would lack the last candidates without it.
+SCREEN_S, LOG_S = 5.0, 60.0
+
+
 class LiveView:
     """Shows a search from a background thread until the context ends.
 
@@ -143,8 +147,8 @@ class LiveView:
     ) -> None:
         self._stop.set()
         try:
-            # A snapshot that hangs does not hold up the end of the search.
-            self._thread.join(timeout=5.0)
+            # A snapshot that hangs does not hold up the end of the search for long.
+            self._thread.join(timeout=LOG_S if self._live is None else SCREEN_S)
             if self._live is None and not self._thread.is_alive():
                 self._refresh()
         finally:
