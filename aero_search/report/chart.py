@@ -217,11 +217,16 @@ def _mark(
         on_front=on_front,
         knee=record is front.balance,
         seeds=seeds,
-        bar=front.bar(seeds) if seeds else None,
+        bar=_clipped(front.bar(seeds), y.low, inner.high) if seeds else None,
         beyond=beyond,
         outlier=", ".join(outlier),
         tied=record.number in front.ties,
     )
+
+
+def _clipped(bar: tuple[float, float], low: float, high: float) -> tuple[float, float]:
+    """An interval as far as the axis reaches below its band: that of a near rival may be longer."""
+    return max(bar[0], low), min(bar[1], high)
 
 
 def _baseline(front: Front, metric: str) -> float | None:

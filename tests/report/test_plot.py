@@ -208,7 +208,7 @@ def test_a_published_perplexity_is_shown_where_it_compares(make_front: Any) -> N
 def test_seeds_are_error_bars(make_front: Any, tmp_path: Path) -> None:
     front = make_front()
     chosen = front.points[2]
-    replicates = ((0, chosen.perplexity), (1, chosen.perplexity * 1.1), (2, None))
+    replicates = ((0, chosen.perplexity), (1, chosen.perplexity * 1.01), (2, None))
     points = [replace(chosen, replicates=replicates) if p is chosen else p for p in front.points]
     again = with_points(front, points)
     panel = panels(again)[0]
@@ -310,10 +310,10 @@ def test_ties_of_the_front_have_one_mark(make_front: Any, tmp_path: Path) -> Non
     assert entry in figure_of(front).to_json()
     apart = make_front(rows=[rows[0], rows[2]])
     assert entry not in drawn_text(plot_front(apart, tmp_path)["svg"])
-    # Three seeds of each, close together: what a single seed calls a tie is then none.
-    seeds = {60.0: (59.9, 60.1), 61.1: (61.0, 61.2), 70.0: (69.9, 70.1)}
+    # Six seeds of each, close together: what a single seed calls a tie is then none.
     repeated = [
-        replace(p, replicates=((0, p.perplexity), *enumerate(seeds[p.perplexity], 1))) for p in front.points
+        replace(p, replicates=tuple((i, p.perplexity + 0.1 * (i % 3 - 1)) for i in range(6)))
+        for p in front.points
     ]
     assert with_points(front, repeated).ties == frozenset()
 
@@ -336,6 +336,27 @@ def test_an_interval_of_the_front_is_inside_the_axes(make_front: Any) -> None:
         assert bars
         assert panel.band is not None
         assert all(panel.y.low < bar.low < bar.high < panel.band for bar in bars)
+
+
+def test_an_interval_of_a_near_rival_ends_below_the_band(make_front: Any) -> None:
+    rows: Rows = [
+        ("SM + LN + G", "finished", 60.0, 1.0, 1.0, 1.0, 1.0, 0.0015),
+        ("SM + LN + R", "finished", 61.0, 0.5, 1.0, 0.5, 1.0, 0.0015),
+        ("SM + R", "finished", 61.2, 0.8, 1.0, 0.8, 1.0, 0.0015),
+        ("SM", "finished", 300.0, 0.9, 1.0, 0.9, 1.0, 0.0015),
+    ]
+    front = make_front(rows=rows)
+    rival = next(r for r in front.dominated if r.perplexity == 61.2)
+    again = replace(rival, replicates=((0, rival.perplexity), (1, rival.perplexity * 1.06)))
+    kept = tuple(again if r is rival else r for r in front.dominated)
+    networks = tuple(replace(n, best=again) if n.best is rival else n for n in front.networks)
+    for panel in panels(replace(front, dominated=kept, networks=networks)):
+        (mark,) = [mark for mark in panel.marks if mark.record.number == rival.number]
+        assert mark.seeds is not None
+        assert mark.bar is not None
+        assert panel.band is not None
+        assert mark.bar[1] == pytest.approx(panel.band)
+        assert mark.y < mark.bar[1] < mark.seeds.high
 
 
 @pytest.mark.parametrize("high", [9.0, 12.0, 40.0, 100.0, 483.0, 4e3, 1e6])

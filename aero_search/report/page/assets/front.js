@@ -83,11 +83,12 @@ const kindTrace = (kind, marks) => {
   }];
 };
 
-// From a mark to the ends of its bar; where it has one, y is the quality, whose unit is 1.
+// From a mark to the ends of its bar, as far as the axis reaches below its band; where it has one, y is the quality,
+// whose unit is 1.
 const errors = (marks) => ({
   type: "data", thickness: 1.2, width: 4,
-  array: marks.map(({ candidate: c, y }) => (c.seeds ? Math.max(0, aero.bar(c)[1] - y) : 0)),
-  arrayminus: marks.map(({ candidate: c, y }) => (c.seeds ? Math.max(0, y - aero.bar(c)[0]) : 0)),
+  array: marks.map(({ candidate: c, y, ends }) => (c.seeds ? Math.max(0, Math.min(ends[1], aero.bar(c)[1]) - y) : 0)),
+  arrayminus: marks.map(({ candidate: c, y, ends }) => (c.seeds ? Math.max(0, y - Math.max(ends[0], aero.bar(c)[0])) : 0)),
 });
 
 const ring = (marks, candidate, name, colour) => {

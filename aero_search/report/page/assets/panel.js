@@ -37,7 +37,7 @@ aero.panel = (view, about = 6) => {
     const beyond = side ? (side > 0 ? "above" : "below") : { "-1": "left", 0: "", 1: "right" }[aero.beyond(x, cost)];
     const depth = inBand ? DEPTH[c.state] : ABOVE;
     return {
-      candidate: c, x: aero.held(x, cost), beyond: inBand ? "" : beyond, outlier: outlier.join(", "), inBand,
+      candidate: c, x: aero.held(x, cost), ends: [y.low, top], beyond: inBand ? "" : beyond, outlier: outlier.join(", "), inBand,
       y: inBand || side > 0 ? aero.valueAt(y, 1 - BAND * depth) : aero.held(inner, height), tied: ties.has(c.trial),
       kind: c.verdict === "front" && inBand ? c.state : c.verdict,
     };
