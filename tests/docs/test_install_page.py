@@ -27,7 +27,7 @@ def test_targets_extras_and_files_exist() -> None:
 
 
 def test_a_release_is_checked_in_ci() -> None:
-    assert re.search(r"^\t\$\(BIN\)/twine check --strict dist/\*", MAKEFILE, re.MULTILINE)
+    assert re.search(r"^\t\.venv-release/bin/twine check --strict dist/\*", MAKEFILE, re.MULTILINE)
     assert re.search(r"^make dist$", (ROOT / ".ci" / "run").read_text(), re.MULTILINE)
 
 
