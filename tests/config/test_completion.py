@@ -35,8 +35,8 @@ def test_every_place_of_a_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     assert "space=tiny " in after("search space=")
     assert after("search --multi") == ["--multirun "]
     # Only the command's own settings, and those of all.
-    assert after("verify bund") == ["bundle="]
-    assert after("search bund") == []
+    assert after("verify bundl") == ["bundle="]
+    assert after("search bundl") == []
 
 
 def test_groups_of_ones_own_are_offered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
