@@ -156,8 +156,7 @@ class StudySweep:
         fixed = tuple(line for line in lines if _key(line) not in names)
         # What varies must exist, before a study takes the name: Hydra says so of every key at once.
         some = space.overrides({p.name: p.first for p in space.parameters})
-        with composing():
-            self.hydra_context.config_loader.load_sweep_config(self.config, [*fixed, *some])
+        self.hydra_context.config_loader.load_sweep_config(self.config, [*fixed, *some])
         compose = Compose(self.hydra_context.config_loader, self.config, fixed, "")
         if queued is None:
             check_one_corpus(space, request)

@@ -86,12 +86,12 @@ def test_the_document_is_whole_and_nothing_is_written(
     assert costs["max_notation"] == "SM + G"
     assert document["forecast"]["trainings"] == 4
     assert document["forecast"]["hours"] == pytest.approx(2 * document["forecast"]["seconds_each"] / 3600)
-    # The space asks for a second seed of what may be on the front: of every candidate at most.
-    assert document["forecast"]["seed_hours_at_most"] == document["forecast"]["hours"]
+    # The space asks for two further seeds of what may be on the front: of every candidate at most.
+    assert document["forecast"]["seed_hours_at_most"] == 2 * document["forecast"]["hours"]
     assert list(tmp_path.iterdir()) == []
     assert main(["plan", *narrowed, limit]) == 0
     out = " ".join(capsys.readouterr().out.split())
-    assert "then another seed of the front and its near rivals: up to" in out
+    assert "then 2 more seeds of the front and its near rivals: up to" in out
     assert "16 distinct architectures, of 16 assignments (all looked at)" in out
     assert "keep the limits: communication_bytes up to 600 MB" in out
 

@@ -83,7 +83,9 @@ def test_negative_times(content):
 
 def test_operation_without_a_lowering(content, network, build):
     del content["use"]["silu"]
-    with pytest.raises(RequestError, match=r"does not say how to run silu: name a lowering in protocol\.use"):
+    with pytest.raises(
+        RequestError, match=r"does not say how to run silu: name a lowering with \+protocol\.use"
+    ):
         estimate(build([Layer("none", "silu")]), from_mapping(Protocol, content, "protocol"), network("lan"))
 
 

@@ -23,6 +23,7 @@ from aero_search.report.diagnostics import Check
 from aero_search.report.doctor import diagnostics_table
 from aero_search.report.train import TrainingView, print_result
 from aero_search.report.verify import verification_table
+from aero_search.search.utilization import Utilization
 
 PACKAGE = Path(aero_search.__file__).parent
 # A name that rich would take for a style, and one for a colour.
@@ -134,10 +135,13 @@ def test_a_search_ends_with_whole_names(
         folder=Path("outputs/studies/[x]"),
         name="x",
     )
-    runner: Any = SimpleNamespace(plan=plan, corpora={})
+    runner: Any = SimpleNamespace(
+        plan=plan, corpora={}, utilization=lambda _: Utilization(2, 600.0, 0.97, 0.4)
+    )
     finish_study(runner, study, front)
     out = capsys.readouterr().out
     assert reason in out
     assert f"quarantined: {BRACKETS}" in out
     assert f"diverged: {BRACKETS}" in out
     assert "outputs/studies/[x]" in out
+    assert "2 workers trained 97 % of 10 min 00 s, with 0.4 s between two trainings" in " ".join(out.split())
