@@ -143,8 +143,8 @@ def test_switching_the_network_changes_the_front(browser: Any, source: Any, tmp_
     """Two candidates, one with many bytes and few rounds: which is dominated depends on the link."""
     document = page_document(source)
     chatty, heavy = (dict(entry) for entry in document["candidates"][1:3])
-    chatty |= {"perplexity": 60.0, "flops": 1.0, "by": {"aero_paper": [1e6, 5000.0, 0.0]}}
-    heavy |= {"perplexity": 61.0, "flops": 1.0, "by": {"aero_paper": [1e9, 10.0, 0.0]}}
+    chatty |= {"perplexity": 60.0, "flops": 1.0, "by": {"aero_paper": [[1e6, 5000.0, 0.0]]}}
+    heavy |= {"perplexity": 61.0, "flops": 1.0, "by": {"aero_paper": [[1e9, 10.0, 0.0]]}}
     document |= {"candidates": [chatty, heavy]}
     path = tmp_path / "two.html"
     path.write_text(render_page(document), encoding="utf-8")
