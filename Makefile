@@ -24,7 +24,7 @@ walk: ARGS ?= --short
 walk: .venv/installed-dev
 	$(BIN)/python -m tools.walk $(ARGS)
 
-# Fuzzed command lines and files, half an hour of one core: make fuzz ARGS="SEED COUNT"
+# Fuzzed command lines and files, about an hour of one core: make fuzz ARGS="SEED COUNT"
 fuzz: .venv/installed-dev
 	$(BIN)/python -m tests.fuzz $(or $(ARGS),0 10000)
 
