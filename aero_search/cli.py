@@ -108,10 +108,16 @@ def main(argv: Sequence[str] | None = None) -> int:
         mend = f"pip install {missing.replace('_', '-')}{_INSTEAD.get(missing, '')}"
         return _complain(f"this needs the package {missing}, which is not installed: {mend}", FAILED)
     except KeyboardInterrupt:
+        # Pressed again, Ctrl-C would end this sentence in a traceback; after it, it ends the process at once.
+        if argv is None:
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
         how, code = (
             (f"ended by {signals[0].name}", 128 + signals[0]) if signals else ("interrupted", INTERRUPTED)
         )
-        return _complain(f"{how}; the same command resumes", code)
+        _complain(f"{how}; the same command resumes", code)
+        if argv is None:
+            signal.signal(signal.SIGINT, signal.SIG_DFL)
+        return code
     except SystemExit as stop:
         # How argparse ends, and rich where nobody reads any longer.
         if isinstance(stop.__context__, BrokenPipeError):

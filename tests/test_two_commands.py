@@ -66,7 +66,8 @@ def test_a_search_that_is_told_to_end_says_so_and_loses_nothing(
         process.send_signal(number)
         time.sleep(0.2)
     _, errors = process.communicate(timeout=600)
-    assert process.returncode == code, errors
+    # A last signal that comes after the sentence ends the process itself, which a shell tells by the same number.
+    assert process.returncode in (code, -signals[-1]), errors
     assert errors.count("the same command resumes") == 1
     assert "Traceback" not in errors
     kept = {path: path.read_bytes() for path in tmp_path.glob("outputs/studies/*/candidates/*/result.json")}

@@ -13,6 +13,7 @@ from aero_search.architecture import Architecture
 from aero_search.config.request import Request
 from aero_search.console import make_console
 from aero_search.errors import RequestError
+from aero_search.front.document import front_document
 from aero_search.front.record import Record
 from aero_search.markdown import code
 from aero_search.report.ablation import LadderTable, ladder_markdown, print_ladder
@@ -139,7 +140,7 @@ class LadderSweep:
             run,
             metrics={},
             step=len(study.records()),
-            front_document=front.document(),
+            front_document=front_document(front),
             front_rows=front_rows(front),
             pictures=files,
             description=f"{ladder_markdown(table)}\nRepeat or resume: {code(runner.command)}",

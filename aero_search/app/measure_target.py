@@ -16,7 +16,6 @@ from aero_search.errors import RequestError
 from aero_search.invocation import typed
 from aero_search.schema import from_mapping
 from aero_search.search.files import ARCHITECTURE_FILE, CONFIG_FILE
-from aero_search.space.allowed import LOWERING
 from aero_search.training.result import WEIGHTS_FILE
 from aero_search.user_files import read_settings
 
@@ -51,7 +50,7 @@ class MeasureTarget:
         Raises:
             RequestError: the protocol has no such lowering.
         """
-        named = {name.removeprefix(LOWERING) for name in request.override_names()}
+        named = request.named_lowerings()
         own = {entry: name for entry, name in self.lowerings.items() if entry not in named}
         return request.protocol.with_use(own)
 
@@ -88,14 +87,14 @@ def find_target(request: Request, bundle: str | None, pick: str | None) -> Measu
     if changed:
         raise RequestError(f"{named} brings its own architecture: leave out {changed[0]}=")
     if bundle is not None:
-        return _from_folder(request, Path(bundle), f"bundle={bundle}")
+        return from_folder(request, Path(bundle), f"bundle={bundle}")
     # Brings Optuna, which no bundle and no help needs.
     from aero_search.app.saved_study import open_saved_study
 
     # Prices do not matter for picking by name; the study's own are kept, whatever measure compares with.
     past = open_saved_study(_without_prices(request))
     record = past.front.pick(pick or "knee")
-    found = _from_folder(request, record.folder, f"the folder of trial {record.number}")
+    found = from_folder(request, record.folder, f"the folder of trial {record.number}")
     run = str(past.attrs.get("run", ""))
     return replace(found, label=record.label, parent_run=run, lowerings=record.lowerings)
 
@@ -105,7 +104,15 @@ def _without_prices(request: Request) -> Request:
     return Request(request.composed, kept)
 
 
-def _from_folder(request: Request, folder: Path, named: str) -> MeasureTarget:
+def from_folder(request: Request, folder: Path, named: str) -> MeasureTarget:
+    """The network in a folder of `export` or of a candidate.
+
+    Args:
+        named: the folder, in a refusal.
+
+    Raises:
+        RequestError: it holds no network.
+    """
     missing = [name for name in (ARCHITECTURE_FILE, WEIGHTS_FILE) if not (folder / name).is_file()]
     if missing:
         raise RequestError(

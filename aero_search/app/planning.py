@@ -6,19 +6,18 @@ import json
 import random
 import sys
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from rich.progress import BarColumn, MofNCompleteColumn
 
 from aero_search.app.stages import Compose, asked_stages, stage_recipe
-from aero_search.app.study import check_sizes_stay
+from aero_search.app.study import check_sizes_stay, space_pricing
 from aero_search.architecture import BASELINE, Architecture, parse_notation
 from aero_search.config.architecture import GROUPS
 from aero_search.config.request import Request
 from aero_search.console import make_console, progress_bars
 from aero_search.cost import flops
 from aero_search.errors import RequestError
-from aero_search.front.pricing import Pricing, lowerings_of
 from aero_search.quantity import write_quantity
 from aero_search.report.plan import Plan, StageHours, plan_report
 from aero_search.search.forecast import find_pace
@@ -115,17 +114,6 @@ def _stage_hours(request: Request, stages: Sequence[Stage], compose: Compose) ->
         )
         for stage in stages
     )
-
-
-def space_pricing(request: Request, space: Space) -> Pricing:
-    """What a search in a space prices its candidates under.
-
-    Raises:
-        RequestError: the space lists a lowering that the protocol does not have.
-    """
-    lowerings = lowerings_of(space.lowerings, request.objective)
-    lowerings.check(request.protocol)
-    return replace(request.pricing, lowerings=lowerings)
 
 
 def check_limits(request: Request, space: Space, build: Callable[[Sequence[str]], Architecture]) -> None:

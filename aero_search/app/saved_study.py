@@ -12,6 +12,7 @@ from aero_search.config.request import Request
 from aero_search.config.target import load_shape
 from aero_search.cost import Lowerings, Network, PriceList, Protocol, Workload, crossing
 from aero_search.errors import RequestError
+from aero_search.front.document import front_document
 from aero_search.front.front import Front, build_front
 from aero_search.front.objective import Objective
 from aero_search.front.pareto import Reference
@@ -100,7 +101,7 @@ class SavedStudy:
             "target": None if self.pricing.target is None else self.pricing.target.name,
             "repriced": self.repriced,
             "moves": list(self.moves()),
-            **self.front.document(),
+            **front_document(self.front),
             "knee": self.front.balance.number if self.front.balance else None,
         }
 
@@ -199,9 +200,7 @@ def _asked_pricing(request: Request, told: Pricing) -> Pricing:
         target=target,
         workload=request.workload if request.chosen("workload") else told.workload,
         prices=request.prices if request.chosen("price") else told.prices,
-        lowerings=told.lowerings.without(
-            frozenset(n.removeprefix(LOWERING) for n in request.override_names() if n.startswith(LOWERING))
-        ),
+        lowerings=told.lowerings.without(request.named_lowerings()),
     )
 
 
@@ -233,8 +232,7 @@ def _asked_protocol(request: Request, told: Protocol) -> Protocol:
     if not all(name.startswith(LOWERING) for name in names):
         return request.protocol
     use: Mapping[str, str] = request.composed["protocol"]["use"]
-    entries = (name.removeprefix(LOWERING) for name in names)
-    told = told.with_use({entry: use[entry] for entry in entries})
+    told = told.with_use({entry: use[entry] for entry in request.named_lowerings()})
     return told.with_offline() if request.offline == "include" else told
 
 

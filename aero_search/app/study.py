@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from types import TracebackType
 from typing import Any
 
@@ -15,6 +16,7 @@ from aero_search.config.paths import output_option, writable
 from aero_search.config.request import Request
 from aero_search.console import Console, make_console
 from aero_search.errors import RequestError
+from aero_search.front.document import front_document
 from aero_search.front.front import Front
 from aero_search.front.pareto import Reference
 from aero_search.front.pricing import Pricing, lowerings_of
@@ -77,6 +79,17 @@ def baseline_reference(request: Request, unigrams: Sequence[Unigram], pricing: P
     return Reference(perplexity, costs, baseline, QualityScale(quality, perplexity, worst))
 
 
+def space_pricing(request: Request, space: Space) -> Pricing:
+    """What a search in a space prices its candidates under.
+
+    Raises:
+        RequestError: the space lists a lowering that the protocol does not have.
+    """
+    lowerings = lowerings_of(space.lowerings, request.objective)
+    lowerings.check(request.protocol)
+    return replace(request.pricing, lowerings=lowerings)
+
+
 def make_runner(
     request: Request,
     space: Space,
@@ -104,7 +117,7 @@ def make_runner(
         _check_all_train(search)
     if target is not None:
         check_sizes_stay(space, f"objective.target={target.name}")
-    lowerings_of(space.lowerings, objective).check(protocol)
+    pricing = space_pricing(request, space)
     output_dir = writable(request.output_dir.resolve())
     corpora = prepare_corpora() if prepare_corpora is not None else prepare_corpus(request)
     plan = Plan(
@@ -135,7 +148,7 @@ def make_runner(
         plan=plan,
         settings=study_settings(plan, base, ", ".join(sorted({c.fingerprint for c in corpora.values()}))),
         start=start,
-        reference=baseline_reference(request, list(map(Unigram.of, corpora.values())), plan.pricing),
+        reference=baseline_reference(request, list(map(Unigram.of, corpora.values())), pricing),
         command=command,
         follow_up=follow_up,
         corpora=corpora,
@@ -264,7 +277,7 @@ def publish(runner: StudyRunner, front: Front, done: int, tracker: Tracker, pare
         parent_run,
         metrics=_front_metrics(front, done),
         step=done,
-        front_document=front.document(),
+        front_document=front_document(front),
         front_rows=front_rows(front),
         pictures=[*pictures.values(), protocol],
         description=_description(runner, front, done),

@@ -1,16 +1,17 @@
-"""`aero-search evaluate`: what a bundle's network reaches on held-out text and on tasks."""
+"""`aero-search evaluate`: what a bundle's network, or a study's points, reach on held-out text and on tasks."""
 
 from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from aero_search.app.measure_target import find_target
+from aero_search.app.study_tasks import FRONT, Answered, answer_tasks, asked_key, asked_points, places
 from aero_search.architecture import notation
 from aero_search.commands.verify import find_corpus
 from aero_search.config.command import Command
@@ -18,15 +19,25 @@ from aero_search.config.paths import writable
 from aero_search.config.request import Request
 from aero_search.cost import Protocol
 from aero_search.errors import RequestError
-from aero_search.export.evaluate import HELD_OUT, Score, emulated_scores, score_held_out, score_tasks
+from aero_search.export.evaluate import (
+    HELD_OUT,
+    Score,
+    Subject,
+    emulated_scores,
+    score_held_out,
+    score_tasks,
+)
 from aero_search.export.layout import MANIFEST_FILE
 from aero_search.export.load import Bundle, load_bundle
+from aero_search.front.objective import Objective
 from aero_search.invocation import typed
+from aero_search.quantity import write_quantity
 from aero_search.schema import to_mapping
 
 if TYPE_CHECKING:
     from aero_search.data import Corpus
     from aero_search.model import Decoder
+    from aero_search.report.table import Sheet
 
 Said = Mapping[str, Any]
 """What is told of a run beside its figures."""
@@ -38,7 +49,7 @@ class EvaluateOptions:
 
     Attributes:
         bundle: the folder; None with study=.
-        pick: of a study, with emulate alone.
+        pick: of a study; None is its front, with emulate=true its knee.
         tasks: one or a list: `held_out`, names of lm-evaluation-harness's tasks, or paths of task files.
         limit: documents a task, or held-out windows that are emulated, at most.
         emulate: held-out text in the fixed point of the protocol's system.
@@ -61,6 +72,8 @@ class EvaluateOptions:
             raise RequestError("tasks=[] names nothing to evaluate: take held_out or a task")
         if self.limit is not None and self.limit < 1:
             raise RequestError(f"limit={self.limit} must be at least 1, or null for all documents")
+        if self.emulate and self.pick == FRONT:
+            raise RequestError("pick=front is for tasks=: emulate=true runs one network, such as pick=knee")
         if self.emulate and self.names != (HELD_OUT,):
             raise RequestError(
                 f"emulate=true runs held-out text, not tasks={','.join(self.names)}: leave out tasks="
@@ -72,12 +85,15 @@ def run(request: Request) -> None:
     from aero_search.tracking.opening import open_tracker
 
     options = request.options(EvaluateOptions)
-    if options.bundle is None and (request.study_name is None or not options.emulate):
+    if options.bundle is None and request.study_name is None:
         raise RequestError(
-            f"bundle= names the network to evaluate: give a folder that `{typed('export')}` has written, or with "
-            "emulate=true study=NAME"
+            f"bundle= names the network to evaluate: give a folder that `{typed('export')}` has written, or "
+            "study=NAME tasks=..."
         )
     output_dir = writable(request.output_dir.resolve())
+    if request.study_name is not None and not options.emulate:
+        _study(request, options, output_dir)
+        return
     if options.emulate:
         said, name, scores = _emulated(request, options, output_dir)
     else:
@@ -117,8 +133,103 @@ def _scored(request: Request, options: EvaluateOptions, named: str) -> tuple[Sai
     if HELD_OUT in options.names:
         scores += score_held_out(bundle, _corpus(request, bundle))
     if others := [task for task in options.names if task != HELD_OUT]:
-        scores += score_tasks(bundle, others, options.limit)
+        scores += score_tasks(Subject.of(bundle), others, options.limit)
     return {"bundle": named}, notation(bundle.architecture), scores
+
+
+def _study(request: Request, options: EvaluateOptions, output_dir: Path) -> None:
+    """Score the points of a study, print them as fronts with each score as the quality, and log each as a run."""
+    from aero_search.app.saved_study import open_saved_study
+    from aero_search.console import make_console, progress_bars
+    from aero_search.tracking.opening import open_tracker
+
+    if options.bundle is not None:
+        raise RequestError(
+            f"bundle={options.bundle} and study={request.study_name} name two networks: leave one out"
+        )
+    if HELD_OUT in options.names:
+        raise RequestError(
+            f"study={request.study_name} has been measured on held-out text: name other tasks with tasks=, or one "
+            "bundle"
+        )
+    past = open_saved_study(request)
+    bar = progress_bars(make_console(stderr=True), "{task.description}", "{task.completed} of {task.total}")
+    with bar:
+        shown = bar.add_task("trainings on tasks", total=None)
+
+        def on_training(done: int, count: int, label: str) -> None:
+            bar.update(shown, completed=done, total=count, description=f"trainings on tasks: {label}")
+
+        answered = answer_tasks(
+            request,
+            past,
+            asked_points(past, options.pick),
+            lambda subject: score_tasks(subject, options.names, options.limit),
+            asked_key(options.names, options.limit),
+            on_training,
+        )
+    columns = range(len(answered[0].scores))
+    by_column = [places(answered, past.objective.costs, i) for i in columns]
+    tracker = open_tracker(request.tracking, output_dir)
+    tracker.initialize()
+    for one in answered:
+        tracker.record(
+            str(past.attrs.get("run", "")) or None,
+            f"evaluate {one.record.label}",
+            "evaluation",
+            params={
+                "trial": one.record.number,
+                "notation": one.record.notation,
+                "tasks": ",".join(options.names),
+            },
+            metrics={f"{s.task}/{s.metric}".replace(" ", "/"): s.value for s in one.scores},
+        )
+    if request.format == "json":
+        points = [
+            {
+                "trial": one.record.number,
+                "notation": one.record.notation,
+                **dict(one.record.costs),
+                "trainings": one.trainings,
+                "scores": [{**to_mapping(s), "place": by_column[i][k]} for i, s in enumerate(one.scores)],
+            }
+            for k, one in enumerate(answered)
+        ]
+        json.dump({"study": past.name, "points": points}, sys.stdout, indent=1, allow_nan=False)
+        print()
+        return
+    make_console().print(_fronts(past.name, past.objective, answered, by_column))
+
+
+def _fronts(
+    name: str, objective: Objective, answered: Sequence[Answered], places: Sequence[Sequence[str]]
+) -> Sheet:
+    from aero_search.report.table import sheet
+    from aero_search.report.units import quality_name, quality_text
+
+    first, quality = objective.costs[0], objective.quality
+    heads = ["point", first, quality_name(quality), "seeds"]
+    for score in answered[0].scores:
+        heads += [f"{score.task} {score.metric}", "place"]
+    rows = []
+    for k, one in enumerate(answered):
+        row = [
+            one.record.label,
+            write_quantity(first, one.record.costs[first]),
+            quality_text(quality, one.record.metric(quality)),
+            str(one.trainings),
+        ]
+        for i, score in enumerate(one.scores):
+            error = "" if score.error is None else f" ± {score.error:.4f}"
+            row += [f"{score.value:.4f}{error}", places[i][k]]
+        rows.append(row)
+    title = (
+        f"study {name} on tasks, with standard errors; place: `front` with this score as the quality, `tie` where "
+        "no point that costs no more is surely better"
+    )
+    # Each score stays beside its place.
+    parts = [0] * 4 + [1 + i // 2 for i in range(2 * len(answered[0].scores))]
+    return sheet(heads, rows, title, parts=parts)
 
 
 def _corpus(request: Request, bundle: Bundle) -> Corpus:
@@ -219,6 +330,7 @@ COMMAND = Command(
         "evaluate outputs/exports/aero-knee",
         "evaluate outputs/exports/aero-knee tasks=[held_out,arc_easy] limit=200",
         "evaluate outputs/exports/aero-knee tasks=my_task.yaml",
+        "evaluate study=aero tasks=my_task.yaml",
         "evaluate outputs/exports/aero-knee emulate=true protocol=spu_aby3 limit=64",
     ),
 )

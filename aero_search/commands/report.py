@@ -14,6 +14,7 @@ from aero_search.config.command import Command
 from aero_search.config.paths import output_option, writable
 from aero_search.config.request import Request
 from aero_search.errors import RequestError
+from aero_search.front.document import front_document
 from aero_search.passwords import masked
 from aero_search.printing import print_line
 from aero_search.version import __version__
@@ -117,7 +118,7 @@ def _track(request: Request, past: SavedStudy, path: Path) -> None:
         run_id,
         metrics={},
         step=len(past.told),
-        front_document=front.document(),
+        front_document=front_document(front),
         front_rows=front_rows(front),
         pictures=[path],
     )

@@ -24,6 +24,7 @@ from aero_search.init.recovery import InitSpec, Recovery
 from aero_search.schema import from_mapping, to_mapping
 from aero_search.search.spec import SearchSpec
 from aero_search.space import Space, load_space
+from aero_search.space.allowed import LOWERING
 from aero_search.tracking.address import read_address as read_tracking_address
 from aero_search.tracking.spec import TrackingSpec
 from aero_search.training.compute import Compute
@@ -252,6 +253,12 @@ class Request:
     def override_names(self) -> list[str]:
         """What the user's overrides set: groups and dotted fields."""
         return override_names(self.overrides)
+
+    def named_lowerings(self) -> frozenset[str]:
+        """The entries of `protocol.use` that the user's overrides set."""
+        return frozenset(
+            name.removeprefix(LOWERING) for name in self.override_names() if name.startswith(LOWERING)
+        )
 
     def _group(self, cls: type[T], name: str) -> T:
         return from_mapping(cls, self.composed.get(name), name)

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
     from aero_search.measure.emulate import Emulation
+    from aero_search.model import Decoder
 
 HELD_OUT = "held_out"
 _END_OF_TEXT = "<|endoftext|>"
@@ -91,7 +92,27 @@ def emulated_scores(system: str, found: Emulation) -> list[Score]:
     ]
 
 
-def score_tasks(bundle: Bundle, tasks: Sequence[str], limit: int | None) -> list[Score]:
+@dataclass(frozen=True)
+class Subject:
+    """A trained network as tasks ask it.
+
+    Attributes:
+        label: names it in a refusal, as it was asked for.
+        decoder: in evaluation mode.
+        tokenizer: of the text it was trained on; None where there is none.
+    """
+
+    label: str
+    decoder: Decoder
+    tokenizer: Tokenizer | None
+
+    @classmethod
+    def of(cls, bundle: Bundle) -> Subject:
+        """A bundle's network."""
+        return cls(f"bundle={bundle.folder}", bundle.module(), bundle.tokenizer())
+
+
+def score_tasks(subject: Subject, tasks: Sequence[str], limit: int | None) -> list[Score]:
     """What the network reaches on tasks of lm-evaluation-harness.
 
     Args:
@@ -99,8 +120,8 @@ def score_tasks(bundle: Bundle, tasks: Sequence[str], limit: int | None) -> list
         limit: of documents a task; None takes all.
 
     Raises:
-        RequestError: the harness is not installed, a task is unknown or its file cannot be read, or the bundle has
-            no tokenizer.
+        RequestError: the harness is not installed, a task is unknown or its file cannot be read, or the network
+            has no tokenizer.
         AeroSearchError: the harness failed.
     """
     named = [_task(task) for task in tasks]
@@ -113,17 +134,15 @@ def score_tasks(bundle: Bundle, tasks: Sequence[str], limit: int | None) -> list
         ) from None
     from aero_search.export.harness import harness_model
 
-    if (tokenizer := bundle.tokenizer()) is None:
-        raise RequestError(
-            f"bundle={bundle.folder} has no tokenizer, which tasks need: evaluate it on held_out"
-        )
+    if subject.tokenizer is None:
+        raise RequestError(f"{subject.label} has no tokenizer, which tasks need: evaluate it on held_out")
     known = TaskManager()
     for task in named:
         if isinstance(task, str) and task not in known.all_tasks:
             raise RequestError(
                 f"tasks={task} is no task of lm-evaluation-harness, and no file of that name exists"
             )
-    model = harness_model(bundle, tokenizer, end_of_text(tokenizer))
+    model = harness_model(subject.decoder, subject.tokenizer, end_of_text(subject.tokenizer))
     try:
         done: Any = simple_evaluate(
             model=model, tasks=named, limit=limit, task_manager=known, log_samples=False, bootstrap_iters=0

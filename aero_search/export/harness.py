@@ -1,4 +1,4 @@
-"""A bundle's network as lm-evaluation-harness asks it. Needs the extra `eval`.
+"""A trained network as lm-evaluation-harness asks it. Needs the extra `eval`.
 
 Shapes: n requests, T seq_len, V vocabulary.
 """
@@ -12,22 +12,22 @@ import torch
 from lm_eval.api.model import TemplateLM
 
 from aero_search.errors import RequestError
-from aero_search.export.load import Bundle
+from aero_search.model import Decoder
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
 
-def harness_model(bundle: Bundle, tokenizer: Tokenizer, end_of_text: int) -> TemplateLM:
-    """The harness's view of a bundle's trained network."""
-    return _BundleModel(bundle, tokenizer, end_of_text)
+def harness_model(decoder: Decoder, tokenizer: Tokenizer, end_of_text: int) -> TemplateLM:
+    """The harness's view of a network in evaluation mode."""
+    return _Model(decoder, tokenizer, end_of_text)
 
 
-class _BundleModel(TemplateLM):  # type: ignore[misc] # the harness has no types where it is not installed
-    def __init__(self, bundle: Bundle, tokenizer: Tokenizer, end_of_text: int) -> None:
+class _Model(TemplateLM):  # type: ignore[misc] # the harness has no types where it is not installed
+    def __init__(self, decoder: Decoder, tokenizer: Tokenizer, end_of_text: int) -> None:
         super().__init__()
-        self._decoder = bundle.module()
-        self._encoder, self._end, self._length = tokenizer, end_of_text, bundle.architecture.seq_len
+        self._decoder = decoder
+        self._encoder, self._end, self._length = tokenizer, end_of_text, decoder.architecture.seq_len
 
     @property
     def eot_token_id(self) -> int:

@@ -7,7 +7,6 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 from aero_search.architecture import BASELINE, ModelShape, notation, retarget
 from aero_search.errors import RequestError, nearest
@@ -15,11 +14,10 @@ from aero_search.front.front_membership import FrontMembership, Standing, member
 from aero_search.front.networks import TrainedNetwork, trained_networks
 from aero_search.front.objective import Objective
 from aero_search.front.pareto import Reference, knee, nondominated
-from aero_search.front.quality import MAXIMIZED, QUALITIES, as_minimized
+from aero_search.front.quality import MAXIMIZED, as_minimized
 from aero_search.front.record import Record
 from aero_search.front.seed_scatter import TIE, Change, Scatter
 from aero_search.quantity import UNITS, write_quantity
-from aero_search.schema import to_mapping
 
 
 @dataclass(frozen=True)
@@ -63,7 +61,8 @@ class Front:
     @property
     def standings(self) -> list[tuple[Record, Standing]]:
         """What stands for each network that has learned something, with its chance to be on the front."""
-        return list(zip(self._learned, standings(self._learned, self.objective.costs), strict=True))
+        found = standings(self._learned, self.objective.costs, self.scatter)
+        return list(zip(self._learned, found, strict=True))
 
     @cached_property
     def scatter(self) -> Scatter:
@@ -283,76 +282,6 @@ class Front:
             raise RequestError(f"no candidate keeps these limits; the nearest, {nearest.label}, has {has}")
         by = 1 if set(limits) == {self.objective.quality} else 0
         return min(fitting, key=lambda record: self.row(record)[by])
-
-    def document(self) -> dict[str, Any]:
-        """The front as one JSON document."""
-        return {
-            "metrics": list(self.objective.metrics),
-            "target_shape": to_mapping(self.target),
-            "limits": dict(self.objective.limits),
-            "reference": {
-                "perplexity": self.reference.unigram_perplexity,
-                **(
-                    {}
-                    if self.reference.scale.worst is None
-                    else {self.objective.quality: self.reference.scale.worst}
-                ),
-                "baseline": BASELINE,
-                "costs": dict(self.reference.costs),
-            },
-            "hypervolume": self.hypervolume,
-            "baseline_perplexity": self.baseline_perplexity,
-            f"baseline_{self.objective.quality}": self.baseline_value,
-            "front": [self._entry(record) for record in self.points],
-            "dominated": [self._entry(record) for record in self.dominated],
-            "stopped": [self._entry(record) for record in self.stopped],
-            "diverged": [self._entry(record) for record in self.diverged],
-            "above_limits": [self._entry(record) for record in self.over],
-        }
-
-    def _entry(self, record: Record) -> dict[str, Any]:
-        change = self.change(record)
-        entry: dict[str, Any] = {
-            "trial": record.number,
-            "notation": record.notation,
-            "key": record.candidate,
-            "state": record.state,
-            "reason": record.reason,
-            **{name: record.metric(name) for name in QUALITIES},
-            "change": None if change is None else {**to_mapping(change), "tied": change.tied},
-            **record.costs,
-            **({"lowerings": dict(record.lowerings)} if record.lowerings else {}),
-            "lr": record.lr,
-            "seed": record.seed,
-            "seconds": record.seconds,
-            "trained": self._trainings(record),
-            "overrides": list(record.overrides),
-            "folder": str(record.folder),
-        }
-        if record.state == "stopped":
-            step, loss = record.curve[-1]
-            reached = self.reference.scale.value(loss)
-            entry["rung"] = {"step": step, "steps": record.steps, self.objective.quality: reached}
-        if (membership := self.memberships.get(record.number)) is not None:
-            pairs = record.replicates or ((record.seed, record.compared),)
-            value = self.reference.scale.value
-            entry["seeds"] = {
-                "seed": [seed for seed, _ in pairs],
-                self.objective.quality: [None if loss is None else value(loss) for _, loss in pairs],
-                **to_mapping(membership),
-                **self.interval(membership),
-            }
-        return entry if self.target is None else {**entry, "target_notation": self.deployed(record)}
-
-    def _trainings(self, record: Record) -> dict[str, Any]:
-        """What stands behind a candidate: of its network the rates and settings tried, of itself the seeds."""
-        network = self.network(record)
-        return {
-            "rates": network.rates,
-            "settings": network.settings,
-            "seeds": record.seeds,
-            "trials": [training.number for training in network.trainings],
-        }
 
     def interval(self, membership: FrontMembership) -> dict[str, float]:
         """Mean and ends of a candidate's interval in the study's quality, the ends in rising order."""

@@ -66,12 +66,13 @@ class Standing:
     rival: int | None
 
 
-def standings(records: Sequence[Record], costs: Sequence[str]) -> list[Standing]:
+def standings(records: Sequence[Record], costs: Sequence[str], scatter: Scatter) -> list[Standing]:
     """Of every record, in their order.
 
     Args:
         records: with a perplexity, none above a limit.
         costs: of the objective.
+        scatter: of the records' seeds.
     """
     logs = [seed_logs(record) for record in records]
     means = np.array([values.mean() for values in logs])
@@ -79,7 +80,7 @@ def standings(records: Sequence[Record], costs: Sequence[str]) -> list[Standing]
     lost = np.array([_diverged(record) for record in records], dtype=np.float64)
     alive = counts / (counts + lost)
     priced = np.array([[record.costs[name] for name in costs] for record in records])
-    variances = _variances(Scatter.of(records))
+    variances = _variances(scatter)
     found = []
     for i in range(len(records)):
         no_dearer = (priced <= priced[i]).all(axis=1)
@@ -105,7 +106,7 @@ def memberships(
         return {}
     scatter = Scatter.of(records)
     found = {}
-    for record, standing in zip(records, standings(records, costs), strict=True):
+    for record, standing in zip(records, standings(records, costs, scatter), strict=True):
         if not record.replicates and record.number not in front:
             continue
         logs = seed_logs(record)

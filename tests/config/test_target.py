@@ -16,6 +16,7 @@ from aero_search.config.hydra_main import read_request
 from aero_search.config.paths import conf_dir
 from aero_search.config.request import Request
 from aero_search.config.target import load_shape
+from aero_search.front.document import front_document
 from aero_search.front.front import Front, build_front
 from aero_search.front.objective import known_costs
 from aero_search.front.pareto import Reference
@@ -99,7 +100,7 @@ def test_every_report_says_whose_costs_and_whose_perplexity(front: Front) -> Non
     assert "costs of gpt2_small, perplexity of the proxy" in _subtitle(front)
     (fused,) = [row for row in front_rows(front) if row["trial"] == 1]
     assert (fused["architecture"], fused["at gpt2_small"]) == ("SM + ScFuFFN_i2", "SM + ScFuFFN_i6")
-    document = front.document()
+    document = front_document(front)
     assert document["target_shape"]["n_layer"] == 12
     assert {entry["target_notation"] for entry in document["front"]} == {"SM + LN + G", "SM + ScFuFFN_i6"}
 

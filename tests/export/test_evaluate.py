@@ -12,7 +12,7 @@ import pytest
 from aero_search import load_bundle
 from aero_search.errors import RequestError
 from aero_search.export.bundle import write_bundle
-from aero_search.export.evaluate import score_held_out, score_tasks
+from aero_search.export.evaluate import Subject, score_held_out, score_tasks
 from tests.export.made import Made
 
 HARNESS = importlib.util.find_spec("lm_eval") is not None
@@ -44,13 +44,13 @@ def test_a_task_file_must_name_its_task(bundle: Path, tmp_path: Path) -> None:
     path = tmp_path / "task.yaml"
     path.write_text("output_type: multiple_choice\n")
     with pytest.raises(RequestError, match="names no task: write task: NAME"):
-        score_tasks(load_bundle(bundle), [str(path)], None)
+        score_tasks(Subject.of(load_bundle(bundle)), [str(path)], None)
 
 
 @pytest.mark.skipif(HARNESS, reason="lm_eval is installed")
 def test_without_the_harness_a_sentence_says_how_to_install_it(bundle: Path) -> None:
     with pytest.raises(RequestError, match=r"tasks=arc_easy needs lm_eval: .*\[eval\]"):
-        score_tasks(load_bundle(bundle), ["arc_easy"], None)
+        score_tasks(Subject.of(load_bundle(bundle)), ["arc_easy"], None)
 
 
 @pytest.mark.skipif(not HARNESS, reason="needs the extra eval")
@@ -61,6 +61,6 @@ def test_a_local_task_is_scored_by_the_harness(
     rows = [{"text": "abcd", "choices": [" efgh", " zzzz"], "label": i % 2} for i in range(4)]
     (tmp_path / "data.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     (tmp_path / "task.yaml").write_text(TASK.format(data=tmp_path / "data.jsonl"))
-    (score,) = score_tasks(load_bundle(bundle), [str(tmp_path / "task.yaml")], None)
+    (score,) = score_tasks(Subject.of(load_bundle(bundle)), [str(tmp_path / "task.yaml")], None)
     # The same question four times, with either answer the right one in half of them.
     assert (score.task, score.metric, score.value, score.better) == ("mine", "acc", 0.5, "higher")

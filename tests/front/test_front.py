@@ -9,6 +9,7 @@ import pytest
 
 from aero_search.architecture import Architecture, Layer
 from aero_search.errors import RequestError
+from aero_search.front.document import front_document
 from aero_search.front.front import Front, build_front
 from aero_search.front.objective import Objective
 from aero_search.front.pareto import Reference
@@ -78,7 +79,7 @@ def test_wishes_that_cannot_be_met_are_told_with_the_nearest(front: Front) -> No
 
 
 def test_the_document_is_complete(front: Front) -> None:
-    document = front.document()
+    document = front_document(front)
     assert [entry["trial"] for entry in document["front"]] == [2, 1, 0]
     assert 0 < document["hypervolume"] < 1
     assert document["metrics"] == ["perplexity", "latency_s"]

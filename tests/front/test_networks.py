@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 
+from aero_search.front.document import front_document
 from aero_search.front.front import Front, build_front
 from aero_search.front.networks import trained_networks
 from aero_search.front.objective import Objective
@@ -42,7 +43,7 @@ def test_the_rates_of_a_network_are_one_point_at_its_best_rate() -> None:
     assert [other.number for other in front.dominated] == [0]
     assert front.baseline_perplexity == 58.0
     assert front.trial(0).perplexity == 61.0
-    told = {entry["trial"]: entry["trained"] for entry in front.document()["front"]}
+    told = {entry["trial"]: entry["trained"] for entry in front_document(front)["front"]}
     assert told[1] == {"rates": 3, "settings": 3, "seeds": 1, "trials": [0, 1, 3]}
     assert told[2] == {"rates": 1, "settings": 1, "seeds": 1, "trials": [2]}
     assert [front.represents(r) for r in (front.points[1], front.dominated[0], front.diverged[0])] == [
@@ -106,7 +107,7 @@ def test_a_change_is_told_with_student_s_interval() -> None:
     )
     assert not change.tied
     assert front.change(front.points[1]) is None  # the baseline itself
-    told = {entry["trial"]: entry["change"] for entry in front.document()["front"]}
+    told = {entry["trial"]: entry["change"] for entry in front_document(front)["front"]}
     assert told[0] is None
     assert told[1] == {
         "share": change.share,

@@ -12,6 +12,7 @@ import pytest
 
 from aero_search.errors import RequestError
 from aero_search.front.budget import Budget
+from aero_search.front.document import front_document
 from aero_search.front.front import Front, build_front
 from aero_search.front.objective import Objective
 from aero_search.front.pareto import COST_SLACK, Reference
@@ -75,7 +76,7 @@ def test_words_follow_the_direction(front: Front) -> None:
     assert "60.0%" in front_markdown(front)
     assert "from accuracy 100.0% and no cost to the reference point, accuracy 20.0%" in front_markdown(front)
     assert [row["accuracy"] for row in front_rows(front)] == [0.6, 0.8]
-    document = front.document()
+    document = front_document(front)
     assert (document["baseline_accuracy"], document["reference"]["accuracy"]) == (0.8, 0.2)
     assert document["front"][0]["accuracy"] == 0.6
 

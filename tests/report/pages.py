@@ -14,6 +14,7 @@ from studies import STUDY, record
 from aero_search.architecture import ModelShape
 from aero_search.config.paths import conf_dir
 from aero_search.cost import Network, Protocol
+from aero_search.front.document import front_document
 from aero_search.front.front import Front, build_front
 from aero_search.front.objective import Objective
 from aero_search.front.pareto import Reference
@@ -66,7 +67,7 @@ def page_source(
     return PageSource(
         name=name,
         front=front,
-        front_document={"study": name, **front.document(), "knee": front.knee().number},
+        front_document={"study": name, **front_document(front), "knee": front.knee().number},
         records=[replace(r, costs=pricing(r.architecture)) for r in records],
         pricing=pricing,
         protocols=PROTOCOLS,

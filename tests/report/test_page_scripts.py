@@ -19,6 +19,7 @@ from studies import record as make_record
 from aero_search.architecture import BASELINE, parse_notation
 from aero_search.cost import Lowerings, Network, PriceList, shipped_protocol, systems
 from aero_search.errors import RequestError
+from aero_search.front.document import front_document
 from aero_search.front.front import Front
 from aero_search.front.objective import Constraint, Objective
 from aero_search.front.pricing import Pricing
@@ -401,7 +402,7 @@ def plateau_source(folder: Path, rows: Any) -> PageSource:
     records = [make_record(number, row) for number, row in enumerate(rows)]
     priced = [replace(r, costs=source.pricing(r.architecture)) for r in records]
     front = priced_front(priced, source.pricing)
-    return replace(source, records=priced, front=front, front_document=front.document(), moments=())
+    return replace(source, records=priced, front=front, front_document=front_document(front), moments=())
 
 
 def test_ticks_are_those_of_python(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from optuna.trial import TrialState
 
 from aero_search.architecture import Architecture
 from aero_search.errors import RequestError
+from aero_search.front.document import front_document
 from aero_search.front.front import build_front
 from aero_search.front.objective import Constraint, Objective, known_costs
 from aero_search.front.pareto import Reference
@@ -102,8 +103,8 @@ def test_a_front_leaves_out_what_is_above_a_limit(tmp_path: Path) -> None:
     assert {r.number for r in narrow.over} == {r.number for r in study.records() if r.costs["latency_s"] > 3}
     assert narrow.over
     assert all(r.costs["latency_s"] <= 3 for r in (*narrow.points, *narrow.dominated))
-    assert narrow.document()["limits"] == {"latency_s": 3.0}
-    assert len(narrow.document()["above_limits"]) == len(narrow.over)
+    assert front_document(narrow)["limits"] == {"latency_s": 3.0}
+    assert len(front_document(narrow)["above_limits"]) == len(narrow.over)
 
 
 def test_equal_limits_in_other_units_are_the_same_study() -> None:

@@ -11,6 +11,7 @@ import pytest
 from optuna.trial import TrialState
 
 from aero_search.architecture import Attention
+from aero_search.front.document import front_document
 from aero_search.front.front import Front, build_front
 from aero_search.front.pareto import Reference
 from aero_search.search.candidate import Candidate
@@ -88,7 +89,7 @@ def test_a_stopped_candidate_uses_budget_is_on_no_front_and_keeps_its_curve(tmp_
         4,
     )
     assert [r.number for r in front(again).points] == [0]
-    document = front(again).document()
+    document = front_document(front(again))
     assert document["stopped"][0]["rung"] == {"step": 2, "steps": 4, "perplexity": 120.0}
     assert not document["dominated"]
     with pytest.raises(Exception, match="pick=trial:1 has no weights: it was stopped at step 2"):
@@ -275,7 +276,7 @@ def test_seeds_go_where_the_front_is_undecided_round_by_round(tmp_path: Path) ->
     assert records[3].replicates == ()
     # The lucky first seed has lost its place.
     assert [r.number for r in front(study).points] == [1]
-    entry = front(study).document()["front"][0]["seeds"]
+    entry = front_document(front(study))["front"][0]["seeds"]
     assert entry["seed"] == [0, 1, 2]
     assert entry["low"] < entry["mean"] == records[1].perplexity < entry["high"]
     assert 0.5 < entry["probability"] < 0.9

@@ -18,7 +18,7 @@ from tests.workers.postgresql import PASSWORD, Server
 
 @pytest.mark.parametrize(
     ("seconds", "pause", "n_trials"),
-    [(15.0, 1.5, 24), pytest.param(120.0, 3.0, 200, marks=pytest.mark.slow)],
+    [(15.0, 1.5, 24), pytest.param(120.0, 3.0, 200, marks=pytest.mark.long)],
     ids=["short", "two_minutes"],
 )
 def test_every_candidate_is_trained_once_whatever_dies(
