@@ -152,7 +152,9 @@ def _scores(
     assert target.corpus is not None, "a candidate's configuration names its corpus"
     corpus = prepare(target.corpus, target.architecture.vocab_size)
     tokenizer = load_tokenizer(corpus.tokenizer_path) if corpus.tokenizer_path.is_file() else None
-    subject = Subject(f"trial {training.number}", target.model(training.seed), tokenizer)
+    subject = Subject(
+        f"trial {training.number} with seed {training.seed}", target.model(training.seed), tokenizer
+    )
     known[asked] = _Scores(tuple(score(subject)))
     write_sealed(path, {"tasks": to_mapping(known)})
     return known[asked].scores

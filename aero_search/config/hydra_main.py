@@ -54,7 +54,9 @@ def run_command(command: Command, arguments: Sequence[str]) -> int:
     escape_logs()
     argv = [_shorthand(argument, command.spellings) for argument in arguments]
     for at, setting in enumerate(command.positional[: len(argv)]):
-        if argv[at].startswith("-") or "=" in Path(argv[at]).name:
+        # A path may have `=` in the name of a folder, and a setting's value may be a path.
+        name, equals, _ = argv[at].partition("=")
+        if argv[at].startswith("-") or "=" in Path(argv[at]).name or (equals and "/" not in name):
             break
         argv[at] = f"{setting}={quoted(argv[at])}"
     flags, overrides = read_flags(argv)
