@@ -28,6 +28,14 @@ from benchmarks.write_report import say
 
 FOLDER = Path("outputs/benchmarks/soak")
 MEASURES = FOLDER / "measures.csv"
+# A rate that is drawn anew for each candidate, so that the space never ends.
+SPACE = """description: a few networks at any learning rate
+parameters:
+  norm: {choices: [layernorm, none]}
+  activation: {choices: [gelu, relu, identity]}
+  ffn.layers: {choices: [0, 1]}
+  recipe.lr: {real: {low: 1.0e-3, high: 1.0e-1, log: true}}
+"""
 # Of a process, before memory has settled.
 _WARM_UP = 20
 _FIELDS = (
@@ -86,6 +94,8 @@ def slope(rows: Sequence[dict[str, float]], name: str) -> float:
 def soak(minutes: float, sampler: str, text: Path) -> list[dict[str, float]]:
     """Search until the time is over; the measures of this process."""
     rows: list[dict[str, float]] = []
+    space = FOLDER / "space.yaml"
+    space.write_text(SPACE)
     began = time.monotonic()
     train: Callable[..., Result] = worker.train_candidate
 
@@ -106,6 +116,7 @@ def soak(minutes: float, sampler: str, text: Path) -> list[dict[str, float]]:
                 "search",
                 "study.name=soak",
                 f"output_dir={FOLDER}",
+                f"space={space}",
                 "search.n_trials=1000000",
                 "search.workers=1",
                 f"search/sampler={sampler}",

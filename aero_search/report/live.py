@@ -102,6 +102,19 @@ def render(snapshot: Snapshot, now: float, note: str = "") -> RenderableType:
 
 # Seconds that the end waits for a look that is being taken: a log would lack the last candidates without it.
 SCREEN_S, LOG_S = 5.0, 60.0
+# Seconds between two looks, which take processor time from the workers. A screen rests 20 times as long as a look
+# takes, up to what a log rests.
+DRAW_S, TELL_S, _REST = 1.0, 5.0, 20.0
+
+
+def rest(took: float, drawn: bool) -> float:
+    """Seconds until the next look.
+
+    Args:
+        took: seconds of the last one.
+        drawn: on a screen.
+    """
+    return min(max(DRAW_S, _REST * took), TELL_S) if drawn else TELL_S
 
 
 class LiveView:
@@ -112,11 +125,14 @@ class LiveView:
     `snapshot` that raises keeps the last view on screen; it never reaches the search.
     """
 
-    def __init__(self, snapshot: Callable[[], Snapshot], console: Console, interval: float = 1.0) -> None:
+    def __init__(
+        self, snapshot: Callable[[], Snapshot], console: Console, interval: float | None = None
+    ) -> None:
         """Prepare a view; nothing is shown before the context begins.
 
         Args:
             snapshot: called every `interval` seconds, from the background thread.
+            interval: None is that of a screen or of a log, see `rest`.
         """
         self._snapshot, self._console, self._interval = snapshot, console, interval
         self._drawn = console.is_terminal and not console.is_dumb_terminal
@@ -157,8 +173,11 @@ class LiveView:
             doing("putting the front together")
 
     def _loop(self) -> None:
-        while not self._stop.wait(self._interval):
+        took = 0.0
+        while not self._stop.wait(rest(took, self._drawn) if self._interval is None else self._interval):
+            began = time.monotonic()
             self._refresh()
+            took = time.monotonic() - began
 
     def _refresh(self) -> None:
         note = ""

@@ -125,6 +125,11 @@ def test_a_slow_look_costs_a_log_no_candidate(
     assert "SM + R  #2" in stream.getvalue()
 
 
+def test_looks_leave_the_processor_to_the_workers() -> None:
+    assert [live.rest(took, drawn=True) for took in (0.0, 0.1, 9.0)] == [1.0, 2.0, 5.0]
+    assert live.rest(0.0, drawn=False) == 5.0
+
+
 def test_a_terminal_is_drawn_and_restored(snapshot: Snapshot) -> None:
     stream = StringIO()
     with LiveView(lambda: snapshot, Console(file=stream, force_terminal=True, width=100), interval=0.02):
