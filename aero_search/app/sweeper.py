@@ -10,7 +10,7 @@ import hashlib
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import partial
+from functools import cached_property, partial
 from typing import Any, cast
 
 from hydra.core.config_loader import ConfigLoader
@@ -70,11 +70,13 @@ class Compose:
 
     def quick(self) -> QuickCompose:
         """Composes the overrides of a search, without their configs."""
+        return self._quick
 
+    @cached_property
+    def _quick(self) -> QuickCompose:
         def groups(overrides: Sequence[str]) -> Mapping[str, Any]:
             with composing():
-                cfg = self.loader.load_sweep_config(self.master, [*self.fixed, *overrides])
-                plain = OmegaConf.to_container(_without_hydra(cfg))
+                plain = OmegaConf.to_container(self._composed(overrides))
             return cast("Mapping[str, Any]", plain)  # a composed config is never a list
 
         def is_group(name: str) -> bool:
@@ -82,16 +84,37 @@ class Compose:
 
         base = self.request(())
         start = None if base.checkpoint is None else (base.checkpoint, base.output_dir, self.fixed)
-        return QuickCompose(groups, is_group, self, self.fingerprint, start)
+        return QuickCompose(groups, is_group, self.by_hydra, self.fingerprint, start, base.composed)
+
+    def __getstate__(self) -> dict[str, Any]:
+        # What has been composed so far stays behind.
+        return {name: value for name, value in self.__dict__.items() if name != "_quick"}
+
+    def _composed(self, overrides: Sequence[str]) -> DictConfig:
+        return _without_hydra(self.loader.load_sweep_config(self.master, [*self.fixed, *overrides]))
 
     def request(self, overrides: Sequence[str]) -> Request:
         """What the overrides ask for."""
         with composing():
-            cfg = self.loader.load_sweep_config(self.master, [*self.fixed, *overrides])
-        return read_request(_without_hydra(cfg), (*self.fixed, *overrides))
+            cfg = self._composed(overrides)
+        return read_request(cfg, (*self.fixed, *overrides))
 
     def __call__(self, overrides: Sequence[str]) -> Candidate:
-        request = self.request(overrides)
+        """The candidate with the config that trains it.
+
+        Raises:
+            RequestError: it cannot be built, in one sentence.
+        """
+        composed = self._quick.configuration(overrides)
+        if composed is None:
+            return self.by_hydra(overrides)
+        return self._candidate(Request(composed, (*self.fixed, *overrides)), overrides)
+
+    def by_hydra(self, overrides: Sequence[str]) -> Candidate:
+        """The same, every part composed by Hydra itself."""
+        return self._candidate(self.request(overrides), overrides)
+
+    def _candidate(self, request: Request, overrides: Sequence[str]) -> Candidate:
         corpus = corpus_of(request, self.corpora) if self.corpora is not None else None
         return make_candidate(
             request.architecture,

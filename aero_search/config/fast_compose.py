@@ -3,7 +3,8 @@
 What a group's option brings depends, in all configurations but odd ones, on that option alone. So each option is
 composed once by Hydra; where options change different groups, their changes are put together; where they meet (a
 variant that sets several groups), the options are composed together. Values are then set as Hydra sets them. A
-parameter that this cannot follow, such as one that adds a field, goes through Hydra itself, 50 ms each.
+parameter that this cannot follow, such as one that adds a field, goes through Hydra itself, a quarter of a second
+each.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ _SPECIAL = ("null", "true", "false", "nan", "inf")
 
 
 class QuickCompose:
-    """Composes overrides into candidates without their configs.
+    """Composes overrides into candidates without their configs, and into whole configurations.
 
     Args:
         compose: from overrides to the groups that Hydra composes, as plain data, interpolations unresolved.
@@ -47,6 +48,7 @@ class QuickCompose:
         whole: Hydra's own way, from overrides to a candidate.
         fingerprint: of the corpus.
         start: the checkpoint that candidates start from, the output_dir, and the overrides that all of them share.
+        base: what Hydra composes from no overrides, interpolations resolved; needed for whole configurations.
     """
 
     def __init__(
@@ -56,13 +58,16 @@ class QuickCompose:
         whole: Callable[[Sequence[str]], Candidate],
         fingerprint: str,
         start: tuple[Checkpoint, Path, Sequence[str]] | None = None,
+        base: _Groups | None = None,
     ) -> None:
         self._composed: Callable[[tuple[str, ...]], _Groups] = lru_cache(maxsize=None)(compose)
         self._merged = lru_cache(maxsize=None)(self._merge)
         self._is_group = lru_cache(maxsize=None)(is_group)
+        self._changes_others = lru_cache(maxsize=None)(self._changes_others_of)
         self._whole = whole
         self._fingerprint = fingerprint
         self._start = start
+        self._base = base or {}
 
     def __call__(self, overrides: Sequence[str]) -> Candidate:
         """The candidate that Hydra composes from the same overrides.
@@ -88,6 +93,22 @@ class QuickCompose:
         return (
             self._whole(overrides).architecture if groups is None else self._architecture(groups, overrides)
         )
+
+    def configuration(self, overrides: Sequence[str]) -> _Groups | None:
+        """The whole configuration that Hydra composes from the same overrides; None where Hydra has to be asked."""
+        groups = self._read(overrides)
+        options = (override for override in overrides if self._is_group(override.partition("=")[0]))
+        if groups is None or any(map(self._changes_others, (None, *options))):
+            return None
+        return {name: groups.get(name) if name in _READ else value for name, value in self._base.items()}
+
+    def _changes_others_of(self, option: str | None) -> bool:
+        """Whether an option changes more than candidates are made from; of None, whether the rest interpolates."""
+        rest = {name: value for name, value in self._composed(()).items() if name not in _READ}
+        if option is None:
+            return _depends(rest, environment=False)
+        alone = self._composed((option,))
+        return {name: value for name, value in alone.items() if name not in _READ} != rest
 
     def _architecture(self, groups: _Groups, overrides: Sequence[str]) -> Architecture:
         if self._start is None:
@@ -130,13 +151,19 @@ class QuickCompose:
         return None if _depends(groups) else groups
 
 
-def _depends(data: Any) -> bool:
-    """Whether some value is an interpolation, or missing."""
+def _depends(data: Any, environment: bool = True) -> bool:
+    """Whether some value is an interpolation, or missing.
+
+    Args:
+        environment: whether one that reads the environment counts, which is the same for all candidates.
+    """
     if isinstance(data, Mapping):
-        return any(map(_depends, data.values()))
+        return any(_depends(value, environment) for value in data.values())
     if isinstance(data, list):
-        return any(map(_depends, data))
-    return isinstance(data, str) and ("${" in data or data == "???")
+        return any(_depends(value, environment) for value in data)
+    if not isinstance(data, str):
+        return False
+    return data == "???" or "${" in (data if environment else data.replace("${oc.env:", ""))
 
 
 def _set(data: dict[str, Any], path: Sequence[str], text: str) -> bool:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import pickle
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import yaml
 from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from omegaconf import OmegaConf
@@ -43,9 +45,11 @@ def test_every_shipped_space_is_composed_alike(path: Path) -> None:
     quick = whole.quick()
     for _ in range(12):
         overrides = space.overrides(draw(space, rng))
-        one, other = whole(overrides), quick(overrides)
-        assert one == other
-        assert one.identity == other.identity
+        one, other, same = whole.by_hydra(overrides), quick(overrides), whole(overrides)
+        assert one == other == same
+        assert one.identity == other.identity == same.identity
+        assert quick.configuration(overrides) is not None
+        assert yaml.safe_dump(same.config, sort_keys=False) == yaml.safe_dump(one.config, sort_keys=False)
 
 
 @pytest.mark.parametrize(
@@ -62,8 +66,9 @@ def test_every_shipped_space_is_composed_alike(path: Path) -> None:
 )
 def test_options_that_meet_and_values_of_every_kind_are_composed_alike(line: str) -> None:
     whole, overrides = composer("regularizer=entropy"), line.split()
-    one, other = whole(overrides), whole.quick()(overrides)
-    assert one == other
+    one, other, same = whole.by_hydra(overrides), whole.quick()(overrides), whole(overrides)
+    assert one == other == same
+    assert same.config == one.config
     assert one.architecture.regularizer.weight == 0.02 or "variant" in line
 
 
@@ -93,7 +98,7 @@ def test_what_it_cannot_follow_goes_through_hydra() -> None:
 
     def through(overrides: object) -> Candidate:
         asked.append(overrides)
-        return whole(overrides)  # type: ignore[arg-type]
+        return whole.by_hydra(overrides)  # type: ignore[arg-type]
 
     def interpolated(overrides: object) -> dict[str, object]:
         return {"recipe": {"lr": "${model.lr}"}}
@@ -102,9 +107,33 @@ def test_what_it_cannot_follow_goes_through_hydra() -> None:
     assert asked == [["recipe.lr=0.002"]]
 
 
+@pytest.mark.parametrize(
+    "line", ["search/sampler=random norm=none", "protocol=sigma", "search.n_trials=7", "+recipe.tags=[a]"]
+)
+def test_what_changes_more_than_candidates_goes_through_hydra(line: str) -> None:
+    whole, overrides = composer(), line.split()
+    assert whole.quick().configuration(overrides) is None
+    one, same = whole.by_hydra(["norm=none"]), whole(["norm=none"])
+    assert same.config == one.config
+
+
+def test_a_configuration_that_interpolates_goes_through_hydra() -> None:
+    whole = composer("protocol.title=${recipe.steps} steps")
+    assert whole.quick().configuration(["recipe.lr=0.002"]) is None
+    assert whole.request(["recipe.steps=7"]).composed["protocol"]["title"] == "7 steps"
+
+
+def test_it_travels_without_what_it_has_composed() -> None:
+    whole = composer()
+    whole(["norm=none"])
+    there = pickle.loads(pickle.dumps(whole))
+    assert "_quick" not in vars(there)
+    assert there(["norm=none"]).identity == whole(["norm=none"]).identity
+
+
 def test_an_impossible_architecture_is_refused_alike() -> None:
     whole = composer()
-    for way in (whole, whole.quick()):
+    for way in (whole, whole.by_hydra, whole.quick()):
         with pytest.raises(RequestError, match=r"ffn\.layers=9"):
             way(["ffn.layers=9"])
 
