@@ -33,6 +33,8 @@ _TYPED = re.compile(r"(\.venv/bin/)?aero-search [a-z]|make [a-z]|source \.venv/b
 # Seconds of silence that need a word before them.
 PATIENCE_S = 2.0
 _EXPLAINS = re.compile(r"(\.\.\.|…)$|\d+ of \d+|\d+/\d+")
+# What a newcomer's shell has not; `make walk ARGS=--short` would hand its ARGS to the `make search` that is typed.
+_OURS = ("AERO_SEARCH_", "VIRTUAL_ENV", "MAKE", "MFLAGS")
 # A server that stays up says so, and is then stopped as its line tells.
 _STAYS = "(Ctrl-C stops it)"
 
@@ -215,8 +217,7 @@ def main() -> int:
             if options.short:
                 borrow_environment(clone)
             path = os.pathsep.join(p for p in os.environ["PATH"].split(os.pathsep) if ".venv" not in p)
-            ours = ("AERO_SEARCH_", "VIRTUAL_ENV")
-            environment = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
+            environment = {name: value for name, value in os.environ.items() if not name.startswith(_OURS)}
             shell = Shell(clone, {**environment, "PATH": path, "AERO_SEARCH_CACHE": str(clone / "cache")})
             try:
                 wrong += walk(clone / page, shell, options.short)
