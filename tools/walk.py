@@ -22,7 +22,7 @@ import sys
 import sysconfig
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -34,7 +34,7 @@ _TYPED = re.compile(r"(\.venv/bin/)?aero-search [a-z]|make [a-z]|source \.venv/b
 PATIENCE_S = 2.0
 _EXPLAINS = re.compile(r"(\.\.\.|…)$|\d+ of \d+|\d+/\d+")
 # What a newcomer's shell has not; `make walk ARGS=--short` would hand its ARGS to the `make search` that is typed.
-_OURS = ("AERO_SEARCH_", "VIRTUAL_ENV", "MAKE", "MFLAGS")
+_OURS = ("AERO_SEARCH_", "VIRTUAL_ENV", "MAKE", "MFLAGS", "ARGS")
 # A server that stays up says so, and is then stopped as its line tells.
 _STAYS = "(Ctrl-C stops it)"
 
@@ -199,6 +199,13 @@ def my_texts(clone: Path) -> None:
         shutil.copy(path, clone / "my_texts" / f"{path.stem}.txt")
 
 
+def newcomers(environment: Mapping[str, str]) -> dict[str, str]:
+    """What a newcomer's shell has of these variables: nothing of ours, nothing of make's, no `.venv` on the path."""
+    kept = {name: value for name, value in environment.items() if not name.startswith(_OURS)}
+    path = (part for part in kept["PATH"].split(os.pathsep) if ".venv" not in part)
+    return kept | {"PATH": os.pathsep.join(path)}
+
+
 def main() -> int:
     """Returns 1 where anything is wrong."""
     parser = argparse.ArgumentParser(
@@ -216,9 +223,7 @@ def main() -> int:
             my_texts(clone)
             if options.short:
                 borrow_environment(clone)
-            path = os.pathsep.join(p for p in os.environ["PATH"].split(os.pathsep) if ".venv" not in p)
-            environment = {name: value for name, value in os.environ.items() if not name.startswith(_OURS)}
-            shell = Shell(clone, {**environment, "PATH": path, "AERO_SEARCH_CACHE": str(clone / "cache")})
+            shell = Shell(clone, newcomers(os.environ) | {"AERO_SEARCH_CACHE": str(clone / "cache")})
             try:
                 wrong += walk(clone / page, shell, options.short)
             finally:

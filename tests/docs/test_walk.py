@@ -5,6 +5,7 @@ They run in this process, with short trainings; `make walk` types them into a sh
 
 from __future__ import annotations
 
+import os
 import shlex
 import shutil
 import signal
@@ -13,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from aero_search.cli import main
-from tools.walk import Heard, Shell, Step, missing_line, steps_of, unexplained
+from tools.walk import Heard, Shell, Step, missing_line, newcomers, steps_of, unexplained
 
 ROOT = Path(__file__).parents[2]
 TRAINING = ("search", "train", "ablate")
@@ -118,3 +119,9 @@ def test_a_shell_keeps_what_a_line_sets_and_tells_exit_codes(tmp_path: Path) -> 
         assert code != 0
     finally:
         shell.close()
+
+
+def test_a_newcomer_has_nothing_of_ours_and_nothing_of_make() -> None:
+    ours = {"ARGS": "--short", "MAKEFLAGS": " -- ARGS=--short", "VIRTUAL_ENV": "/x", "AERO_SEARCH_CACHE": "/y"}
+    path = os.pathsep.join(("/there/.venv/bin", "/usr/bin"))
+    assert newcomers({"HOME": "/home", "PATH": path, **ours}) == {"HOME": "/home", "PATH": "/usr/bin"}
