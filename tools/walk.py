@@ -200,7 +200,7 @@ def my_texts(clone: Path) -> None:
 
 
 def newcomers(environment: Mapping[str, str]) -> dict[str, str]:
-    """What a newcomer's shell has of these variables: nothing of ours, nothing of make's, no `.venv` on the path."""
+    """What a newcomer's shell has of these: nothing of ours, nothing of make's, no `.venv` on the path."""
     kept = {name: value for name, value in environment.items() if not name.startswith(_OURS)}
     path = (part for part in kept["PATH"].split(os.pathsep) if ".venv" not in part)
     return kept | {"PATH": os.pathsep.join(path)}
