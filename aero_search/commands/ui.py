@@ -35,6 +35,7 @@ def run(request: Request) -> None:
     try:
         code = server.wait()
     except KeyboardInterrupt:
+        print_line("stopping MLflow ...")
         return
     finally:
         stop(server)

@@ -122,6 +122,11 @@ def test_a_shell_keeps_what_a_line_sets_and_tells_exit_codes(tmp_path: Path) -> 
 
 
 def test_a_newcomer_has_nothing_of_ours_and_nothing_of_make() -> None:
-    ours = {"ARGS": "--short", "MAKEFLAGS": " -- ARGS=--short", "VIRTUAL_ENV": "/x", "AERO_SEARCH_CACHE": "/y"}
+    ours = {
+        "ARGS": "--short",
+        "MAKEFLAGS": " -- ARGS=--short",
+        "VIRTUAL_ENV": "/x",
+        "AERO_SEARCH_CACHE": "/y",
+    }
     path = os.pathsep.join(("/there/.venv/bin", "/usr/bin"))
     assert newcomers({"HOME": "/home", "PATH": path, **ours}) == {"HOME": "/home", "PATH": "/usr/bin"}
