@@ -110,6 +110,8 @@ def soak(minutes: float, sampler: str, text: Path) -> list[dict[str, float]]:
 
     # What is measured runs between two claims of the worker, which has no place for it.
     worker.train_candidate = noted  # type: ignore[assignment]
+    # A shell's background jobs ignore it.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         code = main(
             [
