@@ -105,7 +105,7 @@ def run(request: Request) -> None:
         f"evaluate {name}",
         "evaluation",
         params={**said, "tasks": ",".join(options.names)},
-        metrics={f"{score.task}/{score.metric}".replace(" ", "/"): score.value for score in scores},
+        metrics=_figures(scores),
     )
     if request.format == "json":
         json.dump(
@@ -124,6 +124,11 @@ def run(request: Request) -> None:
     if lowerings := said.get("lowerings"):
         title += f"\nemulated on {said['windows']} windows with {lowerings}"
     make_console().print(sheet(("task", "metric", "value", "error", "better"), rows, title))
+
+
+def _figures(scores: Sequence[Score]) -> dict[str, float]:
+    """The scores as a run logs them, by task and metric."""
+    return {f"{score.task}/{score.metric}".replace(" ", "/"): score.value for score in scores}
 
 
 def _scored(request: Request, options: EvaluateOptions, named: str) -> tuple[Said, str, list[Score]]:
@@ -182,7 +187,7 @@ def _study(request: Request, options: EvaluateOptions, output_dir: Path) -> None
                 "notation": one.record.notation,
                 "tasks": ",".join(options.names),
             },
-            metrics={f"{s.task}/{s.metric}".replace(" ", "/"): s.value for s in one.scores},
+            metrics=_figures(one.scores),
         )
     if request.format == "json":
         points = [
