@@ -152,12 +152,12 @@ def _study(request: Request, options: EvaluateOptions, output_dir: Path) -> None
         raise RequestError(
             f"bundle={options.bundle} and study={request.study_name} name two networks: leave one out"
         )
+    past = open_saved_study(request)
     if HELD_OUT in options.names:
         raise RequestError(
             f"study={request.study_name} has been measured on held-out text: name other tasks with tasks=, or one "
             "bundle"
         )
-    past = open_saved_study(request)
     bar = progress_bars(make_console(stderr=True), "{task.description}", "{task.completed} of {task.total}")
     with bar:
         shown = bar.add_task("trainings on tasks", total=None)

@@ -106,7 +106,7 @@ def test_all_windows_of_the_recipe_run_without_a_limit_and_give_its_perplexity(
 
 BAD = {
     "evaluate": "bundle= names the network to evaluate",
-    "evaluate study=mine": "bundle= names the network to evaluate",
+    "evaluate study=mine": "study=mine does not exist",
     "evaluate study=mine emulate=true": "study=mine does not exist",
     "evaluate here emulate=true": "bundle=here has no architecture.yaml",
     "evaluate here emulate=true pick=knee": "pick=knee picks from a study: add study=NAME",
