@@ -9,12 +9,11 @@ import io
 import os
 import signal
 import sys
-import threading
-from collections.abc import Iterator, Sequence
-from types import FrameType
+from collections.abc import Sequence
 
 from aero_search import unforeseen
 from aero_search.errors import AeroSearchError, RequestError, nearest
+from aero_search.interrupts import ended_by_signals
 from aero_search.invocation import typed
 from aero_search.passwords import masked
 from aero_search.printing import print_line, visible
@@ -86,7 +85,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     unforeseen.start_reading()
     _print_what_can_be()
     try:
-        with _ended_by_signals(signals):
+        with ended_by_signals(signals):
             try:
                 code = _run(arguments, argv is None)
                 sys.stdout.flush()
@@ -237,28 +236,3 @@ def _drop_unwritten() -> None:
             null = os.open(os.devnull, os.O_WRONLY)
             os.dup2(null, sys.stdout.fileno())
             os.close(null)
-
-
-@contextlib.contextmanager
-def _ended_by_signals(came: list[signal.Signals]) -> Iterator[None]:
-    """A closed terminal, a supervisor or a scheduler interrupts the command as the keyboard does.
-
-    Args:
-        came: gets the signals that did.
-    """
-
-    def end(number: int, _: FrameType | None) -> None:
-        came.append(signal.Signals(number))
-        raise KeyboardInterrupt
-
-    # Signals have handlers in the main thread alone; one that is ignored (nohup) stays so.
-    names = ("SIGHUP", "SIGTERM", "SIGUSR1") if threading.current_thread() is threading.main_thread() else ()
-    before = {}
-    for number in (getattr(signal, name) for name in names if hasattr(signal, name)):
-        if signal.getsignal(number) == signal.SIG_DFL:
-            before[number] = signal.signal(number, end)
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

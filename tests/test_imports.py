@@ -33,6 +33,7 @@ RANK = {
     "markdown": 0,
     "plugins": 0,
     "shipped": 0,
+    "interrupts": 0,
     "invocation": 0,
     "architecture": 1,
     "space": 2,

@@ -68,6 +68,12 @@ class MeasureTarget:
         return model.eval()
 
 
+def require_one(bundle: str | None, study: str | None) -> None:
+    """Raises: RequestError: both name a network."""
+    if bundle is not None and study is not None:
+        raise RequestError(f"bundle={bundle} and study={study} name two networks: leave one out")
+
+
 def find_target(request: Request, bundle: str | None, pick: str | None) -> MeasureTarget:
     """The network that the request names.
 
@@ -75,8 +81,7 @@ def find_target(request: Request, bundle: str | None, pick: str | None) -> Measu
         RequestError: it names two, one that does not exist, or settings of another one.
     """
     study = request.study_name
-    if bundle is not None and study is not None:
-        raise RequestError(f"bundle={bundle} and study={study} name two networks: leave one out")
+    require_one(bundle, study)
     if pick is not None and study is None:
         raise RequestError(f"pick={pick} picks from a study: add study=NAME")
     if bundle is None and study is None:

@@ -74,17 +74,20 @@ class Compose:
 
     @cached_property
     def _quick(self) -> QuickCompose:
+        with composing():
+            bare = self._composed(())
+        base = read_request(bare, self.fixed)
+
         def groups(overrides: Sequence[str]) -> Mapping[str, Any]:
             with composing():
-                plain = OmegaConf.to_container(self._composed(overrides))
+                plain = OmegaConf.to_container(self._composed(overrides) if overrides else bare)
             return cast("Mapping[str, Any]", plain)  # a composed config is never a list
 
         def is_group(name: str) -> bool:
             return bool(self.loader.get_group_options(name))
 
-        base = self.request(())
         start = None if base.checkpoint is None else (base.checkpoint, base.output_dir, self.fixed)
-        return QuickCompose(groups, is_group, self.by_hydra, self.fingerprint, start, base.composed)
+        return QuickCompose(groups, is_group, self.by_hydra, self.fingerprint, base.composed, start)
 
     def __getstate__(self) -> dict[str, Any]:
         # What has been composed so far stays behind.

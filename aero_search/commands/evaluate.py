@@ -10,7 +10,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
-from aero_search.app.measure_target import find_target
+from aero_search.app.measure_target import find_target, require_one
 from aero_search.app.study_tasks import FRONT, Answered, answer_tasks, asked_key, asked_points, places
 from aero_search.architecture import notation
 from aero_search.commands.verify import find_corpus
@@ -148,10 +148,7 @@ def _study(request: Request, options: EvaluateOptions, output_dir: Path) -> None
     from aero_search.console import make_console, progress_bars
     from aero_search.tracking.opening import open_tracker
 
-    if options.bundle is not None:
-        raise RequestError(
-            f"bundle={options.bundle} and study={request.study_name} name two networks: leave one out"
-        )
+    require_one(options.bundle, request.study_name)
     past = open_saved_study(request)
     if HELD_OUT in options.names:
         raise RequestError(

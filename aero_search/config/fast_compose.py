@@ -47,8 +47,8 @@ class QuickCompose:
         is_group: whether a name is a group of the configuration.
         whole: Hydra's own way, from overrides to a candidate.
         fingerprint: of the corpus.
+        base: what Hydra composes from no overrides, interpolations resolved.
         start: the checkpoint that candidates start from, the output_dir, and the overrides that all of them share.
-        base: what Hydra composes from no overrides, interpolations resolved; needed for whole configurations.
     """
 
     def __init__(
@@ -57,8 +57,8 @@ class QuickCompose:
         is_group: Callable[[str], bool],
         whole: Callable[[Sequence[str]], Candidate],
         fingerprint: str,
+        base: _Groups,
         start: tuple[Checkpoint, Path, Sequence[str]] | None = None,
-        base: _Groups | None = None,
     ) -> None:
         self._composed: Callable[[tuple[str, ...]], _Groups] = lru_cache(maxsize=None)(compose)
         self._merged = lru_cache(maxsize=None)(self._merge)
@@ -67,7 +67,7 @@ class QuickCompose:
         self._whole = whole
         self._fingerprint = fingerprint
         self._start = start
-        self._base = base or {}
+        self._base = base
 
     def __call__(self, overrides: Sequence[str]) -> Candidate:
         """The candidate that Hydra composes from the same overrides.

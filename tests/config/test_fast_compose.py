@@ -103,7 +103,7 @@ def test_what_it_cannot_follow_goes_through_hydra() -> None:
     def interpolated(overrides: object) -> dict[str, object]:
         return {"recipe": {"lr": "${model.lr}"}}
 
-    QuickCompose(interpolated, lambda name: False, through, "corpus")(["recipe.lr=0.002"])
+    QuickCompose(interpolated, lambda name: False, through, "corpus", {})(["recipe.lr=0.002"])
     assert asked == [["recipe.lr=0.002"]]
 
 
