@@ -19,9 +19,9 @@ from aero_search.user_files import read_settings
 
 # A forward pass and a backward pass of twice its FLOPs (Kaplan et al. 2020, arXiv 2001.08361, section 2.1).
 FORWARDS_A_STEP = 3
-# What a step costs beside its FLOPs: Python, the optimizer, many small operations. 600 steps of space=tiny's first
-# network took 12 ms of processor time each on a busy core, 4 ms by their FLOPs; narrow networks are mostly this.
-STEP_SECONDS = 0.008
+# What a step costs beside its FLOPs: Python, the optimizer, many small operations; narrow networks are mostly this.
+# benchmarks/results/step_seconds.txt: 2.95 ms on an idle core, 2.4 to 4.3.
+STEP_SECONDS = 0.003
 # benchmarks/results/default_search.txt: SM + LN + G of the proxy (83.9 MFLOPs a forward pass of 128 tokens), 1,200
 # steps of 8 sequences in 56 s beside another worker, one x86-64 core each.
 MEASURED_FLOPS_PER_SECOND = FORWARDS_A_STEP * 83.9e6 * 1200 * 8 / (56 - 1200 * STEP_SECONDS)
