@@ -128,7 +128,7 @@ def _traces(panel: Panel, first: bool) -> list[dict[str, Any]]:
             "legendgroup": kind, "showlegend": first, "opacity": opacity,
             "hovertemplate": "%{text}<extra></extra>",
             "text": [_hover(mark, panel) for mark in marks],
-            **_bars(marks),
+            **_bars(marks, color),
             "marker": {
                 "symbol": symbol, "size": size,
                 "color": [palette.FRONT if mark.on_front else color for mark in marks],
@@ -161,13 +161,15 @@ def _traces(panel: Panel, first: bool) -> list[dict[str, Any]]:
     return traces
 
 
-def _bars(marks: Sequence[Mark]) -> dict[str, Any]:
+def _bars(marks: Sequence[Mark], color: str) -> dict[str, Any]:
     """95 % intervals over seeds, where there are several."""
     if not any(mark.seeds for mark in marks):
         return {}
     up = [mark.bar[1] - mark.y if mark.bar else 0.0 for mark in marks]
     down = [mark.y - mark.bar[0] if mark.bar else 0.0 for mark in marks]
-    return {"error_y": {"type": "data", "array": up, "arrayminus": down, "thickness": 1.2, "width": 4}}
+    # Where marks have a list of colours, plotly's own choice is black, also on a dark page.
+    look = {"thickness": 1.2, "width": 4, "color": color}
+    return {"error_y": {"type": "data", "array": up, "arrayminus": down, **look}}
 
 
 def _published(mark: PublishedMark) -> str:

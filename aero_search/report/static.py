@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+
+import numpy as np
 
 from aero_search.report import palette
 from aero_search.report.chart import Mark, Panel
@@ -93,8 +96,7 @@ def _draw_panel(axis: Axes, panel: Panel) -> None:
         axis.fill_between(xs, ys, panel.band or panel.y.high, color=palette.FRONT, alpha=0.05, linewidth=0)
     _draw_baseline(axis, panel)
     _draw_published(axis, panel)
-    for mark in panel.marks:
-        _draw_mark(axis, mark)
+    _draw_marks(axis, panel.marks)
 
 
 def _draw_baseline(axis: Axes, panel: Panel) -> None:
@@ -122,37 +124,52 @@ def _draw_published(axis: Axes, panel: Panel) -> None:
         )  # fmt: skip
 
 
-def _draw_mark(axis: Axes, mark: Mark) -> None:
-    if mark.bar is not None:
-        axis.errorbar(
-            [mark.x], [mark.y], yerr=[[mark.y - mark.bar[0]], [mark.bar[1] - mark.y]], fmt="none",
-            capsize=3, elinewidth=1.2,
-            ecolor=palette.FRONT if mark.on_front else palette.DOMINATED, zorder=3.5,
-        )  # fmt: skip
+def _draw_marks(axis: Axes, marks: Sequence[Mark]) -> None:
+    """All marks of one look at once: the parts of a picture do not grow with the candidates of a study."""
+    for color, on_front in ((palette.FRONT, True), (palette.DOMINATED, False)):
+        if bars := [(m.x, m.y, *m.bar) for m in marks if m.bar is not None and m.on_front == on_front]:
+            xs, ys, low, high = np.transpose(bars)
+            axis.errorbar(
+                xs, ys, yerr=[ys - low, high - ys], fmt="none", capsize=3, elinewidth=1.2, ecolor=color,
+                zorder=3.5,
+            )  # fmt: skip
+    alike: defaultdict[_Look, list[Mark]] = defaultdict(list)
+    for mark in marks:
+        for look in _looks(mark):
+            alike[look].append(mark)
+    for look, those in alike.items():
+        axis.scatter([mark.x for mark in those], [mark.y for mark in those], **look._asdict())
+
+
+class _Look(NamedTuple):
+    """How a mark is drawn, in the words of matplotlib's `scatter`."""
+
+    marker: str
+    s: float
+    facecolors: str
+    edgecolors: str | None
+    linewidths: float
+    zorder: float
+    alpha: float | None = None
+
+
+def _looks(mark: Mark) -> Iterator[_Look]:
+    """What a mark is made of, from below."""
     marker, size, color, alpha, _ = _STYLES[mark.kind]
     if mark.arrow:
-        axis.scatter(
-            [mark.x], [mark.y], marker=_ARROWS[mark.arrow], s=34, facecolors="none", edgecolors=color,
-            linewidths=1.2, zorder=4,
-        )  # fmt: skip
+        yield _Look(_ARROWS[mark.arrow], 34, "none", color, 1.2, 4)
         return
     if mark.kind == "diverged":
-        axis.scatter([mark.x], [mark.y], marker=marker, s=size, color=color, linewidths=1.9, zorder=4)
+        yield _Look(marker, size, color, None, 1.9, 4)
         return
     if mark.on_front and mark.kind == "plateau":
         color = palette.FRONT
     # A white rim keeps marks apart where they touch.
-    axis.scatter(
-        [mark.x], [mark.y], marker=marker, s=size, color=color, alpha=alpha, edgecolors="white",
-        linewidths=0.9, zorder=5 if mark.on_front else 3,
-    )  # fmt: skip
+    yield _Look(marker, size, color, "white", 0.9, 5 if mark.on_front else 3, alpha)
     if mark.tied:
-        axis.scatter([mark.x], [mark.y], marker="o", s=14, color="white", linewidths=0, zorder=5.5)
+        yield _Look("o", 14, "white", None, 0, 5.5)
     if mark.knee:
-        axis.scatter(
-            [mark.x], [mark.y], marker="o", s=170, facecolors="none", edgecolors=palette.KNEE,
-            linewidths=1.9, zorder=6,
-        )  # fmt: skip
+        yield _Look("o", 170, "none", palette.KNEE, 1.9, 6)
 
 
 def _listed(panel: Panel) -> list[Mark]:

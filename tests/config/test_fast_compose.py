@@ -43,7 +43,7 @@ def test_every_shipped_space_is_composed_alike(path: Path) -> None:
     space = load_space(path.stem, path.parent, {"n_layer": n_layer})
     whole, rng = composer(), np.random.default_rng(0)
     quick = whole.quick()
-    for _ in range(12):
+    for _ in range(6):
         overrides = space.overrides(draw(space, rng))
         one, other, same = whole.by_hydra(overrides), quick(overrides), whole(overrides)
         assert one == other == same

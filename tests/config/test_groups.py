@@ -118,7 +118,7 @@ def test_every_space_composes_into_architectures(path: Path) -> None:
     names = set()
     varied = {parameter.override for parameter in space.parameters}
     base = [line for line in made_for if line.partition("=")[0] not in varied]
-    for _ in range(len(space.start) + 12):
+    for _ in range(len(space.start) + 8):
         overrides = space.overrides(space.suggest(study.ask()))
         assert len({line.partition("=")[0] for line in overrides}) == len(overrides)
         request = request_of(*base, *overrides)

@@ -55,11 +55,20 @@ def page_source(
     target: ModelShape | None = None,
     renamed: str | None = None,
     rows: Any = STUDY,
+    again: float = 0.0,
 ) -> PageSource:
-    """A study of STUDY's rows; `renamed` takes the place of the first notation."""
+    """A study of STUDY's rows.
+
+    Args:
+        renamed: takes the place of the first notation.
+        again: a second seed of each, higher by this share; 0 for one seed.
+    """
     records = []
     for number, row in enumerate(rows):
         made = replace(record(number, row), folder=folder / "candidates" / str(number), seed=number % 2)
+        if again and made.perplexity is not None:
+            pair = ((made.seed, made.perplexity), (2, (1 + again) * made.perplexity))
+            made = replace(made, replicates=pair)
         records.append(replace(made, notation=renamed) if renamed and number == 0 else made)
         write_result(records[-1])
     pricing = Pricing(PROTOCOLS["aero_paper"], NETWORKS["paper"], target)

@@ -295,3 +295,35 @@ def test_words_are_explained_where_the_pointer_rests(page: Any) -> None:
     page.execute_script("arguments[0].scrollIntoView({block: 'center'})", heading)
     ActionChains(page).move_to_element(heading).perform()
     assert heading.get_attribute("title").startswith("Hypervolume: ")
+
+
+CONTRASTS = """
+const linear = (c) => c <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4;
+const luminance = (colour) => {
+  const [r, g, b] = colour.match(/[\\d.]+/g).slice(0, 3).map((c) => linear(c / 255));
+  return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+};
+const seen = (colour) => colour.startsWith("rgb") && !colour.endsWith(", 0)");
+const ground = luminance(getComputedStyle(document.body).backgroundColor);
+return [...document.querySelectorAll("path.yerror, .plot text, .infolayer text")]
+  .filter((mark) => mark.getBoundingClientRect().height).map((mark) => {
+    const { fill, stroke } = getComputedStyle(mark);
+    const drawn = [fill, stroke].filter(seen).map(luminance);
+    const [high, low] = [Math.max(ground, ...drawn), Math.min(ground, ...drawn)];
+    return [mark.matches("path") ? "yerror" : mark.textContent, (high + 0.05) / (low + 0.05)];
+  });
+"""
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_bars_and_words_of_plots_stand_out_from_the_ground(browser: Any, tmp_path: Path, scheme: str) -> None:
+    features = [{"name": "prefers-color-scheme", "value": scheme}]
+    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": features})
+    try:
+        show(browser, page_source(tmp_path / "study", again=0.02), tmp_path)
+        drawn = browser.execute_script(CONTRASTS)
+    finally:
+        browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []})
+    assert {name for name, _ in drawn} >= {"yerror", "latency (s)"}
+    # WCAG 2.2, 1.4.11, for graphics.
+    assert [mark for mark in drawn if mark[1] < 3] == []

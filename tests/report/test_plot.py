@@ -221,6 +221,16 @@ def test_seeds_are_error_bars(make_front: Any, tmp_path: Path) -> None:
     assert "2 seeds" in figure_of(again).to_json()
 
 
+def test_a_picture_has_as_many_parts_whatever_the_number_of_candidates(make_front: Any) -> None:
+    drawn = [draw(panels(front), "t", "s").axes for front in (make_front(), make_front(rows=STUDY * 10))]
+    few, many = ([len(axis.collections) for axis in axes] for axes in drawn)
+    assert few == many
+    few, many = (
+        [sum(len(part.get_offsets()) for part in axis.collections) for axis in axes] for axes in drawn
+    )
+    assert all(a < b for a, b in zip(few, many, strict=True))
+
+
 def test_one_seed_has_no_error_bar(make_front: Any) -> None:
     front = make_front()
     assert not any(mark.seeds for panel in panels(front) for mark in panel.marks)

@@ -79,14 +79,14 @@ const kindTrace = (kind, marks) => {
       color: marks.map((m) => (m.candidate.verdict === "front" ? aero.kindColour("front") : colour)),
       line: { width: thin ? 2.2 : 1, color: thin || look.symbol.endsWith("open") ? colour : aero.colour("paper") },
     },
-    ...(bars ? { error_y: errors(marks) } : {}),
+    ...(bars ? { error_y: errors(marks, colour) } : {}),
   }];
 };
 
 // From a mark to the ends of its bar, as far as the axis reaches below its band; where it has one, y is the quality,
 // whose unit is 1.
-const errors = (marks) => ({
-  type: "data", thickness: 1.2, width: 4,
+const errors = (marks, colour) => ({
+  type: "data", thickness: 1.2, width: 4, color: colour,
   array: marks.map(({ candidate: c, y, ends }) => (c.seeds ? Math.max(0, Math.min(ends[1], aero.bar(c)[1]) - y) : 0)),
   arrayminus: marks.map(({ candidate: c, y, ends }) => (c.seeds ? Math.max(0, y - Math.max(ends[0], aero.bar(c)[0])) : 0)),
 });
