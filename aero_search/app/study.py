@@ -204,7 +204,7 @@ class Watching:
         self._tracker, self._parent_run = tracker, parent_run
         self._started = time.time()
         self._published = (-1, 0, 0)
-        self._judged: dict[int, str] = {}
+        self._judged: dict[int, tuple[str, str]] = {}
         self._view = LiveView(self, console)
 
     def __enter__(self) -> Watching:
@@ -229,7 +229,7 @@ class Watching:
         over = (len(done), len(front.stopped), replicated)
         if over != self._published:
             publish(self._runner, front, len(done), self._tracker, self._parent_run)
-            self._judge(verdicts(front, records))
+            self._judge(verdicts(front, records), repetitions)
             self._published = over
         return Snapshot(
             study=plan.name,
@@ -248,13 +248,20 @@ class Watching:
             replicates=(replicated, self._study.asked_repetitions()),
         )
 
-    def _judge(self, found: Mapping[int, str]) -> None:
-        """Tell the runs whose place has changed; a candidate leaves the front when a better one is found."""
-        runs = self._study.runs()
-        for number, verdict in found.items():
-            if self._judged.get(number) != verdict and number in runs:
-                self._tracker.judge(runs[number], verdict, COLOURS[verdict])
-                self._judged[number] = verdict
+    def _judge(self, found: Mapping[int, str], repetitions: Sequence[Record]) -> None:
+        """Tell the runs whose place has changed; a candidate leaves the front when a better one is found.
+
+        A further seed keeps the verdict of its own training, and has its candidate's colour.
+        """
+        runs, repeated = self._study.runs(), self._study.repeated()
+        told = {number: (verdict, COLOURS[verdict]) for number, verdict in found.items()}
+        for seed in repetitions:
+            if seed.state != "running" and repeated[seed.number] in told:
+                told[seed.number] = (seed.state, told[repeated[seed.number]][1])
+        for number, judged in told.items():
+            if self._judged.get(number) != judged and number in runs:
+                self._tracker.judge(runs[number], *judged)
+                self._judged[number] = judged
 
 
 def watch_study(

@@ -267,6 +267,10 @@ class Study(ResumeAndReplicate):
             and trial.state in (TrialState.RUNNING, TrialState.COMPLETE)
         ]
 
+    def repeated(self) -> dict[int, int]:
+        """What each training of `confirm` repeats, by trial number."""
+        return {t.number: t.user_attrs[CONFIRMS] for t in self._trials() if CONFIRMS in t.user_attrs}
+
     def asked_repetitions(self) -> int:
         """How many trainings `confirm` has asked for in all."""
         asked = (t for t in self._trials() if CONFIRMS in t.user_attrs)

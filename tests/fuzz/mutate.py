@@ -101,7 +101,11 @@ def command_line(rng: random.Random) -> Case:
     command = rng.choice(COMMANDS)
     arguments = [command, *_UNTRAINED.get(command, ())]
     count = rng.choice((1, 1, 1, 2, 3))
-    arguments += [_flag(rng) if rng.random() < 0.08 else _setting(rng) for _ in range(count)]
+    settings = [_flag(rng) if rng.random() < 0.08 else _setting(rng) for _ in range(count)]
+    arguments += settings
+    if any("output_dir" in setting for setting in settings):
+        # One that can be written would let hours of training begin; the last one counts.
+        arguments += _UNTRAINED.get(command, ())
     return Case(tuple(argument.replace("\0", "0") for argument in arguments))
 
 
