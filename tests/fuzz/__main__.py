@@ -13,6 +13,9 @@ from collections import Counter
 from tests.fuzz.mutate import cases
 from tests.fuzz.running import complaint
 
+# Inputs between two words of progress.
+_TOLD = 100
+
 
 def fuzz(seed: int, count: int, seconds: float = float("inf"), first: int = 0) -> tuple[int, Counter[str]]:
     """Run cases of a seed from `first` to `count`, or those that fit into the time.
@@ -32,6 +35,8 @@ def fuzz(seed: int, count: int, seconds: float = float("inf"), first: int = 0) -
             kinds[kind] += 1
             if kinds[kind] == 1:
                 print(f"{wrong}\n    {case!r}"[:1500], flush=True)
+        if done % _TOLD == 0:
+            print(f"seed {seed}: {first + done} of {count}", file=sys.stderr, flush=True)
     return done, kinds
 
 
