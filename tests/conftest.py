@@ -12,8 +12,13 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ["AERO_SEARCH_QUIET"] = "1"
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from aero_search.architecture import Architecture, Layer
+
+# No test asserts a time: a busy machine is no fault.
+settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("untimed")
 
 
 @pytest.fixture

@@ -89,7 +89,7 @@ PLAIN = st.builds(
 
 
 @pytest.mark.parametrize("name", systems())
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(architecture=PLAIN)
 def test_every_system_adds_up_and_charges_no_less_for_more(protocol, network, name, architecture) -> None:
     priced = protocol(name), network("lan")
@@ -105,7 +105,7 @@ def test_every_system_adds_up_and_charges_no_less_for_more(protocol, network, na
             assert sum(side.by_layer) + side.outside == pytest.approx(side.total, rel=1e-12)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(architecture=architectures())
 def test_removing_or_fusing_never_raises_a_cost(priced, architecture):
     prices = Pricer(*priced).price([architecture, *smaller(architecture)])
@@ -114,7 +114,7 @@ def test_removing_or_fusing_never_raises_a_cost(priced, architecture):
         assert (values[1:] <= values[0] * (1 + 1e-12)).all(), name
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(architecture=architectures(), decode=st.booleans())
 def test_parts_and_layers_sum_to_the_totals(priced, architecture, decode):
     cost = estimate(architecture, *priced, decode=decode)
@@ -127,7 +127,7 @@ def test_parts_and_layers_sum_to_the_totals(priced, architecture, decode):
     assert latency.compute + latency.transfer + latency.round_trips == pytest.approx(latency.total, rel=1e-12)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(batch=st.lists(architectures(), max_size=6))
 def test_a_batch_costs_what_its_members_do(priced, batch):
     prices = Pricer(*priced).price(batch)
@@ -141,7 +141,7 @@ def test_a_batch_costs_what_its_members_do(priced, batch):
         assert prices.flops[i] == flops(architecture).total
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(architecture=architectures(), tokens=st.integers(2, 16))
 def test_doubling_the_length_doubles_linear_parts_and_quadruples_softmax(
     protocol, network, architecture, tokens
@@ -178,7 +178,7 @@ def test_doubling_the_length_of_gpt2_small_as_measured(protocol, network, name):
         assert twice["feed_forward"] == pytest.approx(2 * once["feed_forward"], rel=1e-12)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(architecture=architectures())
 def test_one_decoded_token_is_never_dearer_than_the_whole_pass(architecture):
     whole = {(o.name, o.layer): o for o in inventory(architecture)}

@@ -211,7 +211,7 @@ ARCHITECTURES = st.builds(
 
 
 @pytest.mark.parametrize("name", SYSTEMS)
-@settings(max_examples=5, deadline=None)
+@settings(max_examples=5)
 @given(architecture=ARCHITECTURES)
 def test_less_is_never_dearer_and_parts_sum_to_totals(protocol, network, name, architecture):
     priced, lan = protocol(name), network("lan")

@@ -166,7 +166,7 @@ def greedy(model: Decoder, tokens_bt: Tensor, count: int) -> Tensor:
     return tokens_bt
 
 
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=8)
 @given(
     layers=st.lists(
         st.builds(

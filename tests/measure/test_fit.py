@@ -59,7 +59,7 @@ def values(protocol: Protocol) -> dict[str, tuple[float, ...]]:
     }
 
 
-@settings(max_examples=4, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=4, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     factors=st.fixed_dictionaries({name: st.floats(0.5, 2.0) for name in PRIMITIVES}),
     round_factor=st.floats(0.5, 2.0),

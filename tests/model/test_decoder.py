@@ -24,7 +24,7 @@ TEMPERED = Attention(temperature="learned", temperature_init=0.1)
 SHAPED = Attention(value_projection="identity", shaped=True)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(
     family=st.sampled_from(["gpt2", "pythia", "llama"]),
     norm=st.sampled_from(["none", "layernorm", "rmsnorm"]),

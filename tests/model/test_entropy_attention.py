@@ -48,7 +48,7 @@ def draw(shape: tuple[int, ...], scale: float, seed: int) -> list[Tensor]:
     return [(x * factor).requires_grad_() for x, factor in zip(drawn, (scale, 1.0, 1.0), strict=True)]
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     batch=st.integers(1, 2),
     heads=st.integers(1, 3),
@@ -71,7 +71,7 @@ def test_output_entropy_and_gradients_equal_the_definition(batch, heads, length,
         torch.testing.assert_close(ours, theirs, atol=1e-6, rtol=1e-6)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     batch=st.integers(1, 2),
     heads=st.integers(1, 3),

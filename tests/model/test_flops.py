@@ -49,7 +49,7 @@ def test_pruned_and_mixed_layers_equal_fvcore() -> None:
     check(variant("sm_ln_g", "ffn.layers=[1,3]", "norm.layers=2"))
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(architectures())
 def test_any_architecture_of_any_family(architecture: Architecture) -> None:
     # The reparametrizations act once a step, not on every token: they are no part of a forward pass.

@@ -218,7 +218,7 @@ states = st.recursive(
 )
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(states)
 def test_a_state_comes_back(tmp_path_factory: pytest.TempPathFactory, state: object) -> None:
     path = tmp_path_factory.mktemp("state") / "file"

@@ -31,7 +31,6 @@ def of(architecture: Architecture, **recipe: float | str) -> np.ndarray:
 
 
 @given(architectures())
-@settings(deadline=None)
 def test_every_architecture_has_finite_features_of_one_length(architecture: Architecture) -> None:
     described = of(architecture)
     assert described.shape == of(BASE).shape
@@ -60,7 +59,7 @@ def test_depth_of_a_kind_is_told_with_its_sign() -> None:
 
 
 @given(architectures())
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_parameters_are_counted_as_the_model_has_them(architecture: Architecture) -> None:
     plain = canonical(replace(architecture, stabilizer=type(architecture.stabilizer)()))
     model = build_model(plain)

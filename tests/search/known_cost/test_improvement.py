@@ -48,14 +48,13 @@ def closed(front: Array, costs: Array, mean: float, sd: float) -> float:
 
 
 @given(cases())
-@settings(deadline=None)
 def test_a_sure_value_gains_what_moocore_says(case: tuple[Array, Array, float, float]) -> None:
     front, costs, mean, _ = case
     assert closed(front, costs, mean, 1e-9) == pytest.approx(gain(front, costs, mean), abs=1e-8)
 
 
 @given(cases())
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_it_equals_monte_carlo_within_its_error(case: tuple[Array, Array, float, float]) -> None:
     front, costs, mean, sd = case
     values = np.random.default_rng(0).normal(mean, sd, 400)
@@ -66,7 +65,7 @@ def test_it_equals_monte_carlo_within_its_error(case: tuple[Array, Array, float,
 
 
 @given(cases())
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 def test_it_equals_the_integral_taken_piece_by_piece(case: tuple[Array, Array, float, float]) -> None:
     front, costs, mean, sd = case
     inside = front[(front < 1).all(axis=1)]
@@ -80,7 +79,6 @@ def test_it_equals_the_integral_taken_piece_by_piece(case: tuple[Array, Array, f
 
 
 @given(cases())
-@settings(deadline=None)
 def test_boxes_fill_the_space_once_with_the_best_value_in_each(
     case: tuple[Array, Array, float, float],
 ) -> None:
