@@ -31,7 +31,6 @@ from aero_search.export.layout import MANIFEST_FILE
 from aero_search.export.load import Bundle, load_bundle
 from aero_search.front.objective import Objective
 from aero_search.invocation import typed
-from aero_search.quantity import write_quantity
 from aero_search.schema import to_mapping
 
 if TYPE_CHECKING:
@@ -207,7 +206,7 @@ def _fronts(
     name: str, objective: Objective, answered: Sequence[Answered], places: Sequence[Sequence[str]]
 ) -> Sheet:
     from aero_search.report.table import sheet
-    from aero_search.report.units import quality_name, quality_text
+    from aero_search.report.units import quality_name, quality_text, readable
 
     first, quality = objective.costs[0], objective.quality
     heads = ["point", first, quality_name(quality), "seeds"]
@@ -217,7 +216,7 @@ def _fronts(
     for k, one in enumerate(answered):
         row = [
             one.record.label,
-            write_quantity(first, one.record.costs[first]),
+            readable(first, one.record.costs[first]),
             quality_text(quality, one.record.metric(quality)),
             str(one.trainings),
         ]

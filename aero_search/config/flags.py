@@ -97,7 +97,10 @@ def read_flags(argv: Sequence[str]) -> tuple[Flags, list[str]]:
                 raise RequestError(f"{name} needs a value")
             flags.given[name] = value if equals else waiting.pop(0)
         else:
-            raise RequestError(f"{said[:60]} is not a flag: {nearest(said[:60], FLAGS)}")
+            raise RequestError(
+                f"{said[:60]} is not a flag: {nearest(said[:60], FLAGS)}; a setting has no dashes, as in "
+                "search.n_trials=8"
+            )
     _check(flags)
     return flags, overrides
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +28,9 @@ if TYPE_CHECKING:
 
 HELD_OUT = "held_out"
 _END_OF_TEXT = "<|endoftext|>"
+# Resamples behind the standard error of a figure that is no mean over documents; the harness takes so many at once.
+# With none it tells no standard error at all, of means neither.
+_BOOTSTRAPS = 1000
 
 
 @dataclass(frozen=True)
@@ -126,17 +130,18 @@ def score_tasks(subject: Subject, tasks: Sequence[str], limit: int | None) -> li
     """
     named = [_task(task) for task in tasks]
     try:
-        from lm_eval import simple_evaluate
-        from lm_eval.tasks import TaskManager
+        from lm_eval import evaluator
     except ImportError as problem:
         raise RequestError(
             f"tasks={','.join(tasks)} needs {problem.name or 'lm_eval'}: {install('eval')}"
         ) from None
+    # It asks git for the current folder's commit, and git says on stderr that there is none.
+    evaluator.get_git_commit_hash = lambda: None
     from aero_search.export.harness import harness_model
 
     if subject.tokenizer is None:
         raise RequestError(f"{subject.label} has no tokenizer, which tasks need: evaluate it on held_out")
-    known = TaskManager()
+    known = _known_tasks()
     for task in named:
         if isinstance(task, str) and task not in known.all_tasks:
             raise RequestError(
@@ -144,8 +149,13 @@ def score_tasks(subject: Subject, tasks: Sequence[str], limit: int | None) -> li
             )
     model = harness_model(subject.decoder, subject.tokenizer, end_of_text(subject.tokenizer))
     try:
-        done: Any = simple_evaluate(
-            model=model, tasks=named, limit=limit, task_manager=known, log_samples=False, bootstrap_iters=0
+        done: Any = evaluator.simple_evaluate(
+            model=model,
+            tasks=named,
+            limit=limit,
+            task_manager=known,
+            log_samples=False,
+            bootstrap_iters=_BOOTSTRAPS,
         )
     except AeroSearchError:
         raise
@@ -155,6 +165,14 @@ def score_tasks(subject: Subject, tasks: Sequence[str], limit: int | None) -> li
             f"tasks={','.join(tasks)} failed ({type(problem).__name__}: {said})"
         ) from problem
     return list(_scores(done["results"], done.get("higher_is_better", {})))
+
+
+@lru_cache(maxsize=1)
+def _known_tasks() -> Any:
+    """What the harness knows; it reads thousands of files for it."""
+    from lm_eval.tasks import TaskManager
+
+    return TaskManager()
 
 
 def end_of_text(tokenizer: Tokenizer) -> int:

@@ -21,4 +21,4 @@ def require(kind: str, *packages: str) -> None:
             import_module(package)
         except ImportError as problem:
             missing = problem.name or package
-            raise RequestError(f"kind={kind} needs {missing}: {install(kind)}") from None
+            raise RequestError(f"an export for {kind} needs {missing}: {install(kind)}") from None

@@ -33,7 +33,9 @@ _EXTRAS = {
     "ray": ("hydra_plugins.hydra_ray_launcher", "workers on a Ray cluster"),
     "slurm": ("hydra_plugins.hydra_submitit_launcher", "workers on Slurm"),
     "postgres": ("psycopg", "a study shared by several machines"),
-    "hf": ("datasets", "corpora from the Hugging Face hub"),
+    "hf": ("datasets", "corpora from the Hugging Face hub, exports for transformers"),
+    "onnx": ("onnxruntime", "exports as ONNX"),
+    "eval": ("lm_eval", "tasks of lm-evaluation-harness"),
 }
 
 

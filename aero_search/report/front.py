@@ -136,7 +136,8 @@ def front_markdown(front: Front) -> str:
         rows.append(_row(front, scales).markdown(chosen))
     marks = [":--" if head == "architecture" else "--:" for head in heads]
     table = "\n".join(f"| {' | '.join(line)} |" for line in (heads, marks, *rows))
-    return f"{table}\n\n{KNEE} best balance. {plain(front_summary(front))}\n"
+    legend = "" if knee is None else f"{KNEE} best balance. "
+    return f"{table}\n\n{legend}{plain(front_summary(front))}\n"
 
 
 def front_rows(front: Front) -> list[dict[str, object]]:
@@ -305,7 +306,8 @@ def _scales(front: Front) -> dict[str, Scale]:
 
 
 def _caption(front: Front) -> str:
-    parts = [f"{KNEE} best balance", f"{len(front.dominated)} dominated", f"{len(front.diverged)} diverged"]
+    parts = [] if front.balance is None else [f"{KNEE} best balance"]
+    parts += [f"{len(front.dominated)} dominated", f"{len(front.diverged)} diverged"]
     if front.baseline_perplexity is not None and not front.scatter.pairs:
         parts.append(f"± from {100 * front.scatter.spread:.2g} % between seeds, as known of the proxy")
     if front.baseline_value is None:

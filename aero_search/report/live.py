@@ -203,12 +203,13 @@ class LiveView:
         if self._told is None:
             # What a resumed study had before is no news.
             self._told = {record.number for record in records}
-        for record in sorted(records, key=lambda record: record.number):
-            if record.number not in self._told:
-                self._told.add(record.number)
-                line = f"[{snapshot.done}/{snapshot.budget}] {outcome(record)}"
-                self._console.print(Text(line), soft_wrap=True)
-                self._spoke = now
+        news = [record for record in records if record.number not in self._told]
+        first = snapshot.done - len(news) + 1
+        for count, record in enumerate(sorted(news, key=lambda record: record.number), start=max(first, 1)):
+            self._told.add(record.number)
+            line = f"[{count}/{snapshot.budget}] {outcome(record)}"
+            self._console.print(Text(line), soft_wrap=True)
+            self._spoke = now
         if now - self._spoke >= QUIET_S:
             self._console.print(Text(f"{snapshot.study}: {_counts(snapshot)}"), soft_wrap=True)
             self._spoke = now

@@ -8,6 +8,7 @@ from types import TracebackType
 
 from aero_search.invocation import typed
 from aero_search.printing import print_line
+from aero_search.report.units import readable
 from aero_search.training.result import CurvePoint, Result
 from aero_search.waiting import doing
 
@@ -74,9 +75,9 @@ def result_rows(result: Result, costs: Mapping[str, float], priced_at: str = "")
     yield "tokens, seconds", f"{result.tokens:,}, {result.seconds:.0f}"
     if priced_at:
         yield "costs of", f"{priced_at}; the perplexity is the proxy's"
-    yield "PI latency", f"{costs['latency_s']:.3g} s"
-    yield "PI communication", f"{costs['communication_bytes'] / 1e9:.3g} GB"
-    yield "FLOPs", f"{costs['flops'] / 1e9:.3g} G"
+    yield "PI latency", readable("latency_s", costs["latency_s"])
+    yield "PI communication", readable("communication_bytes", costs["communication_bytes"])
+    yield "FLOPs", readable("flops", costs["flops"])
 
 
 def closing_lines(folder: Path) -> Iterator[str]:

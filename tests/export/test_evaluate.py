@@ -55,8 +55,9 @@ def test_without_the_harness_a_sentence_says_how_to_install_it(bundle: Path) -> 
 
 @pytest.mark.skipif(not HARNESS, reason="needs the extra eval")
 def test_a_local_task_is_scored_by_the_harness(
-    bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
+    monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     rows = [{"text": "abcd", "choices": [" efgh", " zzzz"], "label": i % 2} for i in range(4)]
     (tmp_path / "data.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
@@ -64,3 +65,6 @@ def test_a_local_task_is_scored_by_the_harness(
     (score,) = score_tasks(Subject.of(load_bundle(bundle)), [str(tmp_path / "task.yaml")], None)
     # The same question four times, with either answer the right one in half of them.
     assert (score.task, score.metric, score.value, score.better) == ("mine", "acc", 0.5, "higher")
+    # The sample's standard deviation over the root of four.
+    assert score.error == pytest.approx((1 / 3) ** 0.5 / 2)
+    assert "git" not in capfd.readouterr().err

@@ -59,5 +59,7 @@ def test_without_onnxruntime_the_extra_is_named(
 ) -> None:
     one = made("fused")
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
-    with pytest.raises(RequestError, match=r"kind=onnx needs onnxruntime: .*-m pip install .*\[onnx\]"):
+    with pytest.raises(
+        RequestError, match=r"an export for onnx needs onnxruntime: .*-m pip install .*\[onnx\]"
+    ):
         write_onnx(one.choice, one.corpus, tmp_path / "onnx")

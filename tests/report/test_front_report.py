@@ -33,6 +33,15 @@ def test_the_table_names_points_costs_savings_and_the_knee(make_front: Any) -> N
     assert any("◆ best balance · 7 dominated · 2 diverged" in line for line in lines)
 
 
+def test_a_mark_that_no_row_has_is_not_explained(make_front: Any) -> None:
+    stuck = [row for row in STUDY if row[1] == "plateau"]
+    front = make_front(rows=stuck)
+    assert front.balance is None
+    text = printed(front, 110)
+    assert "◆" not in text
+    assert "0 diverged" in text
+
+
 @pytest.mark.parametrize("costs", [("latency_s",), ("latency_s", "flops"), ("communication_bytes", "rounds")])
 def test_eighty_columns_cut_no_number(make_front: Any, costs: tuple[str, ...]) -> None:
     text = printed(make_front(costs))

@@ -92,6 +92,19 @@ def test_off_a_terminal_only_news_is_printed(make_front: Any, snapshot: Snapshot
     ]
 
 
+def test_two_that_end_between_two_looks_have_a_number_each(make_front: Any, snapshot: Snapshot) -> None:
+    counts = iter([14, 16])
+
+    def take() -> Snapshot:
+        done = next(counts, 16)
+        return replace(snapshot, front=make_front(rows=STUDY[:done]), done=done)
+
+    stream = StringIO()
+    with LiveView(take, Console(file=stream, width=40), interval=0.01):
+        time.sleep(0.1)
+    assert [line.split()[0] for line in stream.getvalue().splitlines()] == ["proxy:", "[15/24]", "[16/24]"]
+
+
 def test_what_ends_between_the_last_look_and_the_exit_is_told(make_front: Any, snapshot: Snapshot) -> None:
     rows = [STUDY[:2]]
     stream = StringIO()
