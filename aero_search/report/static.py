@@ -138,18 +138,22 @@ def _draw_marks(axis: Axes, marks: Sequence[Mark]) -> None:
         for look in _looks(mark):
             alike[look].append(mark)
     for look, those in alike.items():
-        axis.scatter([mark.x for mark in those], [mark.y for mark in those], **look._asdict())
+        axis.scatter(
+            [mark.x for mark in those], [mark.y for mark in those], marker=look.marker, s=look.area,
+            facecolors=look.face, edgecolors=look.edge, linewidths=look.width, zorder=look.height,
+            alpha=look.alpha,
+        )  # fmt: skip
 
 
 class _Look(NamedTuple):
-    """How a mark is drawn, in the words of matplotlib's `scatter`."""
+    """How a mark is drawn: its area and the width of its edge in points, and its height above the picture."""
 
     marker: str
-    s: float
-    facecolors: str
-    edgecolors: str | None
-    linewidths: float
-    zorder: float
+    area: float
+    face: str
+    edge: str | None
+    width: float
+    height: float
     alpha: float | None = None
 
 
