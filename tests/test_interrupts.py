@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import sys
 import time
+from collections.abc import Iterator
 
 import pytest
 
@@ -21,13 +22,21 @@ class Collected:
         signal.raise_signal(self.number)
 
 
+@pytest.fixture
+def heeded() -> Iterator[None]:
+    """Python's own handler of SIGINT, which a shell's background jobs ignore."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 def work_without(objects: list[Collected]) -> None:
     objects.clear()
     time.sleep(30)
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGINT])
-def test_a_signal_that_falls_into_a_collection_comes_again(number: signal.Signals, capsys) -> None:
+def test_a_signal_that_falls_into_a_collection_comes_again(number: signal.Signals, capsys, heeded) -> None:
     came: list[signal.Signals] = []
     handlers = [signal.getsignal(number), signal.getsignal(signal.SIGALRM), sys.unraisablehook]
     gone: list[Collected] = [Collected(number)]

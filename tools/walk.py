@@ -90,13 +90,14 @@ def missing_line(step: Step, output: str) -> str | None:
     Lines with digits count for `cost` alone: those of a training differ from machine to machine.
     """
     exact = " cost " in step.line
-    lines = [_plain(line) for line in output.splitlines()]
+    # Where a sentence breaks depends on its numbers too.
+    said = " ".join(map(_plain, output.splitlines()))
     for line in map(_plain, step.shown.splitlines()):
         if line.strip("─") in ("", "...") or (not exact and re.search(r"\d", line)):
             continue
-        if line not in lines:
+        _, found, said = said.partition(line)
+        if not found:
             return line
-        del lines[: lines.index(line) + 1]
     return None
 
 
