@@ -129,7 +129,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
         if is_full(problem):
             return _complain(full_sentence(problem), FAILED)
-        # What the system refuses no request can help.
+        if sentence := unforeseen.too_long(problem, arguments):
+            return _complain(sentence, WRONG_REQUEST)
+        # What else the system refuses no request can help.
         wrong_request = unforeseen.is_reading() and not isinstance(problem, OSError)
         return _complain(_tell(problem, arguments), WRONG_REQUEST if wrong_request else FAILED)
     finally:

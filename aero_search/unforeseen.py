@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import platform
 import tempfile
@@ -31,6 +32,10 @@ class _Stage:
 
 
 _STAGE = _Stage()
+
+
+# NAME_MAX of Linux and of macOS.
+_NAME_BYTES = 255
 
 
 def start_reading() -> None:
@@ -82,6 +87,18 @@ def described(problem: BaseException) -> str:
     line = " ".join(str(problem).split())
     line = line if len(line) <= 300 else f"{line[:297]}..."
     return f"{type(problem).__name__}: {line}" if line else type(problem).__name__
+
+
+def too_long(problem: BaseException, arguments: Sequence[str]) -> str | None:
+    """One sentence on a name that no file may have, and what brings it; None where that is not the problem."""
+    if not isinstance(problem, OSError) or problem.errno != errno.ENAMETOOLONG:
+        return None
+    longest = max(arguments, key=len, default="")
+    start = f"{longest[:60]}..." if len(longest) > _NAME_BYTES else "a name that the request brings"
+    return (
+        f"{start} is too long for the name of a file (at most {_NAME_BYTES} bytes, and 4,095 with its folders): "
+        "give a shorter one"
+    )
 
 
 def _write(report: str) -> Path | None:

@@ -33,6 +33,18 @@ LINES = {
     "train model.d_model=1000000": r"a network of 48 T weights \(model.d_model=1000000, n_layer=4\) takes 576 TB",
     "search study.name=" + "n" * 256: "study.name=n+... must be at most 255 bytes long: it names a folder",
     "search output_dir=" + "a" * 300: "output_dir=.*a+ cannot be written to",
+    **{
+        f"{line}{'x' * 300}": r"x+\.\.\. is too long for the name of a file \(at most 255 bytes"
+        for line in (
+            "cost architecture=",
+            "verify ",
+            "evaluate ",
+            "measure bundle=",
+            "plan output_dir=",
+            "train data=text_folder data.path=",
+            "train data=tokenized data.path=",
+        )
+    },
 }
 
 
