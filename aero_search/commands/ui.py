@@ -28,11 +28,11 @@ def run(request: Request) -> None:
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.default_int_handler)
     server = dashboard(request.tracking, request.output_dir, options.port)
-    for line in _links(request, url(options.port)):
-        print_line(line)
-    print_line(f"MLflow: {url(options.port)}  (Ctrl-C stops it)")
-    doing(None)
     try:
+        for line in _links(request, url(options.port)):
+            print_line(line)
+        print_line(f"MLflow: {url(options.port)}  (Ctrl-C stops it)")
+        doing(None)
         code = server.wait()
     except KeyboardInterrupt:
         print_line("stopping MLflow ...")

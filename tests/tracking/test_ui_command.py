@@ -43,3 +43,24 @@ def test_ctrl_c_is_answered_before_the_server_has_ended(
         "MLflow: http://127.0.0.1:5000  (Ctrl-C stops it)",
         "stopping MLflow ...",
     ]
+
+
+@pytest.mark.usefixtures("_handlers")
+@pytest.mark.parametrize("at", ["study", "MLflow"])
+def test_ctrl_c_that_comes_before_it_waits_stops_the_server_too(
+    at: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    stopped: list[object] = []
+
+    def printed(text: str) -> None:
+        print(text)
+        if text.startswith(at):
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(dashboard, "dashboard", lambda *_: Server())
+    monkeypatch.setattr(dashboard, "stop", stopped.append)
+    monkeypatch.setattr(ui, "_links", lambda *_: ["study one"])
+    monkeypatch.setattr(ui, "print_line", printed)
+    assert main(["ui", f"output_dir={tmp_path}"]) == 0
+    assert len(stopped) == 1
+    assert capsys.readouterr().out.splitlines()[-1] == "stopping MLflow ..."
