@@ -90,14 +90,16 @@ def missing_line(step: Step, output: str) -> str | None:
     Lines with digits count for `cost` alone: those of a training differ from machine to machine.
     """
     exact = " cost " in step.line
-    # Where a sentence breaks depends on its numbers too.
-    said = " ".join(map(_plain, output.splitlines()))
+    # Whole lines where they are exact; elsewhere where a sentence breaks depends on its numbers too.
+    gap = "\n" if exact else " "
+    said = gap.join(["", *map(_plain, output.splitlines()), ""])
     for line in map(_plain, step.shown.splitlines()):
         if line.strip("─") in ("", "...") or (not exact and re.search(r"\d", line)):
             continue
-        _, found, said = said.partition(line)
+        _, found, rest = said.partition(f"{gap}{line}{gap}")
         if not found:
             return line
+        said = gap + rest
     return None
 
 
