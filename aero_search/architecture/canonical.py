@@ -17,10 +17,12 @@ def canonical(a: Architecture) -> Architecture:
     """Collapse the settings that have no effect on the network or its training.
 
     The result is equal for two architectures exactly when their networks are the same; `canonical` of it
-    is itself. Empty layers change nothing wherever they are: they go behind the others, and stay, because
-    shares of the depth are counted with them (`retarget`).
+    is itself. Empty layers change nothing wherever they are: they go behind the others, of public layers and of
+    private ones, and stay, because shares of the depth are counted with them (`retarget`).
     """
-    layers = tuple(sorted((_layer(a, layer) for layer in a.layers), key=lambda layer: layer.is_empty))
+    collapsed = [_layer(a, layer) for layer in a.layers]
+    parts = (collapsed[: a.public_layers], collapsed[a.public_layers :])
+    layers = tuple(layer for part in parts for layer in sorted(part, key=lambda layer: layer.is_empty))
     has_full = any(layer.is_full for layer in layers)
     attends = any(layer.attends for layer in layers)
     return replace(
@@ -48,6 +50,7 @@ def key(a: Architecture) -> str:
         (said["attention"], "qk_norm", NONE),
         (said, "share_layers", 1),
         (said, "ffn_rank", 0),
+        (said, "public_layers", 0),
     ):
         if part[name] == default:
             del part[name]

@@ -53,7 +53,7 @@ REPARAMETRIZATIONS = {"WeightNorm": "weight_norm", "SpectralNorm": "spectral_nor
 QK_NORM = "QKNorm"
 _GROUPS = {"attention": Attention, "stabilizer": Stabilizer, "regularizer": Regularizer}
 _PER_LAYER = tuple(f.name for f in fields(Layer))
-_PLAIN = ("final_norm", "gated", "ffn_ratio", "share_layers", "ffn_rank")
+_PLAIN = ("final_norm", "gated", "ffn_ratio", "share_layers", "ffn_rank", "public_layers")
 
 
 class NotationError(RequestError):
@@ -169,6 +169,7 @@ def _from_terms(text: str, base: Architecture) -> Architecture:
         ffn_ratio=4.0,
         share_layers=1,
         ffn_rank=0,
+        public_layers=0,
         final_norm=reading.norm if own_final else base.wiring.norm,
         attention=from_mapping(Attention, reading.attention, "attention"),
         stabilizer=from_mapping(Stabilizer, reading.stabilizer, "stabilizer"),
@@ -268,6 +269,7 @@ def _with_fields(a: Architecture, rest: str) -> Architecture:
         ffn_ratio=plain.ffn_ratio,
         share_layers=plain.share_layers,
         ffn_rank=plain.ffn_rank,
+        public_layers=plain.public_layers,
         final_norm=plain.final_norm,
         attention=groups["attention"],
         stabilizer=groups["stabilizer"],
@@ -282,3 +284,4 @@ class _Plain:
     ffn_ratio: float
     share_layers: int
     ffn_rank: int
+    public_layers: int

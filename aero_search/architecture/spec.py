@@ -163,6 +163,8 @@ class Architecture:
         share_layers: groups of so many consecutive layers have the same weights (ALBERT, arXiv 1909.11942, all of
             them; MobileLLM, arXiv 2402.14905, section 3.4, two and two): fewer parameters, the same inference.
         ffn_rank: each linear of the feed-forwards is the product of two, with so many channels between; 0: whole.
+        public_layers: the embeddings and the first so many layers have public weights, so that the client runs them
+            alone, in the clear (layer freezing in Marill, arXiv 2408.03561); 0: all weights are private.
     """
 
     n_head: int
@@ -181,6 +183,7 @@ class Architecture:
     regularizer: Regularizer = Regularizer()
     share_layers: int = 1
     ffn_rank: int = 0
+    public_layers: int = 0
 
     @property
     def n_layer(self) -> int:
@@ -204,6 +207,11 @@ class Architecture:
     def own_layers(self) -> tuple[Layer, ...]:
         """The layers that have weights of their own: the first of each group that shares them."""
         return self.layers[:: self.share_layers]
+
+    @property
+    def private_layers(self) -> tuple[Layer, ...]:
+        """The layers that run under private inference."""
+        return self.layers[self.public_layers :]
 
     def feed_forward_weights(self, layer: Layer) -> int:
         """Weights in the matrices of a layer's feed-forward."""

@@ -46,7 +46,7 @@ def retarget(a: Architecture, shape: ModelShape) -> Architecture:
     or last share keeps its share to within half a layer, and where M is a multiple of N every layer is
     repeated M / N times. As many layers as before share their weights, where the
     new depth has whole groups of like layers; else each has its own, which costs the same.
-    A rank keeps its share of the width.
+    A rank keeps its share of the width, and so many layers are public as their counterparts are, at least one.
 
     Raises:
         RequestError: the families differ: their layers are wired differently.
@@ -58,13 +58,17 @@ def retarget(a: Architecture, shape: ModelShape) -> Architecture:
             f"trained: take a proxy of the same family, such as model.family={shape.family}"
         )
     a = canonical(a)
-    layers = tuple(a.layers[i] for i in depths(a.n_layer, shape.n_layer))
+    sources = depths(a.n_layer, shape.n_layer)
+    layers = tuple(a.layers[i] for i in sources)
+    public = _public(a, sources)
+    shared = in_groups(layers, a.share_layers) and public % a.share_layers == 0
     return canonical(
         validate(
             replace(
                 a,
                 layers=layers,
-                share_layers=a.share_layers if in_groups(layers, a.share_layers) else 1,
+                share_layers=a.share_layers if shared else 1,
+                public_layers=public,
                 n_head=shape.n_head,
                 n_kv_head=shape.n_kv_head,
                 d_model=shape.d_model,
@@ -75,6 +79,12 @@ def retarget(a: Architecture, shape: ModelShape) -> Architecture:
             )
         )
     )
+
+
+def _public(a: Architecture, sources: tuple[int, ...]) -> int:
+    if not a.public_layers:
+        return 0
+    return min(max(sum(i < a.public_layers for i in sources), 1), len(sources) - 1)
 
 
 def _rank(a: Architecture, d_model: int) -> int:

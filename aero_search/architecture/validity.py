@@ -60,6 +60,7 @@ def violations(a: Architecture) -> Iterator[str]:
     if all(layer.is_empty for layer in a.layers):
         yield "attention.kind=none and ffn.kind=none in every layer leave no network: keep one of them somewhere"
     yield from _shared(a)
+    yield from _public(a)
     yield from _attention(a)
     yield from _kinds(a)
     yield from _regularizer(a)
@@ -127,6 +128,20 @@ def _shared(a: Architecture) -> Iterator[str]:
                         f"{field}={name} and model.share_layers={k} exclude each other: the statistics that it "
                         "keeps of one layer are not those of another, so take another norm or model.share_layers=1"
                     )
+
+
+def _public(a: Architecture) -> Iterator[str]:
+    most = max(a.n_layer - 1, 0)
+    if not 0 <= a.public_layers <= most:
+        yield (
+            f"model.public_layers={a.public_layers} must be from 0 to {most} of model.n_layer={a.n_layer}: "
+            "the deepest layer and the LM head stay private"
+        )
+    elif a.share_layers > 1 and a.public_layers % a.share_layers:
+        yield (
+            f"model.public_layers={a.public_layers} is no multiple of model.share_layers={a.share_layers}: "
+            "a private layer would have the weights of a public one"
+        )
 
 
 def _attention(a: Architecture) -> Iterator[str]:

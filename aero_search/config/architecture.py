@@ -37,6 +37,7 @@ class ModelGroup:
     gated: bool
     tied_embeddings: bool
     share_layers: int = 1
+    public_layers: int = 0
 
 
 @dataclass(frozen=True)
@@ -117,6 +118,7 @@ def read_architecture(groups: Mapping[str, Any]) -> Architecture:
             tied_embeddings=model.tied_embeddings,
             share_layers=model.share_layers,
             ffn_rank=ffn.rank,
+            public_layers=model.public_layers,
             attention=Attention(**{f.name: getattr(attention, f.name) for f in fields(Attention)}),
             stabilizer=from_mapping(Stabilizer, groups.get("stabilizer"), "stabilizer"),
             regularizer=from_mapping(Regularizer, groups.get("regularizer"), "regularizer"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Mapping
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -62,9 +63,12 @@ def architecture_from(
     Raises:
         RequestError: it cannot be built, or not from these weights.
     """
-    if composed.get("architecture") is None:
-        composed = with_checkpoint(composed, checkpoint.architecture, said)
-    return check_fit(checkpoint, read_architecture(composed))
+    if composed.get("architecture") is not None:
+        return check_fit(checkpoint, read_architecture(composed))
+    own = checkpoint.architecture
+    a = read_architecture(with_checkpoint(composed, own, said))
+    # Public layers stay the checkpoint's, whatever is chosen for all layers.
+    return check_fit(checkpoint, replace(a, layers=(*own.layers[: a.public_layers], *a.private_layers)))
 
 
 def recovery_of(
@@ -152,7 +156,7 @@ def _merged(
 
 def _sizes(own: Architecture) -> dict[str, Any]:
     names = ("family", "n_layer", "n_head", "n_kv_head", "d_model", "seq_len", "vocab_size", "ffn_ratio", "gated",
-             "tied_embeddings", "share_layers")  # fmt: skip
+             "tied_embeddings", "share_layers", "public_layers")  # fmt: skip
     return {name: getattr(own, name) for name in names}
 
 

@@ -171,12 +171,12 @@ class _Rows:
             attention.qk_norm,
         )
         known = self._layers.setdefault(shared, {})
-        ends = (shared, a.final_norm)
+        ends = (shared, a.final_norm, bool(a.public_layers))
         passes = self._workload.passes(a.seq_len)
         if ends not in self._outside:
             self._outside[ends] = self._sum(o for step in passes for o in self._workload.outside(a, step))
         sent, rounds, compute, flops = self._outside[ends]
-        for layer, count in Counter(a.layers).items():
+        for layer, count in Counter(a.private_layers).items():
             if layer not in known:
                 known[layer] = self._sum(o for step in passes for o in self._workload.layer(a, layer, step))
             row = known[layer]
@@ -184,6 +184,8 @@ class _Rows:
             rounds += count * row[1]
             compute += count * row[2]
             flops += count * row[3]
+        for layer, count in Counter(a.layers[: a.public_layers]).items():
+            flops += count * sum(_flops(o) for step in passes for o in self._workload.layer(a, layer, step))
         return sent, rounds, compute, flops
 
     def _sum(self, operations: Iterable[Operation]) -> _Row:
@@ -193,8 +195,13 @@ class _Rows:
             sent += price.bytes
             rounds += price.rounds
             compute += price.seconds
-            flops += 0.0 if operation.part == "embedding" else 2.0 * operation.macs
+            flops += _flops(operation)
         return sent, rounds, compute, flops
+
+
+def _flops(operation: Operation) -> float:
+    """Those of an operation; a lookup in the clear multiplies nothing."""
+    return 0.0 if operation.part == "embedding" else 2.0 * operation.macs
 
 
 def price_batch(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from aero_search.architecture import Architecture
@@ -55,7 +55,7 @@ def flops(
     decode: bool = False,
     workload: Workload = PREFILL,
 ) -> Flops:
-    """Count FLOPs.
+    """Count FLOPs; those of public layers too, which the client runs.
 
     Args:
         convention: `full` counts both attention products in full, as fvcore and FlopCounterMode do. `aero`
@@ -71,7 +71,7 @@ def flops(
         "embedding": 0.0,
     }
     norm = 0.0
-    for _, operation in workload.operations(architecture, decode):
+    for _, operation in workload.operations(replace(architecture, public_layers=0), decode):
         if operation.kind in MATMUL_KINDS:
             sums[operation.part] += 2.0 * operation.macs
         elif operation.part == "norm" and (card := NORMS.by_operation(operation.kind)):

@@ -1,7 +1,8 @@
 """Every secret operation of a forward pass, by layer and part: the one list FLOPs and costs derive from.
 
 Secret operations are those on values that depend on the client's tokens. What two parties do without talking
-is not listed: additions (residuals, biases, learned positions), reshapes, the causal mask.
+is not listed: additions (residuals, biases, learned positions), reshapes, the causal mask. Nor are the
+embeddings and layers with public weights (`Architecture.public_layers`), which the client runs alone.
 
 What folds into weights exactly is not listed either, because the server folds it before anyone asks:
     1/sqrt(d_head)   into the query projection, or into the gain of the queries' norm.
@@ -103,14 +104,17 @@ def inventory(architecture: Architecture, decode: bool = False) -> tuple[Operati
             True: one token decoded at the last position, with a key-value cache of seq_len entries.
     """
     operations = list(input_operations(architecture, decode))
-    for index, layer in enumerate(architecture.layers):
+    first = architecture.public_layers
+    for index, layer in enumerate(architecture.private_layers, start=first):
         operations += layer_operations(architecture, layer, index, decode)
     operations += output_operations(architecture, decode)
     return tuple(operations)
 
 
 def input_operations(a: Architecture, decode: bool = False) -> Iterator[Operation]:
-    """Token embedding: (tokens, V) equality tests and a (tokens, V) by (V, d_model) product."""
+    """Token embedding: (tokens, V) equality tests and a (tokens, V) by (V, d_model) product; none where public."""
+    if a.public_layers:
+        return
     m = 1 if decode else a.seq_len
     yield Operation("embedding", "one_hot", "one_hot", (m, a.vocab_size))
     yield Operation("embedding", "lookup", "lookup", (m, a.vocab_size, a.d_model))

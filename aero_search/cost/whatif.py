@@ -100,12 +100,12 @@ def _candidates(a: Architecture) -> Iterator[_Candidate]:
     # Layers that share their weights change together.
     k = a.share_layers
     together = f", {k} layers at once" if k > 1 else ""
-    for i, layer in enumerate(a.own_layers):
-        for kind, what, cheaper in _cheaper(layer):
-            changed = _with(a, k * i, cheaper)
+    for i in range(a.public_layers, a.n_layer, k):
+        for kind, what, cheaper in _cheaper(a.layers[i]):
+            changed = _with(a, i, cheaper)
             # A change may exclude what the rest of the network needs, and something must be left.
             if not list(violations(changed)):
-                yield _Candidate(kind, what + together, k * i, changed)
+                yield _Candidate(kind, what + together, i, changed)
     for final in NORMS[a.final_norm].cheaper:
         what = _replaced(f"final {a.final_norm}", final)
         yield _Candidate("norm", what, None, replace(a, final_norm=final))
@@ -114,7 +114,7 @@ def _candidates(a: Architecture) -> Iterator[_Candidate]:
         changed = replace(a, attention=replace(a.attention, qk_norm=norm))
         if not list(violations(changed)):
             yield _Candidate("norm", what, None, changed)
-    if a.n_layer > k:
+    if len(a.private_layers) > k:
         what = "deepest layer removed" if k == 1 else f"deepest {k} layers removed"
         yield _Candidate("layer", what, a.n_layer - 1, replace(a, layers=a.layers[:-k]))
 

@@ -32,6 +32,30 @@ def misfits(own: Architecture, a: Architecture) -> Iterator[str]:
         yield "model.tied_embeddings=true cannot be carried over from a head of its own"
     if a.attention.value_projection == "full" and own.attention.value_projection == "identity":
         yield "attention.value_projection=full cannot be carried over from identity values"
+    if a.public_layers:
+        yield from _public_changes(own, a)
+
+
+def _public_changes(own: Architecture, a: Architecture) -> Iterator[str]:
+    """Yield what would change the weights of layers that are public because everyone has them."""
+    reason = f"model.public_layers={a.public_layers} keeps the first layers as they are"
+    if a.n_layer != own.n_layer:
+        yield f"{reason}, so leave model.n_layer={own.n_layer}"
+    elif a.layers[: a.public_layers] != own.layers[: a.public_layers]:
+        yield f"{reason}, and theirs are other operations"
+    for field, asked, had in (
+        ("model.n_kv_head", a.kv_heads, own.kv_heads),
+        ("model.ffn_ratio", a.ffn_ratio, own.ffn_ratio),
+        ("model.gated", a.gated, own.gated),
+        ("ffn.rank", a.ffn_rank, own.ffn_rank),
+        ("attention.value_projection", a.attention.value_projection, own.attention.value_projection),
+        ("attention.shaped", a.attention.shaped, own.attention.shaped),
+        ("attention.softmax_heads", a.attention.softmax_heads, own.attention.softmax_heads),
+        ("attention.qk_norm", a.attention.qk_norm, own.attention.qk_norm),
+        ("stabilizer.kind", a.stabilizer.kind, own.stabilizer.kind),
+    ):
+        if asked != had:
+            yield f"{reason}, so leave {field}={had}"
 
 
 def unserved(own: Architecture, a: Architecture) -> Iterator[str]:

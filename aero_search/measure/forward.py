@@ -6,6 +6,7 @@ Shapes: one sequence; T positions, H heads, d channels of a head, V vocabulary e
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -15,8 +16,9 @@ from jax import Array
 from numpy.typing import NDArray
 
 from aero_search.architecture import Architecture
+from aero_search.cost.workload import sized
 from aero_search.measure.lowerings import lowering
-from aero_search.measure.program import LOGITS, TOKENS, Pass, Stage, carried, stages
+from aero_search.measure.program import LOGITS, TOKENS, Pass, Stage, carried, entry, public_stages, stages
 
 StageFunction = Callable[..., Array | tuple[Array, ...]]
 
@@ -24,8 +26,28 @@ StageFunction = Callable[..., Array | tuple[Array, ...]]
 _BASE = 10_000.0
 
 
-def client_tokens(forward: Pass, tokens_t: NDArray[np.integer[Any]]) -> NDArray[Any]:
-    """What the client brings: one-hot rows (T, V), or the numbers themselves where they are compared."""
+def client_value(
+    forward: Pass, weights: Mapping[str, NDArray[Any]], tokens_t: NDArray[np.integer[Any]]
+) -> NDArray[Any]:
+    """What the client brings to a pass: its tokens, or what it made of them in public layers.
+
+    Args:
+        weights: of the public layers.
+        tokens_t: all tokens so far; those that are not cached are brought.
+    """
+    program = public_stages(forward)
+    if not program:
+        return _tokens(forward, tokens_t[forward.cached :])
+    clear = replace(
+        forward, architecture=sized(forward.architecture, len(tokens_t)), lowerings=None, cached=0, last=False
+    )
+    values: dict[str, Any] = {**weights, TOKENS: _tokens(clear, tokens_t)}
+    values = _run(clear, program, values)
+    return np.asarray(values[entry(forward)])[forward.cached :]
+
+
+def _tokens(forward: Pass, tokens_t: NDArray[np.integer[Any]]) -> NDArray[Any]:
+    """One-hot rows (T, V), or the numbers themselves where they are compared."""
     if forward.compares_tokens:
         return tokens_t.astype(np.int32)
     one_hot_tv = np.zeros((len(tokens_t), forward.architecture.vocab_size), np.float32)
@@ -91,15 +113,21 @@ def run_pass(
     """The same of one pass of a query: its logits, and what it leaves to the next one.
 
     Args:
-        tokens_t: those that are not cached.
+        tokens_t: all tokens so far.
         cache: what the pass before has left.
     """
-    values: dict[str, Any] = {**weights, **cache, TOKENS: client_tokens(forward, tokens_t)}
-    for stage in stages(forward):
-        made = stage_function(forward, stage)(*(jnp.asarray(values[name]) for name in stage.reads))
-        values |= zip(stage.writes, made if isinstance(made, tuple) else (made,), strict=True)
+    values: dict[str, Any] = {**weights, **cache, entry(forward): client_value(forward, weights, tokens_t)}
+    values = _run(forward, stages(forward), values)
     left = {there: values[here] for here, there in carried(forward).items()}
     return np.asarray(values[LOGITS]), left
+
+
+def _run(forward: Pass, program: tuple[Stage, ...], values: dict[str, Any]) -> dict[str, Any]:
+    """The values with those that stages make of them in plaintext."""
+    for stage in program:
+        made = stage_function(forward, stage)(*(jnp.asarray(values[name]) for name in stage.reads))
+        values |= zip(stage.writes, made if isinstance(made, tuple) else (made,), strict=True)
+    return values
 
 
 def _one_hot(a: Architecture, tokens_t: Array) -> Array:

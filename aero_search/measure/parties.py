@@ -1,7 +1,7 @@
 """The program of all parties: the forward pass, stage by stage, between a server, a client and perhaps a helper.
 
-The server's process holds the weights, the client's the tokens; the client learns the logits. Architecture and
-lowerings are known to all.
+The server's process holds the weights, the client's the tokens and the weights of public layers, which it runs in
+the clear; the client learns the logits. Architecture and lowerings are known to all.
 """
 
 from __future__ import annotations
@@ -12,17 +12,18 @@ from typing import Any
 import numpy as np
 
 from aero_search.cost import Workload
-from aero_search.measure.forward import client_tokens, stage_function
+from aero_search.measure.forward import client_value, stage_function
 from aero_search.measure.party import Party, Secret
 from aero_search.measure.program import (
     ANSWERS_FILE,
     LOGITS,
     LOGITS_FILE,
-    TOKENS,
     Pass,
     carried,
+    entry,
     last_uses,
     passes,
+    public_names,
     run_name,
     sequence_name,
     stages,
@@ -44,19 +45,20 @@ def forward_pass(party: Party) -> None:
         set_up(party)
     private = forward.weights == "private"
     weights = {name: party.enter("server", party.owned.get(name), private) for name in weight_names(forward)}
+    public = {name: party.owned[name] for name in public_names(forward)} if party.plays("client") else {}
     # Equal operations of a pass share one function, so that each is compiled once for all layers.
     functions: dict[tuple[int, str, str | None], Callable[..., Any]] = {}
     logits, answers = {}, {}
     for index in range(int(party.settings["sequences"])):
         name = sequence_name(index)
-        fed = party.owned[name] if party.plays("client") else None
+        seen = party.owned[name] if party.plays("client") else None
         rows, chosen = [], []
         cache: dict[str, Secret] = {}
         for number, step in enumerate(query):
             program, kept = stages(step, number), carried(step) if number + 1 < len(query) else {}
             dropped = last_uses(program, kept)
-            tokens = None if fed is None else client_tokens(step, fed)
-            values: dict[str, Secret] = {**weights, **cache, TOKENS: party.enter("client", tokens)}
+            brought = None if seen is None else client_value(step, public, seen)
+            values: dict[str, Secret] = {**weights, **cache, entry(step): party.enter("client", brought)}
             for stage in program:
                 function = (number, stage.op, stage.kind)
                 if function not in functions:
@@ -73,11 +75,11 @@ def forward_pass(party: Party) -> None:
             cache = {there: values[here] for here, there in kept.items()}
             opened = party.reveal(values[LOGITS], to="client")
             party.forget(values[LOGITS])
-            if opened is not None:
+            if opened is not None and seen is not None:
                 rows.append(opened)
                 # The client takes the most likely token, and enters it in the next pass.
-                fed = opened[-1:].argmax(-1)
-                chosen.append(fed)
+                chosen.append(opened[-1:].argmax(-1))
+                seen = np.concatenate([seen, chosen[-1]])
         if rows:
             logits[name], answers[name] = np.concatenate(rows), np.concatenate(chosen)
     if logits:

@@ -118,16 +118,37 @@ class Stage:
 
 
 def stages(forward: Pass, step: int = 0) -> tuple[Stage, ...]:
-    """The stages in the order they run; the last one writes `LOGITS`.
+    """The stages of private inference in the order they run; the last one writes `LOGITS`.
 
     Args:
         step: the number of the pass in its query, which names its stages.
     """
+    found = tuple(stage for stage in _stages(forward) if not _is_public(forward, stage))
     if not step:
-        return tuple(_stages(forward))
-    return tuple(
-        replace(stage, name=f"token{step + 1}.{stage.name}", step=step) for stage in _stages(forward)
-    )
+        return found
+    return tuple(replace(stage, name=f"token{step + 1}.{stage.name}", step=step) for stage in found)
+
+
+def public_stages(forward: Pass) -> tuple[Stage, ...]:
+    """Those that the client runs alone, in the clear, on all tokens so far; the last one writes `entry`.
+
+    They run whole functions, not what a protocol makes of them.
+    """
+    whole = replace(forward, lowerings=None, cached=0, last=False)
+    return tuple(stage for stage in _stages(whole) if _is_public(forward, stage))
+
+
+def entry(forward: Pass) -> str:
+    """The value that the client brings: the tokens, or what the public layers make of them, (T, C)."""
+    found = public_stages(forward)
+    return found[-1].writes[0] if found else TOKENS
+
+
+def _is_public(forward: Pass, stage: Stage) -> bool:
+    public = forward.architecture.public_layers
+    if not public:
+        return False
+    return stage.part == "embedding" if stage.layer is None else stage.layer < public
 
 
 def passes(forward: Pass, workload: Workload) -> tuple[Pass, ...]:
@@ -158,7 +179,7 @@ def passes(forward: Pass, workload: Workload) -> tuple[Pass, ...]:
 def carried(forward: Pass) -> dict[str, str]:
     """Keys and values that a pass leaves to the next one: their names here, and there."""
     names: dict[str, str] = {}
-    for stage in _stages(forward):
+    for stage in stages(forward):
         if stage.layer is not None and stage.op in ("scores", "values"):
             key, value = _cache(stage.layer)
             names |= {stage.reads[1]: key} if stage.op == "scores" else {stage.reads[0]: value}
@@ -171,9 +192,19 @@ def _cache(index: int) -> tuple[str, str]:
 
 def weight_names(forward: Pass) -> tuple[str, ...]:
     """The server's values, in the order they are first read."""
-    made = {TOKENS, *(carried(forward).values() if forward.cached else ())}
+    made = {entry(forward), *(carried(forward).values() if forward.cached else ())}
+    return _read_first(stages(forward), made)
+
+
+def public_names(forward: Pass) -> tuple[str, ...]:
+    """The client's weights, in the order they are first read: those of public layers."""
+    return _read_first(public_stages(forward), {TOKENS})
+
+
+def _read_first(program: tuple[Stage, ...], made: set[str]) -> tuple[str, ...]:
+    """What the stages read that is not made before, nor by any of them."""
     names: dict[str, None] = {}
-    for stage in stages(forward):
+    for stage in program:
         names |= dict.fromkeys(name for name in stage.reads if name not in made)
         made |= set(stage.writes)
     return tuple(name for name in names if name not in made)

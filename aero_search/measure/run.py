@@ -30,9 +30,11 @@ from aero_search.measure.program import (
     Pass,
     Stage,
     passes,
+    public_names,
     run_name,
     sequence_name,
     stages,
+    weight_names,
 )
 from aero_search.model import Decoder, fold
 from aero_search.schema import from_mapping, to_mapping
@@ -140,11 +142,15 @@ def measure(
         if on_stage is not None and role == "server" and "run" in event:
             on_stage(*known[event["run"]["name"]])
 
+    arrays = server_arrays(fold(model))
     result = run_pair(
         "aero_search.measure.parties:forward_pass",
         folder,
-        server=dict(server_arrays(fold(model))),
-        client={sequence_name(i): tokens_t for i, tokens_t in enumerate(tokens_nt)},
+        server={name: arrays[name] for name in weight_names(planned.forward)},
+        client={
+            **{name: arrays[name] for name in public_names(planned.forward)},
+            **{sequence_name(i): tokens_t for i, tokens_t in enumerate(tokens_nt)},
+        },
         settings={
             "forward": to_mapping(planned.forward),
             "workload": to_mapping(planned.workload),

@@ -23,11 +23,15 @@ class RunningNorm(nn.Module):
 
     Batches count alike until there are 1 / MOMENTUM of them, so that short trainings have statistics of their own.
     Under several devices the statistics are those of the whole batch, and gradients pass through them.
+
+    Attributes:
+        frozen: training normalizes by the running statistics too, and leaves them as they are.
     """
 
     running_mean: Tensor | None
     running_square: Tensor
     updates: Tensor
+    frozen = False
 
     def __init__(self, width: int, bias: bool) -> None:
         super().__init__()
@@ -40,7 +44,7 @@ class RunningNorm(nn.Module):
         raise NotImplementedError
 
     def forward(self, x: Tensor) -> Tensor:
-        if not self.training:
+        if self.frozen or not self.training:
             return self._affine(x, self.running_mean, self.running_square)
         # Sums over thousands of tokens lose digits in half precision.
         exact = x if x.dtype == torch.float64 else x.float()

@@ -86,7 +86,8 @@ def _before(new: Settings) -> dict[str, Any]:
     recipe = {f"recipe.{f.name}": f.default for f in fields(Recipe) if f.default is not MISSING}
     protocol = {f"protocol.{f.name}": f.default for f in fields(Protocol) if f.default is not MISSING}
     attention = {"attention.kind": SOFTMAX, "attention.softmax_heads": 0, "attention.qk_norm": NONE}
-    later = {**attention, "model.share_layers": 1, "ffn.rank": 0, **recipe, **protocol}
+    sizes = {"model.share_layers": 1, "model.public_layers": 0, "ffn.rank": 0}
+    later = {**attention, **sizes, **recipe, **protocol}
     return {
         name: value if name.startswith(gained) else later[name]
         for name, value in new.items()

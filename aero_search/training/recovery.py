@@ -12,6 +12,7 @@ from aero_search.errors import AeroSearchError, RequestError
 from aero_search.init.carry import SAMPLE_TOKENS, Carried, carry
 from aero_search.init.recovery import Recovery, TrainSpec
 from aero_search.model import Decoder
+from aero_search.model.running_norms import RunningNorm
 from aero_search.training.adapters import add_adapters
 
 # Of the order of the text that the carried weights are fitted on; no training's, so that all start from the same.
@@ -43,9 +44,11 @@ def sample(corpus: Corpus, seq_len: int) -> Tensor:
 
 
 def limit(decoder: Decoder, train: TrainSpec, seed: int) -> None:
-    """Leave as they are the weights that are not to be trained: the matrices of the layers and the embeddings.
+    """Leave as they are the weights that are not to be trained.
 
-    A head is trained by `norms_and_heads` alone, and the token embedding with it where that is the head.
+    Those of public layers and the embeddings in front of them, in every scope; all but `all` leave the matrices
+    of the other layers and the embeddings. A head is trained by `norms_and_heads` alone, and the token embedding
+    with it where that is the head.
 
     Args:
         seed: of the adapters.
@@ -53,8 +56,17 @@ def limit(decoder: Decoder, train: TrainSpec, seed: int) -> None:
     Raises:
         RequestError: as of `add_adapters`.
     """
-    if train.scope == "all":
-        return
+    if train.scope != "all":
+        _limit_scope(decoder, train, seed)
+    if public := decoder.architecture.public_layers:
+        kept = [decoder.token_embedding, decoder.position_embedding, *decoder.decoder_layers()[:public]]
+        for module in (inner for part in kept if part is not None for inner in part.modules()):
+            module.requires_grad_(False)
+            if isinstance(module, RunningNorm):
+                module.frozen = True
+
+
+def _limit_scope(decoder: Decoder, train: TrainSpec, seed: int) -> None:
     head = None
     if train.scope == "norms_and_heads":
         head = decoder.token_embedding if decoder.head is None else decoder.head

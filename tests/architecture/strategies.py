@@ -81,6 +81,7 @@ def architectures(draw: st.DrawFn) -> Architecture:
         regularizer=regularizer,
         share_layers=share,
         ffn_rank=draw(st.sampled_from([0, 0, 3])),
+        public_layers=min(draw(st.sampled_from([0, 0, share])), len(chosen) - share),
     )
     from hypothesis import assume
 

@@ -12,7 +12,7 @@ import torch
 from aero_search.architecture import Architecture, Attention, Layer, Stabilizer, operations
 from aero_search.architecture.operations import ATTENTIONS
 from aero_search.config.paths import conf_dir
-from aero_search.measure.program import runnable_lowerings, weight_names
+from aero_search.measure.program import public_names, runnable_lowerings, weight_names
 from aero_search.model import Decoder, build_model, fold
 from tests.model.helpers import LENGTH, tiny
 from tests.model.test_folding import far_from_the_start
@@ -42,7 +42,7 @@ def difference(model: Decoder, lowerings: dict[str, str] | None = None, length: 
         folded = fold(model)
     forward = replace(server_pass(folded), lowerings=EXACT | (lowerings or {}))
     arrays = server_arrays(folded)
-    assert set(weight_names(forward)) == arrays.keys()
+    assert {*weight_names(forward), *public_names(forward)} == arrays.keys()
     found = run_plaintext(forward, arrays, tokens_t)
     assert found.shape == expected.shape
     return float(np.abs(found - expected).max() / max(1.0, np.abs(expected).max()))
@@ -111,6 +111,18 @@ def test_every_attention(values, shaped, temperature, family) -> None:
         if layer.attention.temperature is not None:
             torch.nn.init.normal_(layer.attention.temperature.log_ratio_ht, std=0.5)
     assert difference(far_from_the_start(model)) < 1e-4
+
+
+@pytest.mark.parametrize("public_layers", [1, 2])
+@pytest.mark.parametrize("family", ["gpt2", "pythia", "llama"])
+def test_layers_that_the_client_runs(family, public_layers) -> None:
+    layers = (
+        Layer("layernorm", "relu"),
+        Layer("rmsnorm", "relu", "fused"),
+        Layer("none", "identity", "none"),
+    )
+    architecture = replace(tiny(family=family, d_model=32), layers=layers, public_layers=public_layers)
+    assert difference(far_from_the_start(build_model(architecture, seed=0))) < 1e-4
 
 
 @pytest.mark.parametrize("softmax_heads", [0, 1])
@@ -234,6 +246,7 @@ def test_every_lowering_has_a_function() -> None:
         ),
         pytest.param(lambda: composed("sota_sm_scfuffn", *TINY), id="shaped"),
         pytest.param(lambda: composed("ereg_sm_t_scfuffn", *TINY), id="tempered"),
+        pytest.param(lambda: composed("sm_ln_g", *TINY, "model.public_layers=1"), id="public"),
     ],
 )
 def test_a_prompt_and_tokens_over_a_cache_give_the_logits_of_one_pass(architecture) -> None:
@@ -248,11 +261,10 @@ def test_a_prompt_and_tokens_over_a_cache_give_the_logits_of_one_pass(architectu
     with torch.no_grad():
         expected = folded(torch.from_numpy(tokens_t)[None])[0].numpy()
     forward = replace(server_pass(folded), lowerings=EXACT)
-    arrays, cache, found, done = server_arrays(folded), {}, [], 0
+    arrays, cache, found = server_arrays(folded), {}, []
     for step in passes(forward, Workload("chat", prompt=8, generate=4, logits="last")):
         tokens = step.architecture.seq_len
-        logits_tv, cache = run_pass(step, arrays, tokens_t[done:tokens], cache)
+        logits_tv, cache = run_pass(step, arrays, tokens_t[:tokens], cache)
         found.append(logits_tv)
-        done = tokens
     assert [len(logits) for logits in found] == [1, 1, 1, 1]
     np.testing.assert_allclose(np.concatenate(found), expected[7:], atol=1e-4 * np.abs(expected).max())

@@ -14,9 +14,9 @@ from aero_search.config.paths import conf_dir
 from aero_search.cost import Workload, inventory
 from aero_search.measure.program import (
     LOGITS,
-    TOKENS,
     Pass,
     carried,
+    entry,
     last_uses,
     lowering_names,
     passes,
@@ -57,6 +57,7 @@ CASES = [
     replace(tiny(), layers=(Layer("layernorm", "relu"),) * 2, share_layers=2),
     tiny(ffn_rank=4),
     tiny("llama", gated=True, ffn_rank=4),
+    *(tiny(family, public_layers=public) for family in ("gpt2", "pythia") for public in (1, 2)),
     *(of_kind(kind, heads) for kind in ATTENTIONS for heads in (0, 1)),
 ]
 
@@ -66,7 +67,8 @@ def test_values_are_made_once_and_dropped_after_their_last_use(architecture) -> 
     program = stages(Pass(architecture, tempered=architecture.attention.temperature == "learned"))
     assert len({stage.name for stage in program}) == len(program)
     dropped = last_uses(program)
-    known, gone = {TOKENS, *weight_names(Pass(architecture, tempered=True))}, set()
+    forward = Pass(architecture, tempered=True)
+    known, gone = {entry(forward), *weight_names(forward)}, set()
     for stage in program:
         assert set(stage.reads) <= known
         assert not set(stage.reads) & gone
@@ -88,14 +90,14 @@ def test_each_token_reads_what_the_pass_before_it_left(architecture) -> None:
         program = stages(step, number)
         names += [stage.name for stage in program]
         assert set(weight_names(step)) == set(weight_names(forward))
-        known, dropped = {TOKENS, *weight_names(step), *left.values()}, last_uses(program, carried(step))
+        known, dropped = {entry(step), *weight_names(step), *left.values()}, last_uses(program, carried(step))
         for stage in program:
             assert set(stage.reads) <= known
             known |= set(stage.writes)
             known -= {name for name in dropped.get(stage.name, ()) if name not in weight_names(step)}
         left = carried(step)
         assert set(left) <= known
-        assert len(left) == 2 * sum(layer.attends for layer in architecture.layers)
+        assert len(left) == 2 * sum(layer.attends for layer in architecture.private_layers)
     assert len(set(names)) == len(names)
 
 
@@ -109,7 +111,8 @@ def test_stages_are_the_operations_that_are_priced(architecture) -> None:
     priced = Counter((o.part, o.layer) for o in inventory(architecture) if o.kind != "one_hot")
     assert ran == priced
     compared = replace(forward, lowerings={"one_hot": "equality"})
-    assert Counter(s.part for s in stages(compared))["embedding"] == 2
+    wanted = 0 if architecture.public_layers else 2
+    assert Counter(s.part for s in stages(compared))["embedding"] == wanted
 
 
 def test_every_lowering_of_the_shipped_protocol_can_run() -> None:

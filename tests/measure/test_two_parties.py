@@ -26,6 +26,14 @@ NETWORKS = {
     ],
     # At 32 channels a refill of the pool of triples more or less would be 7 % of the whole.
     "simplified": ["variant=sota_sm_scffn", "protocol.weights=secret", "model.d_model=64"],
+    # The client runs embeddings and one layer itself.
+    "public": [
+        "model.n_layer=2",
+        "model.public_layers=1",
+        "model.d_model=64",
+        "norm=rmsnorm",
+        "activation=relu",
+    ],
 }
 
 
@@ -48,7 +56,11 @@ def test_a_real_measurement_agrees_with_its_estimate(overrides, tmp_path, monkey
 
 
 @pytest.mark.parametrize("protocol", sorted(SPU))
-@pytest.mark.parametrize("overrides", [NETWORKS["gpt2"], NETWORKS["llama"][:-1]], ids=["gpt2", "llama"])
+@pytest.mark.parametrize(
+    "overrides",
+    [NETWORKS["gpt2"], NETWORKS["llama"][:-1], NETWORKS["public"]],
+    ids=["gpt2", "llama", "public"],
+)
 def test_other_systems_of_spu_agree_too(protocol, overrides, tmp_path, monkeypatch, capsys) -> None:
     pytest.importorskip("spu")
     monkeypatch.chdir(tmp_path)
@@ -61,14 +73,20 @@ def test_other_systems_of_spu_agree_too(protocol, overrides, tmp_path, monkeypat
     assert document["logits"]["same_next_token"] > 0.9
 
 
-@pytest.mark.parametrize("protocol", ["spu_cheetah_0_9_5", *sorted(SPU)])
+@pytest.mark.parametrize(
+    ("protocol", "overrides"),
+    [
+        *((name, NETWORKS["llama"][:-1]) for name in ("spu_cheetah_0_9_5", *sorted(SPU))),
+        ("spu_semi2k", NETWORKS["public"]),
+    ],
+)
 def test_a_prompt_and_an_answer_send_what_they_are_estimated_to(
-    protocol, tmp_path, monkeypatch, capsys
+    protocol, overrides, tmp_path, monkeypatch, capsys
 ) -> None:
     """Under Cheetah a refill of the pool of triples (1.14 MB) more or less is 2 % of a token."""
     pytest.importorskip("spu")
     monkeypatch.chdir(tmp_path)
-    command = ["measure", f"protocol={protocol}", *SIZES, *NETWORKS["llama"][:-1], "tracking=none"]
+    command = ["measure", f"protocol={protocol}", *SIZES, *overrides, "tracking=none"]
     chat = ["workload=chat", "workload.prompt=12", "workload.generate=4", "format=json"]
     assert main([*command, *chat]) == 0
     document = json.loads(capsys.readouterr().out)
