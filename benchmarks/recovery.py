@@ -5,9 +5,10 @@
 
 One teacher, the baseline SM + LN + G, is trained for 1,200 steps. Each network then starts from its weights
 (`init.from`) and is trained for 100, 150 and 300 steps, with the teacher's logits as half of the loss and without
-them; from scratch it is trained for 1,200 steps. Steps, rates and the share were chosen beforehand. Perplexity and
-processor seconds are compared. The teacher's logits are computed by whichever training needs them first, and are in
-its seconds; the teacher is trained once for a study, whatever the number of candidates, and told apart.
+them; from scratch it is trained for 1,200 steps. A seed draws the weights from scratch, and the order of batches
+from the teacher. Steps, rates and the share were chosen beforehand. Perplexity and processor seconds are compared.
+The teacher's logits are computed by whichever training needs them first, and are in its seconds; the teacher is
+trained once for a study, whatever the number of candidates, and told apart.
 """
 
 from __future__ import annotations

@@ -114,11 +114,14 @@ class Recovery:
             None if said["cache"] is None else Path(said["cache"]),
         )
 
-    def identifying(self) -> dict[str, Any]:
-        """What of it decides a training."""
+    def identifying(self, seed: int) -> dict[str, Any]:
+        """What of it decides a training with this `recipe.seed`."""
         said: dict[str, Any] = {"teacher": self.checkpoint.fingerprint, "surgery": SURGERY}
         if self.distill.weight:
             said["distill"] = asdict(self.distill)
+        # Before the seed decided the order of batches, all seeds were one training under many names.
+        if seed:
+            said["order"] = "seeded"
         return said if self.train.scope == "all" else {**said, **self.train.identifying()}
 
 

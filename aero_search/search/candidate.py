@@ -50,7 +50,7 @@ class Candidate:
             "corpus": self.fingerprint,
         }
         if self.recovery is not None:
-            said["start"] = self.recovery.identifying()
+            said["start"] = self.recovery.identifying(self.recipe.seed)
         return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()[:IDENTITY_LENGTH]
 
     @property

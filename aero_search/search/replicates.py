@@ -1,7 +1,8 @@
 """Candidates that are trained again with other seeds: which ones, and what that makes of their perplexity.
 
-Another seed draws other weights (`recipe.seed`); the batches and their order (`recipe.data_seed`) stay those of the
-whole study, so the spread that is measured is that of the starting point.
+Another seed (`recipe.seed`) draws other weights; the batches and their order (`recipe.data_seed`) stay those of the
+whole study, so the spread that is measured is that of the starting point. From a checkpoint, whose weights are
+given, another seed draws another order, and the spread is that of the order.
 """
 
 from __future__ import annotations

@@ -188,4 +188,4 @@ def _identity(job: Job) -> dict[str, Any]:
         "recipe": job.recipe.identifying(),
         "corpus": job.corpus.fingerprint,
     }
-    return said if job.recovery is None else {**said, "start": job.recovery.identifying()}
+    return said if job.recovery is None else {**said, "start": job.recovery.identifying(job.recipe.seed)}

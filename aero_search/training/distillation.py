@@ -81,7 +81,7 @@ class Distillation:
                 self._corpus,
                 self._seq_len,
                 recipe.batch_size,
-                recipe.data_seed,
+                recipe.order_seed(from_checkpoint=True),
                 self.spec.temperature,
                 device,
             )

@@ -41,7 +41,7 @@ class Recipe:
         init_std: standard deviation of linears and embeddings; None is 0.02 * sqrt(768 / d_model).
         validate_every: steps between validations; the last step always validates.
         validation_sequences: held-out windows of seq_len tokens.
-        seed: of the weights.
+        seed: of the weights; from a checkpoint, which has its own, of the order of batches with `data_seed`.
         data_seed: of the order of batches.
         optimizer: `adamw` for every parameter, or `muon` for the matrices of the layers and AdamW for the rest.
         momentum: of Muon.
@@ -72,6 +72,14 @@ class Recipe:
     momentum: float = 0.95
     adamw_lr: float | None = None
     ema: float = 0.0
+
+    def order_seed(self, from_checkpoint: bool) -> int:
+        """The seed of the order of batches.
+
+        What starts from given weights draws none, so that another seed would be the same training: there it is the
+        order that a seed changes.
+        """
+        return self.data_seed + self.seed if from_checkpoint else self.data_seed
 
     def __post_init__(self) -> None:
         problems = list(self._violations())

@@ -294,7 +294,7 @@ def _fit(
         seq_len=job.architecture.seq_len,
         batch_size=recipe.batch_size,
         steps=recipe.steps * recipe.accumulate,
-        seed=recipe.data_seed,
+        seed=recipe.order_seed(job.recovery is not None),
         validation_sequences=recipe.validation_sequences,
         start_step=batches,
         rank=place.rank,

@@ -87,18 +87,18 @@ class TeacherCache:
         corpus: Corpus,
         seq_len: int,
         batch_size: int,
-        data_seed: int,
+        order_seed: int,
         temperature: float,
         device: torch.device | None = None,
     ) -> None:
-        said = [teacher, corpus.fingerprint, seq_len, batch_size, data_seed, temperature, TOP, BLOCK]
+        said = [teacher, corpus.fingerprint, seq_len, batch_size, order_seed, temperature, TOP, BLOCK]
         self.folder = root / digest([repr(said).encode()])
         self._load, self._temperature = load, temperature
         self._device = device or torch.device("cpu")
         self._seq_len = seq_len
         self._tokens = TokenFile(corpus.train_path)
         chunked = corpus.chunk is not None
-        self._windows = TrainWindows(corpus.train_tokens, seq_len, batch_size, data_seed, chunked)
+        self._windows = TrainWindows(corpus.train_tokens, seq_len, batch_size, order_seed, chunked)
         self._shape = batch_size, seq_len
         self._teacher: Decoder | None = None
         self._held: tuple[int, list[Told]] | None = None

@@ -15,8 +15,10 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from aero_search.api.training import train_request
 from aero_search.architecture import Stabilizer
 from aero_search.cli import main
+from aero_search.config.compose import compose_request
 from aero_search.data import Corpus, CorpusSpec, prepare
 from aero_search.data.datamodule import TokenDataModule
 from aero_search.errors import RequestError
@@ -100,6 +102,18 @@ def test_what_is_said_of_the_network_is_changed_in_it(here: Path, tiny: list[str
     assert result.teacher.distilled == 0.5
     # One block of logits serves all six steps.
     assert len(list(Path("outputs/teachers").glob("*/*.safetensors"))) == 1
+
+
+def test_another_seed_is_another_order_where_the_weights_are_given(here: Path, tiny: list[str]) -> None:
+    said = [*rest(tiny), *SHORT, f"init.from={here}/teacher", "distill.weight=0.5"]
+    found = [train_request(compose_request("train", {}, [*said, f"recipe.seed={seed}"])) for seed in (0, 1)]
+    first, second = (done.result for done in found)
+    assert first.perplexity != second.perplexity
+    # The logits of another order are others; the first seed's order is that of before, `recipe.data_seed`.
+    assert len(list(Path("outputs/teachers").iterdir())) == 2
+    again = train_request(compose_request("train", {}, [*said, "recipe.data_seed=1"])).result
+    assert again.perplexity == second.perplexity
+    assert "order" not in Recovery(open_checkpoint(here / "teacher", "")).identifying(0)
 
 
 @pytest.mark.slow
