@@ -10,10 +10,11 @@ import io
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import MISSING, dataclass, fields
 from pathlib import Path
 from typing import Any, get_args
 
+from aero_search.config.architecture import ModelGroup
 from aero_search.errors import RequestError
 from aero_search.training.result import Verdict
 
@@ -125,6 +126,14 @@ def add(path: Path, row: Row) -> None:
         os.fsync(file.fileno())
 
 
+def _complete(name: str, value: Any) -> Any:
+    """The sizes of a model with the fields that came after some tables were begun, at their defaults."""
+    if name != "model" or not isinstance(value, Mapping):
+        return value
+    later = {f.name: f.default for f in fields(ModelGroup) if f.default is not MISSING}
+    return {**later, **value}
+
+
 def remember(path: Path, common: Mapping[str, Any], run: Mapping[str, Any]) -> None:
     """Write what all rows share, and add a run's software and machine to those that built them.
 
@@ -135,7 +144,7 @@ def remember(path: Path, common: Mapping[str, Any], run: Mapping[str, Any]) -> N
     if path.is_file():
         known = json.loads(path.read_text())
         for name, value in common.items():
-            if known.get(name) != value:
+            if _complete(name, known.get(name)) != _complete(name, value):
                 raise RequestError(
                     f"{path} was begun with {name}={known.get(name)}, not {value}: name another --folder, or "
                     "go on with what it was begun with"

@@ -100,6 +100,14 @@ def test_a_table_remembers_what_it_was_begun_with_and_who_built_it(tmp_path):
         remember(path, {"recipe": {"steps": 2}}, {"workers": 1})
 
 
+def test_a_table_goes_on_where_models_have_gained_a_field(tmp_path):
+    path = tmp_path / "table.json"
+    remember(path, {"model": {"n_layer": 4}}, {})
+    remember(path, {"model": {"n_layer": 4, "share_layers": 1}}, {})
+    with pytest.raises(RequestError, match="model"):
+        remember(path, {"model": {"n_layer": 4, "share_layers": 2}}, {})
+
+
 def test_the_clock_notes_every_validation():
     clock = trainings.Clock(0.0)
     clock.validated(CurvePoint(10, None, 2.0, 7.4, 1.0), [])
