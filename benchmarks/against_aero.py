@@ -28,7 +28,7 @@ from scipy.special import stdtrit
 from aero_search.config.request import Request
 from aero_search.front.objective import Objective
 from aero_search.front.pareto import Reference, nondominated
-from benchmarks.boxes import SLACK, FrontBox
+from benchmarks.boxes import volume_ratios
 from benchmarks.tabular.command import Jobs, composed_jobs, parser_of, rows_so_far, train_rows
 from benchmarks.tabular.rows import Row, read_rows
 from benchmarks.write_report import processor, say
@@ -238,16 +238,7 @@ def ratios(found: Found, rows: Sequence[Row], size: Names = (), own_box: bool = 
         return [[value, *costs] for value, costs in told if value is not None]
 
     pairs = [(metrics(found.search, seed), metrics(found.ladder, seed)) for seed in FRESH]
-    complete = [(a, b) for a, b in pairs if a is not None and b is not None]
-    if not complete:
-        return []
-    shares = reference.scaled([row for pair in complete for side in pair for row in side])
-    low, worst = shares.min(axis=0), shares.max(axis=0)
-    box = FrontBox(reference, low, worst + SLACK * np.where(worst > low, worst - low, 1.0))
-    volume: Callable[[Sequence[Sequence[float]]], float] = (
-        box.hypervolume if own_box else reference.hypervolume
-    )
-    return [volume(a) / volume(b) for a, b in complete]
+    return volume_ratios([(a, b) for a, b in pairs if a is not None and b is not None], reference, own_box)
 
 
 def interval(values: Sequence[float]) -> tuple[float, float, float]:

@@ -53,3 +53,23 @@ class FrontBox:
         if len(inside) == 0:
             return 0.0
         return float(moocore.hypervolume(inside, ref=np.ones(shares.shape[1]), maximise=False))
+
+
+def volume_ratios(
+    pairs: Sequence[tuple[Sequence[Sequence[float]], Sequence[Sequence[float]]]],
+    reference: Reference,
+    own_box: bool = True,
+) -> list[float]:
+    """The hypervolume of one side over that of the other, a number a pair of fronts.
+
+    Args:
+        pairs: rows (loss, cost, ...) of both sides.
+        own_box: in the box that all rows of all pairs span; else in the study's.
+    """
+    if not pairs:
+        return []
+    shares = reference.scaled([row for pair in pairs for side in pair for row in side])
+    low, worst = shares.min(axis=0), shares.max(axis=0)
+    box = FrontBox(reference, low, worst + SLACK * np.where(worst > low, worst - low, 1.0))
+    volume = box.hypervolume if own_box else reference.hypervolume
+    return [volume(a) / volume(b) for a, b in pairs]
