@@ -22,8 +22,9 @@ from aero_search.export.documents import write_provenance
 from aero_search.export.extras import require
 from aero_search.export.layout import ARCHITECTURE_FILE, CARD_FILE
 from aero_search.export.models import cached_difference, difference, example_tokens, trained_and_folded
-from aero_search.export.native import native, native_tensors
+from aero_search.export.native import native
 from aero_search.export.tokens import write_tokenizer
+from aero_search.init.tensor_names import to_transformers
 from aero_search.markdown import code, plain
 from aero_search.model import FoldedDecoder
 from aero_search.model.elementwise import MODULES
@@ -164,7 +165,7 @@ def transformers_model(folded: FoldedDecoder) -> Any:
         tokens = dict.fromkeys(("bos_token_id", "eos_token_id", "pad_token_id"))
         config = getattr(transformers, found.config)(**found.fields, **tokens)
         theirs = getattr(transformers, found.model)(config)
-        tensors = native_tensors(a, folded.state_dict())
+        tensors = to_transformers(a, folded.state_dict())
     theirs.load_state_dict({name: tensor.detach().clone() for name, tensor in tensors.items()}, strict=True)
     return theirs.train(False)
 

@@ -1,4 +1,4 @@
-"""Architectures that transformers has a class for, and where their tensors go in it.
+"""Architectures that transformers has a class for.
 
 GPT-2, GPT-NeoX and Llama as published; anything the search changed in the layers needs custom code instead.
 """
@@ -8,16 +8,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-import torch
-from torch import Tensor
-
 from aero_search.architecture import Architecture
 from aero_search.architecture.operations import ACTIVATIONS, NONE, SOFTMAX
-from aero_search.init.huggingface import LLAMA_NAMES
 from aero_search.model.norms import LAYERNORM_EPS, RMSNORM_EPS
 from aero_search.model.rotary import BASE
-
-_LINEAR = ("weight", "bias")
 
 
 @dataclass(frozen=True)
@@ -94,67 +88,3 @@ def native(a: Architecture) -> Native | None:
         "rope_parameters": rope,
     }
     return Native("LlamaConfig", "LlamaForCausalLM", fields)
-
-
-def native_tensors(a: Architecture, ours: dict[str, Tensor]) -> dict[str, Tensor]:
-    """The tensors of a folded decoder under the names of its native class."""
-    rename = {"gpt2": _gpt2, "pythia": _pythia, "llama": _llama}[a.family]
-    return rename(a, ours)
-
-
-def _gpt2(a: Architecture, ours: dict[str, Tensor]) -> dict[str, Tensor]:
-    theirs = {
-        "transformer.wte.weight": ours["token_embedding.weight"],
-        "transformer.wpe.weight": ours["position_embedding.weight"],
-        "lm_head.weight": ours.get("head.weight", ours["token_embedding.weight"]),
-    }
-    for kind in _LINEAR:
-        theirs[f"transformer.ln_f.{kind}"] = ours[f"final_norm.{kind}"]
-        for i in range(a.n_layer):
-            to, layer = f"transformer.h.{i}", f"layers.{i}"
-            theirs[f"{to}.ln_1.{kind}"] = ours[f"{layer}.attention_norm.{kind}"]
-            theirs[f"{to}.ln_2.{kind}"] = ours[f"{layer}.feed_forward_norm.{kind}"]
-            joint = torch.cat(
-                [ours[f"{layer}.attention.{name}.{kind}"] for name in ("query", "key", "value")]
-            )
-            # Conv1D keeps its weight as (in, out); a bias has one axis and stays.
-            theirs[f"{to}.attn.c_attn.{kind}"] = joint.t()
-            theirs[f"{to}.attn.c_proj.{kind}"] = ours[f"{layer}.attention.output.{kind}"].t()
-            theirs[f"{to}.mlp.c_fc.{kind}"] = ours[f"{layer}.feed_forward.up.{kind}"].t()
-            theirs[f"{to}.mlp.c_proj.{kind}"] = ours[f"{layer}.feed_forward.down.{kind}"].t()
-    return theirs
-
-
-def _pythia(a: Architecture, ours: dict[str, Tensor]) -> dict[str, Tensor]:
-    theirs = {
-        "gpt_neox.embed_in.weight": ours["token_embedding.weight"],
-        "lm_head.weight": ours.get("head.weight", ours["token_embedding.weight"]),
-    }
-    for kind in _LINEAR:
-        theirs[f"gpt_neox.final_layer_norm.{kind}"] = ours[f"final_norm.{kind}"]
-        for i in range(a.n_layer):
-            to, layer = f"gpt_neox.layers.{i}", f"layers.{i}"
-            theirs[f"{to}.input_layernorm.{kind}"] = ours[f"{layer}.attention_norm.{kind}"]
-            theirs[f"{to}.post_attention_layernorm.{kind}"] = ours[f"{layer}.feed_forward_norm.{kind}"]
-            # Rows go head by head, and within a head query, key, value.
-            parts = (ours[f"{layer}.attention.{name}.{kind}"] for name in ("query", "key", "value"))
-            by_head = torch.stack(
-                [part.reshape(a.n_head, a.d_head, *part.shape[1:]) for part in parts], dim=1
-            )
-            theirs[f"{to}.attention.query_key_value.{kind}"] = by_head.flatten(0, 2)
-            theirs[f"{to}.attention.dense.{kind}"] = ours[f"{layer}.attention.output.{kind}"]
-            theirs[f"{to}.mlp.dense_h_to_4h.{kind}"] = ours[f"{layer}.feed_forward.up.{kind}"]
-            theirs[f"{to}.mlp.dense_4h_to_h.{kind}"] = ours[f"{layer}.feed_forward.down.{kind}"]
-    return theirs
-
-
-def _llama(a: Architecture, ours: dict[str, Tensor]) -> dict[str, Tensor]:
-    theirs = {
-        "model.embed_tokens.weight": ours["token_embedding.weight"],
-        "model.norm.weight": ours["final_norm.weight"],
-        "lm_head.weight": ours.get("head.weight", ours["token_embedding.weight"]),
-    }
-    for i in range(a.n_layer):
-        for name, to in LLAMA_NAMES.items():
-            theirs[f"model.layers.{i}.{to}.weight"] = ours[f"layers.{i}.{name}.weight"]
-    return theirs

@@ -15,6 +15,7 @@ from aero_search.architecture import Architecture, Layer, canonical, validate
 from aero_search.architecture.families import FAMILIES
 from aero_search.architecture.operations import ACTIVATIONS, GELU, LAYERNORM
 from aero_search.errors import RequestError, nearest
+from aero_search.init.tensor_names import from_transformers, prefix_of
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -129,7 +130,7 @@ def our_tensors(
     Raises:
         RequestError: a tensor is missing, or one is there that has no place.
     """
-    prefix = {"gpt2": "transformer.", "pythia": "gpt_neox.", "llama": "model."}[a.family]
+    prefix = prefix_of(a)
     left = {
         name.removeprefix(prefix): tensor.float()
         for name, tensor in theirs.items()
@@ -141,7 +142,7 @@ def our_tensors(
     elif "embed_out.weight" in left:  # GPT-NeoX before transformers 5
         left["lm_head.weight"] = left.pop("embed_out.weight")
     try:
-        ours = {"gpt2": _gpt2, "pythia": _pythia, "llama": _llama}[a.family](a, left)
+        ours = from_transformers(a, left)
         if not a.tied_embeddings:
             ours["head.weight"] = left.pop("lm_head.weight")
     except KeyError as missing:
@@ -161,71 +162,6 @@ def _scale_stream(a: Architecture, ours: dict[str, Tensor], scale: float) -> Non
         elif name.startswith("final_norm.") and a.tied_embeddings:
             # The head is the token embedding, which has been scaled.
             ours[name] = tensor / scale
-
-
-def _gpt2(a: Architecture, left: dict[str, Tensor]) -> dict[str, Tensor]:
-    ours = {
-        "token_embedding.weight": left.pop("wte.weight"),
-        "position_embedding.weight": left.pop("wpe.weight"),
-    }
-    for kind in ("weight", "bias"):
-        ours[f"final_norm.{kind}"] = left.pop(f"ln_f.{kind}")
-        for i in range(a.n_layer):
-            there, here = f"h.{i}", f"layers.{i}"
-            ours[f"{here}.attention_norm.{kind}"] = left.pop(f"{there}.ln_1.{kind}")
-            ours[f"{here}.feed_forward_norm.{kind}"] = left.pop(f"{there}.ln_2.{kind}")
-            # Conv1D keeps its weight as (in, out); a bias has one axis and stays.
-            joint = left.pop(f"{there}.attn.c_attn.{kind}").t()
-            for name, part in zip(("query", "key", "value"), joint.chunk(3), strict=True):
-                ours[f"{here}.attention.{name}.{kind}"] = part
-            ours[f"{here}.attention.output.{kind}"] = left.pop(f"{there}.attn.c_proj.{kind}").t()
-            ours[f"{here}.feed_forward.up.{kind}"] = left.pop(f"{there}.mlp.c_fc.{kind}").t()
-            ours[f"{here}.feed_forward.down.{kind}"] = left.pop(f"{there}.mlp.c_proj.{kind}").t()
-    return ours
-
-
-def _pythia(a: Architecture, left: dict[str, Tensor]) -> dict[str, Tensor]:
-    ours = {"token_embedding.weight": left.pop("embed_in.weight")}
-    for kind in ("weight", "bias"):
-        ours[f"final_norm.{kind}"] = left.pop(f"final_layer_norm.{kind}")
-        for i in range(a.n_layer):
-            there, here = f"layers.{i}", f"layers.{i}"
-            ours[f"{here}.attention_norm.{kind}"] = left.pop(f"{there}.input_layernorm.{kind}")
-            ours[f"{here}.feed_forward_norm.{kind}"] = left.pop(f"{there}.post_attention_layernorm.{kind}")
-            # Rows go head by head, and within a head query, key, value.
-            joint = left.pop(f"{there}.attention.query_key_value.{kind}")
-            by_head = joint.reshape(a.n_head, 3, a.d_head, *joint.shape[1:])
-            for place, name in enumerate(("query", "key", "value")):
-                ours[f"{here}.attention.{name}.{kind}"] = by_head[:, place].flatten(0, 1)
-            ours[f"{here}.attention.output.{kind}"] = left.pop(f"{there}.attention.dense.{kind}")
-            ours[f"{here}.feed_forward.up.{kind}"] = left.pop(f"{there}.mlp.dense_h_to_4h.{kind}")
-            ours[f"{here}.feed_forward.down.{kind}"] = left.pop(f"{there}.mlp.dense_4h_to_h.{kind}")
-    return ours
-
-
-# Our names of a layer's weights to transformers' of Llama; the export writes by them too.
-LLAMA_NAMES = {
-    "attention_norm": "input_layernorm",
-    "feed_forward_norm": "post_attention_layernorm",
-    "attention.query": "self_attn.q_proj",
-    "attention.key": "self_attn.k_proj",
-    "attention.value": "self_attn.v_proj",
-    "attention.output": "self_attn.o_proj",
-    "feed_forward.gate": "mlp.gate_proj",
-    "feed_forward.up": "mlp.up_proj",
-    "feed_forward.down": "mlp.down_proj",
-}
-
-
-def _llama(a: Architecture, left: dict[str, Tensor]) -> dict[str, Tensor]:
-    ours = {
-        "token_embedding.weight": left.pop("embed_tokens.weight"),
-        "final_norm.weight": left.pop("norm.weight"),
-    }
-    for i in range(a.n_layer):
-        for here, there in LLAMA_NAMES.items():
-            ours[f"layers.{i}.{here}.weight"] = left.pop(f"layers.{i}.{there}.weight")
-    return ours
 
 
 def _count(config: Mapping[str, Any], name: str, default: int | None = None) -> int:
