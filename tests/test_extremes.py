@@ -45,6 +45,14 @@ LINES = {
             "train data=tokenized data.path=",
         )
     },
+    "cost architecture=~nobody.here/a": "architecture=~nobody.here/a is no file",
+    "train init.from=~nobody.here/a": "init.from=~nobody.here/a: there is no such folder",
+    "verify ~nobody.here/a": "~nobody.here/a",
+    "evaluate ~nobody.here/a": "~nobody.here/a",
+    "measure bundle=~nobody.here/a": "~nobody.here/a",
+    "train data=text_folder data.path=~nobody.here/a": "~nobody.here/a",
+    "train data=tokenized data.path=~nobody.here/a": "~nobody.here/a",
+    "train data=classification data.path=~nobody.here/a": "~nobody.here/a",
 }
 
 

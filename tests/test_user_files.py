@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from aero_search.cli import main
 from aero_search.errors import RequestError
 from aero_search.user_files import LARGEST_BYTES, read_settings
 
@@ -47,3 +48,16 @@ def test_what_is_no_file(tmp_path: Path) -> None:
         read_settings(tmp_path)
     with pytest.raises(RequestError, match="cannot be read: File name too long"):
         read_settings(tmp_path / ("a" * 300))
+
+
+def test_a_home_is_found_whatever_the_shell_does(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path / "a b"))
+    (tmp_path / "a b").mkdir()
+    monkeypatch.chdir(tmp_path)
+    assert main(["train", "init.from=~/mine"]) == 2
+    assert "there is no such folder" in capsys.readouterr().err
+    assert main(["front", "output_dir=~/results"]) == 2
+    assert str(tmp_path / "a b" / "results") in capsys.readouterr().err
+    assert not (tmp_path / "~").exists()

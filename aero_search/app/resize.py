@@ -7,12 +7,15 @@ from dataclasses import fields
 from typing import Any
 
 from aero_search.architecture import Architecture, ModelShape
+from aero_search.architecture.families import FACETS
 from aero_search.config.architecture import GROUPS, ModelGroup
 from aero_search.config.request import Request
 from aero_search.errors import RequestError, nearest
 from aero_search.schema import from_mapping, to_mapping
 
-_SIZES = tuple(field.name for field in fields(ModelShape) if field.name not in ("name", "family"))
+# What no size changes.
+_WIRED = ("name", "family", *FACETS)
+_SIZES = tuple(field.name for field in fields(ModelShape) if field.name not in _WIRED)
 
 
 def asked_shape(request: Request, like: Architecture) -> ModelShape:
@@ -35,9 +38,10 @@ def asked_shape(request: Request, like: Architecture) -> ModelShape:
             f"model={named[-1]} is of the family {group.family}, but the candidate is {like.family}: take a model "
             "of its family"
         )
+    wired = {name: getattr(like, name) for name in _WIRED[1:]}
     sizes = {name: getattr(group if named or name in changed else like, name) for name in _SIZES}
     name = named[-1] if named and not changed else "custom"
-    return from_mapping(ModelShape, {"name": name, "family": like.family, **sizes}, "model")
+    return from_mapping(ModelShape, {"name": name, **wired, **sizes}, "model")
 
 
 def resized_config(request: Request, config: Mapping[str, Any], architecture: Architecture) -> dict[str, Any]:

@@ -6,6 +6,7 @@ import hashlib
 import json
 from dataclasses import replace
 
+from aero_search.architecture.families import FAMILIES
 from aero_search.architecture.operations import IDENTITY, NONE, SOFTMAX
 from aero_search.architecture.spec import Architecture, Attention, Layer, Regularizer, Stabilizer
 from aero_search.schema import to_mapping
@@ -23,6 +24,7 @@ def canonical(a: Architecture) -> Architecture:
     collapsed = [_layer(a, layer) for layer in a.layers]
     parts = (collapsed[: a.public_layers], collapsed[a.public_layers :])
     layers = tuple(layer for part in parts for layer in sorted(part, key=lambda layer: layer.is_empty))
+    own = FAMILIES[a.family]
     has_full = any(layer.is_full for layer in layers)
     attends = any(layer.attends for layer in layers)
     return replace(
@@ -34,6 +36,9 @@ def canonical(a: Architecture) -> Architecture:
         ffn_rank=a.ffn_rank if any(layer.has_ffn for layer in layers) else 0,
         attention=_attention(a, layers),
         stabilizer=_stabilizer(a.stabilizer, layers, a.attention),
+        rotary_share=None if a.rotary_share == own.rotary_share else a.rotary_share,
+        parallel_residual=None if a.parallel_residual == own.parallel_residual else a.parallel_residual,
+        biases=None if a.biases == own.biases else a.biases,
         regularizer=a.regularizer if a.regularizer.weight and attends else Regularizer(),
     )
 
@@ -51,6 +56,9 @@ def key(a: Architecture) -> str:
         (said, "share_layers", 1),
         (said, "ffn_rank", 0),
         (said, "public_layers", 0),
+        (said, "rotary_share", None),
+        (said, "parallel_residual", None),
+        (said, "biases", None),
     ):
         if part[name] == default:
             del part[name]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -35,3 +36,24 @@ FAMILIES: Mapping[str, Wiring] = {
     "llama": Wiring(rotary_share=1.0, parallel_residual=False, biases=False, norm=RMSNORM),
 }
 """The presets of `model.family`."""
+
+
+FACETS = ("rotary_share", "parallel_residual", "biases")
+"""What of a preset an architecture may have otherwise."""
+
+
+@functools.cache
+def wiring_of(
+    family: str,
+    rotary_share: float | None = None,
+    parallel_residual: bool | None = None,
+    biases: bool | None = None,
+) -> Wiring:
+    """The wiring of a preset, with the facets that are given instead of its own; None keeps its own."""
+    own = FAMILIES[family]
+    return Wiring(
+        rotary_share=own.rotary_share if rotary_share is None else rotary_share,
+        parallel_residual=own.parallel_residual if parallel_residual is None else parallel_residual,
+        biases=own.biases if biases is None else biases,
+        norm=own.norm,
+    )

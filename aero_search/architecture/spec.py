@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
-from aero_search.architecture.families import FAMILIES, Wiring
+from aero_search.architecture.families import FAMILIES, Wiring, wiring_of
 from aero_search.architecture.operations import (
     ACTIVATIONS,
     ATTENTIONS,
@@ -150,6 +150,7 @@ class Architecture:
     Attributes:
         family: residual wiring, positions and biases: gpt2 (learned positions, sequential residual),
             pythia (rotary on a quarter of each head, parallel residual), llama (rotary, no biases).
+        rotary_share, parallel_residual, biases: facets of the family (`Wiring`); None: as the family has them.
         n_head: query heads; d_model must be a multiple of it.
         n_kv_head: key and value heads (grouped-query attention); n_head must be a multiple of it.
         d_model: width of the residual stream.
@@ -184,6 +185,9 @@ class Architecture:
     share_layers: int = 1
     ffn_rank: int = 0
     public_layers: int = 0
+    rotary_share: float | None = None
+    parallel_residual: bool | None = None
+    biases: bool | None = None
 
     @property
     def n_layer(self) -> int:
@@ -245,13 +249,13 @@ class Architecture:
 
     @property
     def wiring(self) -> Wiring:
-        """What surrounds the layers' operations, by family."""
-        return FAMILIES[self.family]
+        """What surrounds the layers' operations: the family's, with the facets that are given."""
+        return wiring_of(self.family, self.rotary_share, self.parallel_residual, self.biases)
 
     @property
     def rotary_channels(self) -> int:
         """Channels of each head that positions rotate; 0: positions are learned."""
-        return int(self.d_head * self.wiring.rotary_share)
+        return round(self.d_head * self.wiring.rotary_share)
 
     @property
     def has_bias(self) -> bool:

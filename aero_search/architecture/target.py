@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from aero_search.architecture.canonical import canonical
+from aero_search.architecture.families import FACETS
 from aero_search.architecture.spec import Architecture, Family
 from aero_search.architecture.validity import in_groups, validate
 from aero_search.errors import RequestError
@@ -18,6 +19,7 @@ class ModelShape:
         name: of the model group they come from, such as `gpt2_small`.
         n_kv_head: key and value heads; None: as many as n_head.
         seq_len: tokens of context.
+        rotary_share, parallel_residual, biases: facets of the family; None: as in what is carried here.
     """
 
     name: str
@@ -29,18 +31,27 @@ class ModelShape:
     seq_len: int
     vocab_size: int
     tied_embeddings: bool
+    rotary_share: float | None = None
+    parallel_residual: bool | None = None
+    biases: bool | None = None
 
     @property
     def text(self) -> str:
         """Name and sizes, for people."""
         return f"{self.name} ({self.n_layer} layers, d_model {self.d_model}, {self.seq_len} tokens)"
 
+    def is_wired_like(self, a: Architecture) -> bool:
+        """Whether an architecture is of this family, with the facets that are given here."""
+        given = ((name, getattr(self, name)) for name in FACETS)
+        return self.family == a.family and all(v is None or v == getattr(a.wiring, name) for name, v in given)
+
 
 def retarget(a: Architecture, shape: ModelShape) -> Architecture:
     """The same choices at another size, in canonical form.
 
     Layers, heads, widths, context, vocabulary and tied embeddings are the shape's. Everything else is a choice
-    and stays: norms, activations, feed-forwards with their ratio and gate, attention, stabilizer, regularizer.
+    and stays: norms, activations, feed-forwards with their ratio and gate, attention, stabilizer, regularizer,
+    facets of the family.
     Layer j of M takes the choices of the proxy's layer i of N at the same relative depth, the one in which the
     middle of layer j lies: i = floor((j + 1/2) * N / M). So the deepest half stays the deepest half, any first
     or last share keeps its share to within half a layer, and where M is a multiple of N every layer is
@@ -56,6 +67,11 @@ def retarget(a: Architecture, shape: ModelShape) -> Architecture:
         raise RequestError(
             f"objective.target={shape.name} is of the family {shape.family}, but model.family={a.family} is "
             f"trained: take a proxy of the same family, such as model.family={shape.family}"
+        )
+    if not shape.is_wired_like(a):
+        raise RequestError(
+            f"objective.target={shape.name} has other facets of its family than what is trained: give both the "
+            f"same {', '.join(f'model.{name}' for name in FACETS)}"
         )
     a = canonical(a)
     sources = depths(a.n_layer, shape.n_layer)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
+from fractions import Fraction
 
 from aero_search.architecture.families import FAMILIES
 from aero_search.architecture.operations import ACTIVATIONS, ATTENTIONS, FEED_FORWARDS, NONE, NORMS, SOFTMAX
@@ -93,14 +94,17 @@ def _heads(a: Architecture) -> Iterator[str]:
     if a.n_kv_head is not None and (a.n_kv_head < 1 or a.n_head % a.n_kv_head):
         divisors = ", ".join(str(k) for k in range(1, a.n_head + 1) if a.n_head % k == 0)
         yield f"model.n_kv_head={a.n_kv_head} does not divide model.n_head={a.n_head}: take one of {divisors}"
-    if share := a.wiring.rotary_share:
+    share = a.wiring.rotary_share
+    if not 0 <= share <= 1:
+        yield f"model.rotary_share={share:g} must lie between 0 (learned positions) and 1 (the whole head)"
+    elif abs(share * a.d_head - 2 * round(share * a.d_head / 2)) > 1e-9 * a.d_head:
         # Channels are rotated in pairs.
-        unit = round(2 / share)
-        if a.d_head % unit:
-            yield (
-                f"model.d_model / model.n_head = {a.d_head} must be a multiple of {unit} for {a.family}, whose "
-                f"positions rotate {share:.0%} of each head in pairs"
-            )
+        unit = Fraction(share).limit_denominator(_MAX_SIZE).denominator
+        unit *= 1 if round(share * unit) % 2 == 0 else 2
+        yield (
+            f"model.d_model / model.n_head = {a.d_head} must be a multiple of {unit} for {a.family}, whose "
+            f"positions rotate {share:.0%} of each head in pairs"
+        )
 
 
 def in_groups(layers: Sequence[Layer], k: int) -> bool:

@@ -32,6 +32,7 @@ from aero_search.export.load import Bundle, load_bundle
 from aero_search.front.objective import Objective
 from aero_search.invocation import typed
 from aero_search.schema import to_mapping
+from aero_search.user_files import user_path
 
 if TYPE_CHECKING:
     from aero_search.data import Corpus
@@ -132,7 +133,7 @@ def _figures(scores: Sequence[Score]) -> dict[str, float]:
 
 def _scored(request: Request, options: EvaluateOptions, named: str) -> tuple[Said, str, list[Score]]:
     """What a bundle reaches in floating point: what is said of it, its notation, its figures."""
-    bundle = load_bundle(Path(named).expanduser())
+    bundle = load_bundle(user_path(named))
     scores: list[Score] = []
     if HELD_OUT in options.names:
         scores += score_held_out(bundle, _corpus(request, bundle))
@@ -290,8 +291,8 @@ def _network(request: Request, options: EvaluateOptions) -> tuple[str, Decoder, 
     """Its name, itself in evaluation mode, its corpus, how many windows its recipe holds out, how it is run."""
     from aero_search.data import prepare
 
-    if options.bundle is not None and (Path(options.bundle).expanduser() / MANIFEST_FILE).is_file():
-        bundle = load_bundle(Path(options.bundle).expanduser())
+    if options.bundle is not None and (user_path(options.bundle) / MANIFEST_FILE).is_file():
+        bundle = load_bundle(user_path(options.bundle))
         most = int(bundle.config["recipe"]["validation_sequences"])
         return options.bundle, bundle.module(), _corpus(request, bundle), most, request.protocol
     target = find_target(request, options.bundle, options.pick)

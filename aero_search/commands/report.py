@@ -79,7 +79,7 @@ def _source(request: Request, past: SavedStudy) -> PageSource:
         pricing=past.pricing,
         protocols={**offered_protocols(), past.protocol.name: past.protocol},
         networks={**offered_networks(), past.network.name: past.network},
-        shapes=[] if base is None else [s for s in offered_shapes(base.family) if not _same_size(s, base)],
+        shapes=[] if base is None else [s for s in offered_shapes(base) if not _same_size(s, base)],
         moments=timeline(past.study.study),
         importances=importances(past.study.study),
         settings=past.attrs["settings"],

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import sys
 from dataclasses import dataclass
-from pathlib import Path
 
 from aero_search.config.architecture import read_architecture
 from aero_search.config.command import Command
@@ -13,6 +12,7 @@ from aero_search.config.request import Request
 from aero_search.data.corpus import Corpus
 from aero_search.export.load import Bundle
 from aero_search.schema import to_mapping
+from aero_search.user_files import user_path
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ def run(request: Request) -> None:
     from aero_search.export.verify import verify_bundle
     from aero_search.export.verify_exports import exported_kind, verify_export
 
-    path = Path(request.options(VerifyOptions).bundle).expanduser()
+    path = user_path(request.options(VerifyOptions).bundle)
     kind = exported_kind(path)
     if kind == "bundle":
         verification = verify_bundle(path, read_architecture, lambda b, name: find_corpus(request, b, name))

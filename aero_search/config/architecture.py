@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from pathlib import Path
 from typing import Any, TypeVar
 
 from aero_search.architecture import Architecture, Attention, Layer, Regularizer, Stabilizer, validate
@@ -16,6 +15,7 @@ from aero_search.export.layout import ARCHITECTURE_FILE, LARGEST
 from aero_search.schema import beyond, from_mapping
 from aero_search.space.allowed import ARCHITECTURE_GROUPS
 from aero_search.untrusted_files import read_yaml
+from aero_search.user_files import user_path
 
 T = TypeVar("T")
 LayerSet = str | int | float | tuple[int, ...]
@@ -38,6 +38,9 @@ class ModelGroup:
     tied_embeddings: bool
     share_layers: int = 1
     public_layers: int = 0
+    rotary_share: float | None = None
+    parallel_residual: bool | None = None
+    biases: bool | None = None
 
 
 @dataclass(frozen=True)
@@ -103,22 +106,16 @@ def read_architecture(groups: Mapping[str, Any]) -> Architecture:
         )
         for i in range(model.n_layer)
     )
+    # The depth is that of the layers.
+    sizes = {
+        field.name: getattr(model, field.name) for field in fields(ModelGroup) if field.name != "n_layer"
+    }
     return validate(
         Architecture(
-            family=model.family,
-            n_head=model.n_head,
-            n_kv_head=model.n_kv_head,
-            d_model=model.d_model,
-            seq_len=model.seq_len,
-            vocab_size=model.vocab_size,
+            **sizes,
             layers=layers,
-            ffn_ratio=model.ffn_ratio,
-            gated=model.gated,
             final_norm=norm.final,
-            tied_embeddings=model.tied_embeddings,
-            share_layers=model.share_layers,
             ffn_rank=ffn.rank,
-            public_layers=model.public_layers,
             attention=Attention(**{f.name: getattr(attention, f.name) for f in fields(Attention)}),
             stabilizer=from_mapping(Stabilizer, groups.get("stabilizer"), "stabilizer"),
             regularizer=from_mapping(Regularizer, groups.get("regularizer"), "regularizer"),
@@ -146,7 +143,7 @@ def _whole(given: object) -> Architecture:
     """A description as an export writes it: fields, the path of a YAML file with them, or of a bundle."""
     if not isinstance(given, str):
         return validate(from_mapping(Architecture, given, "architecture"))
-    path = Path(given).expanduser()
+    path = user_path(given)
     if path.is_dir():
         path = path / ARCHITECTURE_FILE
     if not path.is_file():

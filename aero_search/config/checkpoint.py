@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Mapping
-from dataclasses import replace
+from dataclasses import fields, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from aero_search.architecture import Architecture
 from aero_search.architecture.target import depths
-from aero_search.config.architecture import GROUPS, read_architecture
+from aero_search.config.architecture import GROUPS, ModelGroup, read_architecture
 from aero_search.data.spec import CorpusSpec
 from aero_search.errors import AeroSearchError, RequestError
 from aero_search.export.layout import MANIFEST_FILE
@@ -23,6 +23,7 @@ from aero_search.invocation import install
 from aero_search.schema import from_mapping, to_mapping
 from aero_search.tracking import models
 from aero_search.tracking.spec import TrackingSpec
+from aero_search.user_files import user_path
 
 # Beside studies, under output_dir: logits of teachers.
 TEACHERS = "teachers"
@@ -128,9 +129,9 @@ def with_checkpoint(groups: Mapping[str, Any], own: Architecture, said: Collecti
         "stabilizer": to_mapping(own.stabilizer),
         "regularizer": to_mapping(own.regularizer),
     }
-    for group, fields in theirs.items():
+    for group, values in theirs.items():
         if group not in chosen:
-            merged[group] = _merged(group, groups, fields, said)
+            merged[group] = _merged(group, groups, values, said)
     return merged
 
 
@@ -155,13 +156,11 @@ def _merged(
 
 
 def _sizes(own: Architecture) -> dict[str, Any]:
-    names = ("family", "n_layer", "n_head", "n_kv_head", "d_model", "seq_len", "vocab_size", "ffn_ratio", "gated",
-             "tied_embeddings", "share_layers", "public_layers")  # fmt: skip
-    return {name: getattr(own, name) for name in names}
+    return {field.name: getattr(own, field.name) for field in fields(ModelGroup)}
 
 
 def _folder(source: str, output_dir: Path, storage: str | None, tracking: TrackingSpec | None) -> Path:
-    path = Path(source).expanduser()
+    path = user_path(source)
     if path.is_dir():
         return path
     if source.startswith(models.SCHEMES) and tracking is not None:

@@ -14,6 +14,7 @@ from aero_search.config.help_screen import read_entries
 from aero_search.config.paths import conf_dir, search_spaces_dir, user_conf_dir
 from aero_search.errors import RequestError, nearest
 from aero_search.invocation import NAME
+from aero_search.user_files import user_path
 
 _BASH = """_aero_search() {
   local line="${COMP_LINE:0:COMP_POINT}" word IFS=$'\\n'
@@ -116,7 +117,7 @@ def _values(before: list[str], name: str) -> Iterator[str]:
         output = next(
             (word.partition("=")[2] for word in before if word.startswith("output_dir=")), "outputs"
         )
-        options = {path.name for path in Path(output).expanduser().glob("studies/*") if path.is_dir()}
+        options = {path.name for path in user_path(output).glob("studies/*") if path.is_dir()}
     elif plain == "pick":
         options = set(_PICKS)
     elif plain == "format":

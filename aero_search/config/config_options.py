@@ -12,8 +12,7 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
-from aero_search.architecture import ModelShape
-from aero_search.architecture.spec import Family
+from aero_search.architecture import Architecture, ModelShape
 from aero_search.config.hydra_errors import sentence
 from aero_search.config.paths import conf_dir
 from aero_search.config.target import load_shape
@@ -39,9 +38,9 @@ def offered_networks() -> dict[str, Network]:
     return _options("network", lambda name: from_mapping(Network, _composed("network", name), "network"))
 
 
-def offered_shapes(family: Family) -> list[ModelShape]:
-    """The sizes of every option of the group `model` in a family, smallest first."""
-    chosen = [shape for shape in _options("model", load_shape).values() if shape.family == family]
+def offered_shapes(like: Architecture) -> list[ModelShape]:
+    """The sizes of every option of the group `model` that is wired like this one, smallest first."""
+    chosen = [shape for shape in _options("model", load_shape).values() if shape.is_wired_like(like)]
     return sorted(chosen, key=lambda shape: (shape.d_model, shape.n_layer))
 
 

@@ -32,6 +32,7 @@ from aero_search.invocation import quoted
 from aero_search.passwords import masked
 from aero_search.printing import escape_logs, print_line
 from aero_search.untrusted_files import read_yaml
+from aero_search.user_files import user_path
 
 # Hydra's own logs and folders are off: results have one place, under output_dir.
 _QUIET_HYDRA = (
@@ -41,6 +42,8 @@ _QUIET_HYDRA = (
     "hydra/hydra_logging=none",
 )
 _OWN_PROCESS = "aero-search {} works out every combination of a sweep in one process, at once: leave {} out"
+# A value that is a path of one's home, and nothing more of the grammar.
+_AT_HOME = re.compile(r"([\w./@+-]+=)(~[^,'\"\[\]{}()$\\]*)")
 _HYDRA_FOLDERS = ("hydra.run.dir", "hydra.sweep.dir")
 
 
@@ -197,6 +200,9 @@ def _shorthand(argument: str, spellings: Mapping[str, str]) -> str:
     """`study=NAME` is short for `study.name=NAME`; a command may have spellings of its own."""
     for pattern, replacement in {r"^study=": "study.name=", **spellings}.items():
         argument = re.sub(pattern, replacement, argument)
+    # Shells expand `~` in few arguments, and Hydra's grammar has no such letter in a value.
+    if at_home := _AT_HOME.fullmatch(argument):
+        return f"{at_home[1]}{quoted(str(user_path(at_home[2])))}"
     return argument
 
 

@@ -10,6 +10,7 @@ from aero_search.integrity import tell_if_open_to_all
 from aero_search.invocation import output_option as output_option
 from aero_search.report.diagnostics import can_write
 from aero_search.shipped import shipped
+from aero_search.user_files import user_path
 
 
 def writable(output_dir: Path, setting: str = "output_dir") -> Path:
@@ -36,11 +37,11 @@ def user_conf_dir() -> Path:
     """
     named = os.environ.get("AERO_SEARCH_CONFIG")
     if named:
-        return Path(named).expanduser()
+        return user_path(named)
     try:
         import platformdirs
     except ImportError:  # a training needs four packages, and this is none of them
-        return Path.home() / ".config" / "aero-search"
+        return user_path("~") / ".config" / "aero-search"
     return platformdirs.user_config_path("aero-search")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import fields
 
 from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
@@ -42,14 +43,5 @@ def _load(name: str, field: str, overrides: Sequence[str]) -> ModelShape:
     except MissingConfigException as problem:
         raise RequestError(f"{field}={name}: {problem}") from problem
     model = from_mapping(ModelGroup, OmegaConf.to_container(group, resolve=True), f"model={name}")
-    return ModelShape(
-        name=name,
-        family=model.family,
-        n_layer=model.n_layer,
-        n_head=model.n_head,
-        n_kv_head=model.n_kv_head,
-        d_model=model.d_model,
-        seq_len=model.seq_len,
-        vocab_size=model.vocab_size,
-        tied_embeddings=model.tied_embeddings,
-    )
+    sizes = {field.name: getattr(model, field.name) for field in fields(ModelShape) if field.name != "name"}
+    return ModelShape(name=name, **sizes)

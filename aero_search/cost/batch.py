@@ -160,7 +160,7 @@ class _Rows:
 
     def row(self, a: Architecture) -> _Row:
         widths = (a.n_head, a.n_kv_head, a.d_model, a.ffn_ratio, a.ffn_rank)
-        sizes = (a.family, *widths, a.seq_len, a.vocab_size, a.gated)
+        sizes = (a.wiring, *widths, a.seq_len, a.vocab_size, a.gated)
         attention = a.attention
         shared = (
             sizes,

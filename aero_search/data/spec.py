@@ -10,6 +10,7 @@ from typing import Annotated
 from aero_search.errors import RequestError
 from aero_search.plugins import Names, Options
 from aero_search.schema import OneOf
+from aero_search.user_files import user_path
 
 CORPORA = Names(
     "aero_search.corpora", "python_source", "text_folder", "huggingface", "tokenized", "classification"
@@ -142,7 +143,7 @@ class CorpusSpec:
         Raises:
             RequestError: it is missing or not a folder.
         """
-        folder = Path(self.path or "").expanduser()
+        folder = user_path(self.path or "")
         if not folder.exists():
             raise RequestError(f"data.path={self.path} does not exist: name a folder of text files")
         if not folder.is_dir():
@@ -161,7 +162,7 @@ class CorpusSpec:
         Raises:
             RequestError: it is missing, or neither CSV nor JSON Lines by its ending.
         """
-        path = Path(self.path or "").expanduser()
+        path = user_path(self.path or "")
         if not path.is_file():
             wrong = "is not a file" if path.exists() else "does not exist"
             raise RequestError(
@@ -177,7 +178,7 @@ class CorpusSpec:
         """Where packed corpora are kept: `cache_dir`, `AERO_SEARCH_CACHE` or the user's cache folder."""
         named = self.cache_dir or os.environ.get("AERO_SEARCH_CACHE")
         if named:
-            return Path(named).expanduser().resolve()
+            return user_path(named).resolve()
         from platformdirs import user_cache_path
 
         return user_cache_path("aero-search", appauthor=False)

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from aero_search.data.corpus import Corpus
@@ -18,7 +17,7 @@ from aero_search.export.load import Bundle
 from aero_search.invocation import install
 from aero_search.schema import from_mapping
 from aero_search.training.recipe import Recipe
-from aero_search.user_files import read_settings
+from aero_search.user_files import read_settings, user_path
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -182,7 +181,7 @@ def end_of_text(tokenizer: Tokenizer) -> int:
 
 
 def _task(name: str) -> str | dict[str, Any]:
-    path = Path(name).expanduser()
+    path = user_path(name)
     if path.suffix not in (".yaml", ".yml") and not path.exists():
         return name
     said = dict(read_settings(path))

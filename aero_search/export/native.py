@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from aero_search.architecture import Architecture
+from aero_search.architecture.families import FAMILIES
 from aero_search.architecture.operations import ACTIVATIONS, NONE, SOFTMAX
 from aero_search.model.norms import LAYERNORM_EPS, RMSNORM_EPS
 from aero_search.model.rotary import BASE
@@ -43,6 +44,9 @@ def native(a: Architecture) -> Native | None:
         and not a.attention.shaped
         and a.attention.qk_norm == NONE
         and not a.ffn_rank
+        and (
+            a.wiring == FAMILIES[a.family] or (a.family == "pythia" and a.has_bias and a.rotary_channels > 0)
+        )
     )
     if not plain:
         return None
@@ -77,7 +81,7 @@ def native(a: Architecture) -> Native | None:
         fields = {
             **sizes,
             "layer_norm_eps": LAYERNORM_EPS,
-            "use_parallel_residual": True,
+            "use_parallel_residual": a.wiring.parallel_residual,
             "rope_parameters": rope,
         }
         return Native("GPTNeoXConfig", "GPTNeoXForCausalLM", fields)

@@ -31,7 +31,7 @@ _FIXED: Mapping[str, Mapping[str, object]] = {
         "scale_attn_by_inverse_layer_idx": False,
         "add_cross_attention": False,
     },
-    "gpt_neox": {"use_parallel_residual": True, "attention_bias": True},
+    "gpt_neox": {"attention_bias": True},
     "llama": {"attention_bias": False, "mlp_bias": False},
 }
 # Rotary positions, as `model.rotary` has them, and epsilons, as `model.norms` has them: kept here too, since those
@@ -96,6 +96,7 @@ def read_config(config: Mapping[str, Any]) -> Read:
                 gated=kind == "llama",
                 final_norm=wiring.norm,
                 tied_embeddings=bool(config.get("tie_word_embeddings", _TIED[kind])),
+                **(_facets(config, d_model // n_head) if kind == "gpt_neox" else {}),
             )
         )
     )
@@ -182,16 +183,28 @@ def _activation(config: Mapping[str, Any], field: str) -> str:
     return known[said]
 
 
+def _facets(config: Mapping[str, Any], d_head: int) -> dict[str, Any]:
+    """What GPT-NeoX lets vary of its wiring; whole channels are rotated, rounded down."""
+    share = _rotary_share(config, FAMILIES["pythia"].rotary_share)
+    if not isinstance(share, int | float) or not 0 < share <= 1:
+        raise RequestError(f"rotary_pct={share} of its config.json must be above 0 and at most 1")
+    parallel = bool(config.get("use_parallel_residual", True))
+    return {"rotary_share": int(d_head * share) / d_head, "parallel_residual": parallel}
+
+
+def _rotary_share(config: Mapping[str, Any], default: float) -> Any:
+    """The share of each head that is rotated; older versions have it elsewhere."""
+    older = config.get("partial_rotary_factor", config.get("rotary_pct", default))
+    return (config.get("rope_parameters") or {}).get("partial_rotary_factor", older)
+
+
 def _check_rotary(config: Mapping[str, Any], a: Architecture) -> None:
     """Hold base, share and kind of the rotation against ours; older versions spread them over other fields."""
     said = config.get("rope_parameters") or {}
     scaling = config.get("rope_scaling") or {}
     kind = said.get("rope_type", scaling.get("rope_type", scaling.get("type", "default")))
     base = said.get("rope_theta", config.get("rope_theta", config.get("rotary_emb_base", ROTARY_BASE)))
-    share = said.get(
-        "partial_rotary_factor",
-        config.get("partial_rotary_factor", config.get("rotary_pct", a.wiring.rotary_share)),
-    )
+    share = _rotary_share(config, a.wiring.rotary_share)
     for name, value, ours in (("rope_type", kind, "default"), ("rope_theta", base, ROTARY_BASE)):
         if value != ours:
             raise RequestError(f"{name}={value} of its config.json cannot be carried over: it must be {ours}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from aero_search.architecture import Architecture
+from aero_search.architecture.families import FACETS
 
 
 def misfits(own: Architecture, a: Architecture) -> Iterator[str]:
@@ -18,6 +19,10 @@ def misfits(own: Architecture, a: Architecture) -> Iterator[str]:
         asked, had = getattr(a, name), getattr(own, name)
         if asked != had:
             yield f"{field}={asked} cannot be carried over from {had}"
+    for name in FACETS:
+        asked, had = getattr(a.wiring, name), getattr(own.wiring, name)
+        if a.family == own.family and asked != had:
+            yield f"model.{name}={asked} cannot be carried over from {had}"
     if a.n_layer > own.n_layer:
         yield f"model.n_layer={a.n_layer} is more than the {own.n_layer} that it has"
     if a.seq_len > own.seq_len and not own.rotary_channels:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from aero_search.errors import RequestError
 from aero_search.invocation import install_mpc
+from aero_search.user_files import user_path
 
 INSTALL = f"{install_mpc()}, or that of another environment with spu==0.9.5 and jax==0.4.34 under Python 3.11"
 _PROBE = """
@@ -50,7 +51,7 @@ def find_environment(python: str | Path | None = None) -> Environment:
     if python is None and importlib.util.find_spec("spu") is None:
         raise RequestError(f"private inference needs SPU, which is not installed here: {INSTALL}")
     # Not resolved: the link inside a virtual environment is what makes it one.
-    path = Path(python or sys.executable).expanduser().absolute()
+    path = user_path(python or sys.executable).absolute()
     try:
         probe = subprocess.run(
             [str(path), "-c", _PROBE], capture_output=True, text=True, timeout=60, check=True

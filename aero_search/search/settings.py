@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import MISSING, fields
 from typing import Any
 
+from aero_search.architecture.families import FACETS
 from aero_search.architecture.operations import NONE, SOFTMAX
 from aero_search.cost.protocol import Protocol
 from aero_search.cost.trust import trust_word
@@ -87,7 +88,8 @@ def _before(new: Settings) -> dict[str, Any]:
     protocol = {f"protocol.{f.name}": f.default for f in fields(Protocol) if f.default is not MISSING}
     attention = {"attention.kind": SOFTMAX, "attention.softmax_heads": 0, "attention.qk_norm": NONE}
     sizes = {"model.share_layers": 1, "model.public_layers": 0, "ffn.rank": 0}
-    later = {**attention, **sizes, **recipe, **protocol}
+    facets = {f"model.{name}": None for name in FACETS}
+    later = {**attention, **sizes, **facets, **recipe, **protocol}
     return {
         name: value if name.startswith(gained) else later[name]
         for name, value in new.items()

@@ -81,6 +81,9 @@ def architectures(draw: st.DrawFn) -> Architecture:
         regularizer=regularizer,
         share_layers=share,
         ffn_rank=draw(st.sampled_from([0, 0, 3])),
+        rotary_share=draw(st.sampled_from([None, None, 0.0, 0.5])),
+        parallel_residual=draw(st.sampled_from([None, None, True, False])),
+        biases=draw(st.sampled_from([None, None, True, False])),
         public_layers=min(draw(st.sampled_from([0, 0, share])), len(chosen) - share),
     )
     from hypothesis import assume

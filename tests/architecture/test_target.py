@@ -104,3 +104,20 @@ def test_the_proxy_s_pruned_name_becomes_the_target_s(proxy: Architecture) -> No
 def test_another_family_is_refused(proxy: Architecture) -> None:
     with pytest.raises(RequestError, match=r"objective\.target=gpt2_small is of the family pythia"):
         retarget(proxy, replace(GPT2_SMALL, family="pythia"))
+
+
+def test_facets_stay_unless_the_shape_has_its_own() -> None:
+    a = Architecture(
+        n_head=2,
+        d_model=32,
+        seq_len=8,
+        vocab_size=40,
+        layers=(Layer(),),
+        parallel_residual=True,
+        rotary_share=0.5,
+    )
+    shape = GPT2_SMALL
+    assert retarget(a, shape).wiring == a.wiring
+    assert retarget(a, replace(shape, parallel_residual=True)).wiring == a.wiring
+    with pytest.raises(RequestError, match="other facets"):
+        retarget(a, replace(shape, biases=False))

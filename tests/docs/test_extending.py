@@ -12,6 +12,7 @@ import pytest
 from aero_search.app.ablation import AblateOptions
 from aero_search.cli import main
 from aero_search.config.compose import compose_request
+from aero_search.init.checkpoint import open_checkpoint
 
 PAGE = (Path(__file__).parents[2] / "docs" / "extending.md").read_text()
 COMMANDS = [
@@ -47,6 +48,14 @@ def total(line: str, capsys: pytest.CaptureFixture[str]) -> float:
 @pytest.mark.parametrize("line", COMMANDS)
 def test_the_commands_run(line: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert documented(line, capsys)
+
+
+def test_the_family_is_trained_as_it_says(tiny: list[str]) -> None:
+    own = ["model=parallel_llama", "norm=rmsnorm", "norm.final=rmsnorm", "--config-dir", "mine"]
+    assert main(["train", *own, *tiny, "model.n_kv_head=2", "recipe.steps=2", "tracking=none"]) == 0
+    [folder] = Path("outputs/train").iterdir()
+    a = open_checkpoint(folder, "").architecture
+    assert (a.family, a.wiring.parallel_residual, a.wiring.rotary_share) == ("llama", True, 1.0)
 
 
 @pytest.mark.parametrize(

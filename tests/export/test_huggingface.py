@@ -95,6 +95,15 @@ CASES: dict[str, tuple[Architecture, str]] = {
         CUSTOM,
     ),
     "shared layers of gpt2": (replace(BASE, share_layers=2), "GPT2LMHeadModel"),
+    "neox in sequence, half a head rotated": (
+        replace(BASE, family="pythia", parallel_residual=False, rotary_share=0.5),
+        "GPTNeoXForCausalLM",
+    ),
+    "gpt2 with rotary positions": (replace(BASE, rotary_share=0.5), CUSTOM),
+    "llama in parallel, with biases": (
+        replace(parse_notation("SM + RMS + SwiGLU", LLAMA), parallel_residual=True, biases=True),
+        CUSTOM,
+    ),
     "llama, batch norm": (parse_notation("SM + BN + SwiGLU", LLAMA), CUSTOM),
 }
 LAYERED = replace(BASE, n_head=4)

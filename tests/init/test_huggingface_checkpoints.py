@@ -25,6 +25,10 @@ MODELS: dict[str, tuple[str, dict[str, Any]]] = {
          "activation_function": "relu", "layer_norm_epsilon": 1e-3, "tie_word_embeddings": False},
     ),
     "neox": ("GPTNeoX", LONG),
+    "neox in sequence, whole heads rotated": (
+        "GPTNeoX",
+        {**LONG, "use_parallel_residual": False, "rotary_pct": 1.0},
+    ),
     "llama": ("Llama", {**LONG, "num_key_value_heads": 2}),
     "llama tied, another epsilon": ("Llama", {**LONG, "tie_word_embeddings": True, "rms_norm_eps": 1e-5}),
 }  # fmt: skip
@@ -92,8 +96,9 @@ def test_rotary_positions_reach_further_than_they_were_trained(tmp_path: Path) -
         ("gpt2", {"activation_function": "mish"}, "activation_function=mish"),
         ("gpt2", {"n_embd": "many"}, "n_embd=many"),
         ("gpt2", {"vocab_size": 200_000}, "model.vocab_size=200000"),
-        ("neox", {"use_parallel_residual": False}, "use_parallel_residual=False"),
-        ("neox", {"rope_parameters": None, "rotary_pct": 1.0}, "partial_rotary_factor=1.0"),
+        ("neox", {"attention_bias": False}, "attention_bias=False"),
+        ("neox", {"rope_parameters": None, "rotary_pct": 1.5}, "rotary_pct=1.5"),
+        ("llama", {"rope_parameters": None, "partial_rotary_factor": 0.5}, "partial_rotary_factor=0.5"),
         ("llama", {"attention_bias": True}, "attention_bias=True"),
         ("llama", {"head_dim": 16}, "head_dim=16"),
         ("llama", {"rope_parameters": {"rope_theta": 500000.0}}, "rope_theta=500000.0"),

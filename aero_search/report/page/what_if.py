@@ -48,7 +48,7 @@ def what_if(
         return None
     trained = {key(record.architecture): record for record in records if record.perplexity is not None}
     sizes: list[tuple[str, str, ModelShape | None]] = [("as trained", _text(base), None)]
-    sizes += [(shape.name, shape.text, shape) for shape in shapes if shape.family == base.family]
+    sizes += [(shape.name, shape.text, shape) for shape in shapes if shape.is_wired_like(base)]
     rows = list(_rows(records, base))
     return {
         "rows": [{"notation": notation(a), "trial": trial} for trial, a in rows],
