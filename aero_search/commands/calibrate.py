@@ -53,7 +53,7 @@ def run(request: Request) -> None:
 
 def _from_published(options: CalibrateOptions) -> None:
     from aero_search.console import make_console
-    from aero_search.report.cost import published_report
+    from aero_search.report.costs.comparisons import published_report
 
     fit = calibrate_published()
     ending = options.name or "refit"
@@ -69,7 +69,7 @@ def _from_published(options: CalibrateOptions) -> None:
 def _from_systems(request: Request, options: CalibrateOptions) -> None:
     from aero_search.console import make_console
     from aero_search.cost import compare_system, fit_system
-    from aero_search.report.cost import systems_report
+    from aero_search.report.costs.comparisons import systems_report
 
     fitted = fit_system(request.protocol)
     make_console().print(systems_report([(fitted, compare_system(fitted))]))
@@ -86,7 +86,7 @@ def _from_spu(request: Request, options: CalibrateOptions) -> None:
     from aero_search.measure.fit import fit_protocol
     from aero_search.measure.mailbox import runtime_of
     from aero_search.measure.readings import ReadingStore, take_readings
-    from aero_search.report.calibrate import CalibrateView, calibration_report
+    from aero_search.report.costs.calibration import CalibrateView, calibration_report
 
     template = request.protocol
     runtime = runtime_of(template)
@@ -124,7 +124,7 @@ def _from_spu(request: Request, options: CalibrateOptions) -> None:
 
 
 def _spu_header(fit: Any, versions: Mapping[str, str], here: str, date: str) -> list[str]:
-    from aero_search.report.calibrate import summary
+    from aero_search.report.costs.calibration import summary
 
     software = ", ".join(f"{name} {version}" for name, version in versions.items())
     return [

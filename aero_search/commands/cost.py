@@ -78,7 +78,7 @@ def finish(requests: Sequence[Request]) -> None:
 
 def _tables(requests: Sequence[Request], decode: bool) -> None:
     from aero_search.console import make_console
-    from aero_search.report.cost import cost_report, variants_table
+    from aero_search.report.costs.tables import cost_report, variants_table
 
     console = make_console()
     if len(requests) > 1:
@@ -96,7 +96,7 @@ def _tables(requests: Sequence[Request], decode: bool) -> None:
 
 def _published(requests: Sequence[Request]) -> None:
     from aero_search.console import make_console
-    from aero_search.report.cost import published_report
+    from aero_search.report.costs.comparisons import published_report
 
     if len(requests) > 1:
         raise RequestError("table=published compares all published rows already: leave --multirun out")
@@ -109,7 +109,7 @@ def _published(requests: Sequence[Request]) -> None:
 
 def _systems(requests: Sequence[Request]) -> None:
     from aero_search.console import make_console
-    from aero_search.report.cost import systems_report
+    from aero_search.report.costs.comparisons import systems_report
 
     request = requests[0]
     if len(requests) > 1:
@@ -130,7 +130,7 @@ def _systems(requests: Sequence[Request]) -> None:
 
 
 def _plot(requests: Sequence[Request], name: str, decode: bool) -> None:
-    from aero_search.report.cost import plot_costs
+    from aero_search.report.costs.bars import plot_costs
 
     path = plot_costs(_named_costs(requests, decode), Path(name))
     print_line(f"picture: {path}", stderr=True)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from rich.progress import BarColumn, MofNCompleteColumn, TimeElapsedColumn
 
 from aero_search.console import Console, progress_bars
-from aero_search.report.cost import PART_LABELS, format_bytes
+from aero_search.report.costs.tables import PART_LABELS, format_bytes
 
 if TYPE_CHECKING:
     from rich.console import Group

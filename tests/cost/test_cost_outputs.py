@@ -21,7 +21,7 @@ from aero_search.cost import (
 )
 from aero_search.cost.charge import charge
 from aero_search.errors import RequestError
-from aero_search.report import cost as report
+from aero_search.report.costs import bars, comparisons, tables
 
 
 @pytest.fixture
@@ -108,7 +108,7 @@ def test_nothing_left_to_change(build, paper):
 
 def test_report_names_what_dominates(gpt2_small, paper):
     printed = text(
-        report.cost_report(
+        tables.cost_report(
             "SM + LN + G", estimate(gpt2_small, *paper), *paper, single_changes(gpt2_small, *paper)
         )
     )
@@ -122,11 +122,11 @@ def test_report_names_what_dominates(gpt2_small, paper):
 
 def test_trusted_dealer_is_said(gpt2_small, protocol, network):
     chosen = protocol("spu_semi2k"), network("lan")
-    assert "offline phase" in text(report.cost_report("x", estimate(gpt2_small, *chosen), *chosen))
+    assert "offline phase" in text(tables.cost_report("x", estimate(gpt2_small, *chosen), *chosen))
 
 
 def test_published_report_shows_every_row_and_its_split(paper):
-    printed = text(report.published_report(compare_published(*paper)))
+    printed = text(comparisons.published_report(compare_published(*paper)))
     assert "calibrate" in printed
     assert "14 rows: bytes within 0.8%" in printed
     assert printed.count("SM+LN+G") >= 8
@@ -136,7 +136,7 @@ def test_published_report_shows_every_row_and_its_split(paper):
 def test_variants_are_compared_with_the_first(paper):
     rows = [row for row in published_rows() if row.n_layer == 18 and not row.is_sota]
     costs = [(row.label, estimate(published_architecture(row), *paper)) for row in rows]
-    printed = text(report.variants_table(costs))
+    printed = text(tables.variants_table(costs))
     assert "1.00x" in printed
     assert "4.25x" in printed
 
@@ -145,25 +145,25 @@ def test_variants_are_compared_with_the_first(paper):
 def test_plots(tmp_path, paper, quantity):
     rows = published_rows()[:3]
     costs = [(row.variant, estimate(published_architecture(row), *paper)) for row in rows]
-    image = report.plot_costs(costs, tmp_path / "new" / "parts.png", quantity)
+    image = bars.plot_costs(costs, tmp_path / "new" / "parts.png", quantity)
     assert image.read_bytes().startswith(b"\x89PNG")
-    page = report.plot_costs(costs, tmp_path / "parts.html", quantity).read_text(encoding="utf-8")
+    page = bars.plot_costs(costs, tmp_path / "parts.html", quantity).read_text(encoding="utf-8")
     assert "SM+ScFFN" in page
     assert len(page) > 1_000_000, "plotly.js must be inside, or the page is blank offline"
     with pytest.raises(RequestError, match=r"end it in \.png, \.svg, \.pdf or \.html"):
-        report.plot_costs(costs, tmp_path / "parts.gif", quantity)
+        bars.plot_costs(costs, tmp_path / "parts.gif", quantity)
 
 
 @pytest.mark.parametrize(
     ("count", "written"), [(25.32e9, "25.32 GB"), (615e6, "615.0 MB"), (2048, "2.0 kB"), (12, "12 B")]
 )
 def test_bytes_as_text(count, written):
-    assert report.format_bytes(count) == written
+    assert tables.format_bytes(count) == written
 
 
 @pytest.mark.parametrize(("value", "written"), [(492.6, "8.21 min"), (95.2, "95.2 s"), (0, "0 s")])
 def test_seconds_as_text(value, written):
-    assert report.format_seconds(value) == written
+    assert tables.format_seconds(value) == written
 
 
 def test_a_batch_charges_each_distinct_layer_once(paper, gpt2_small, monkeypatch):
@@ -191,7 +191,7 @@ def test_a_batch_charges_each_distinct_layer_once(paper, gpt2_small, monkeypatch
 
 def test_importing_costs_loads_nothing_heavy():
     code = (
-        "import sys, aero_search.cost, aero_search.report.cost; "
+        "import sys, aero_search.cost, aero_search.report.costs.tables; "
         "heavy = {'torch', 'pandas', 'plotly', 'matplotlib', 'rich', 'omegaconf'}; "
         "print(sorted(heavy & set(sys.modules)))"
     )

@@ -24,8 +24,9 @@ from aero_search.front.pareto import Reference
 from aero_search.front.pricing import Pricing
 from aero_search.measure.fit import Check as Reading
 from aero_search.report.ablation import LadderTable, print_ladder
-from aero_search.report.calibrate import calibration_report
-from aero_search.report.cost import cost_report, published_report, variants_table
+from aero_search.report.costs.calibration import calibration_report
+from aero_search.report.costs.comparisons import published_report
+from aero_search.report.costs.tables import cost_report, variants_table
 from aero_search.report.diagnostics import Check
 from aero_search.report.doctor import diagnostics_table
 from aero_search.report.front import print_front

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from rich.progress import BarColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from aero_search.console import Console, progress_bars
-from aero_search.report.cost import format_bytes, format_seconds
+from aero_search.report.costs.tables import format_bytes, format_seconds
 
 if TYPE_CHECKING:
     from rich.console import Group
