@@ -12,7 +12,7 @@ search: .venv/installed
 	$(BIN)/aero-search search $(ARGS)
 
 test: .venv/installed-dev
-	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist loadfile $(ARGS)
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 # The same at every one of many places, such as a kill at each write: a quarter of an hour.
 test-long: .venv/installed-dev

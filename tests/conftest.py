@@ -73,9 +73,12 @@ def tiny(text_folder: Path) -> list[str]:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Run only when -m asks for them: what needs SPU (`make test-mpc`), and what is long (`make test-long`)."""
+    """Leave out what -m does not ask for: what needs SPU (`make test-mpc`), what is long (`make test-long`)."""
     for marker in ("mpc", "long"):
         if marker not in config.getoption("markexpr"):
             left_out = [item for item in items if item.get_closest_marker(marker)]
             config.hook.pytest_deselected(items=left_out)
             items[:] = [item for item in items if item not in left_out]
+    # Files with whole commands first: begun last, one of them would keep a worker while the others are done.
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: item.path not in slow)
