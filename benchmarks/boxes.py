@@ -5,6 +5,7 @@ Shapes: n rows of m metrics (perplexity, cost, ...).
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -60,7 +61,7 @@ def volume_ratios(
     reference: Reference,
     own_box: bool = True,
 ) -> list[float]:
-    """The hypervolume of one side over that of the other, a number a pair of fronts.
+    """The hypervolume of one side over that of the other, a number a pair of fronts; infinite over none.
 
     Args:
         pairs: rows (loss, cost, ...) of both sides.
@@ -72,4 +73,5 @@ def volume_ratios(
     low, worst = shares.min(axis=0), shares.max(axis=0)
     box = FrontBox(reference, low, worst + SLACK * np.where(worst > low, worst - low, 1.0))
     volume = box.hypervolume if own_box else reference.hypervolume
-    return [volume(a) / volume(b) for a, b in pairs]
+    volumes = [(volume(a), volume(b)) for a, b in pairs]
+    return [a / b if b else math.inf for a, b in volumes]

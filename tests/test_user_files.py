@@ -61,3 +61,6 @@ def test_a_home_is_found_whatever_the_shell_does(
     assert main(["front", "output_dir=~/results"]) == 2
     assert str(tmp_path / "a b" / "results") in capsys.readouterr().err
     assert not (tmp_path / "~").exists()
+    # A flag is the shell's own, and a folder may be called so.
+    assert main(["verify", "./lr=~1/x"]) == 2
+    assert "lr=~1/x is not a bundle" in capsys.readouterr().err

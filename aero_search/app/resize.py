@@ -38,6 +38,13 @@ def asked_shape(request: Request, like: Architecture) -> ModelShape:
             f"model={named[-1]} is of the family {group.family}, but the candidate is {like.family}: take a model "
             "of its family"
         )
+    for name in FACETS if named else ():
+        asked_for, had = getattr(group, name), getattr(like.wiring, name)
+        if asked_for not in (None, had):
+            raise RequestError(
+                f"model={named[-1]} has {name}={asked_for}, but the candidate {name}={had}: take a model that "
+                "is wired as it is"
+            )
     wired = {name: getattr(like, name) for name in _WIRED[1:]}
     sizes = {name: getattr(group if named or name in changed else like, name) for name in _SIZES}
     name = named[-1] if named and not changed else "custom"

@@ -17,14 +17,16 @@ KEY_LENGTH = 12
 def canonical(a: Architecture) -> Architecture:
     """Collapse the settings that have no effect on the network or its training.
 
-    The result is equal for two architectures exactly when their networks are the same; `canonical` of it
-    is itself. Empty layers change nothing wherever they are: they go behind the others, of public layers and of
-    private ones, and stay, because shares of the depth are counted with them (`retarget`).
+    The result is equal for two architectures of a family exactly when their networks are the same; `canonical`
+    of it is itself. Empty layers change nothing wherever they are: they go behind the others, of public layers
+    and of private ones, and stay, because shares of the depth are counted with them (`retarget`).
     """
     collapsed = [_layer(a, layer) for layer in a.layers]
     parts = (collapsed[: a.public_layers], collapsed[a.public_layers :])
     layers = tuple(layer for part in parts for layer in sorted(part, key=lambda layer: layer.is_empty))
     own = FAMILIES[a.family]
+    # Where no layer has both, they are not beside each other.
+    parallel = a.parallel_residual if any(layer.attends and layer.has_ffn for layer in layers) else None
     has_full = any(layer.is_full for layer in layers)
     attends = any(layer.attends for layer in layers)
     return replace(
@@ -37,7 +39,7 @@ def canonical(a: Architecture) -> Architecture:
         attention=_attention(a, layers),
         stabilizer=_stabilizer(a.stabilizer, layers, a.attention),
         rotary_share=None if a.rotary_share == own.rotary_share else a.rotary_share,
-        parallel_residual=None if a.parallel_residual == own.parallel_residual else a.parallel_residual,
+        parallel_residual=None if parallel == own.parallel_residual else parallel,
         biases=None if a.biases == own.biases else a.biases,
         regularizer=a.regularizer if a.regularizer.weight and attends else Regularizer(),
     )

@@ -38,6 +38,7 @@ class Card:
         cheaper: what the what-if block proposes instead, by name.
         lowerings: the JAX functions that can run it under private inference, the default first
             (`measure.lowerings` has them by name).
+        exact: the one of them that is the function itself, where the first approximates it.
         values: what the implementations need beside their input: attributes of the PyTorch module and, in this
             order, arguments of the JAX function. They are the server's own, so a protocol may lower the kind
             apart as `NAME_private` and `NAME_secret`.
@@ -52,6 +53,7 @@ class Card:
     operation: str | None = None
     cheaper: tuple[str, ...] = ()
     lowerings: tuple[str, ...] = ()
+    exact: str | None = None
     values: tuple[str, ...] = ()
     made_of: Mapping[str, int] = field(default_factory=dict)
     unsupported: Mapping[Place, str] = field(default_factory=dict)

@@ -14,7 +14,8 @@ Terms, joined by ` + ` (AERO, tables 2 to 7; those marked * are ours, in the pap
 
 Terms of attention, norms, activations and feed-forwards are their cards' (`architecture.operations`).
 What the terms cannot say follows in brackets as `field=value` pairs, per-layer fields joined by `/`:
-`SM + LN + R [norm=layernorm/none/none/none]`. Sizes and family are not part of a name.
+`SM + LN + R [norm=layernorm/none/none/none]`. Sizes and family are not part of a name; facets that the
+family does not have of itself are.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 from aero_search.architecture.canonical import canonical
+from aero_search.architecture.families import FACETS
 from aero_search.architecture.operations import (
     ACTIVATIONS,
     ATTENTIONS,
@@ -78,7 +80,8 @@ def notation(a: Architecture) -> str:
     """Name an architecture; `parse_notation(notation(a), base=a)` is its canonical form again."""
     a = canonical(a)
     text = _terms(a)
-    said = _flat(canonical(_from_terms(text, a)))
+    preset = replace(a, rotary_share=None, parallel_residual=None, biases=None)
+    said = _flat(canonical(_from_terms(text, preset)))
     rest = [f"{name}={_write(value)}" for name, value in _flat(a).items() if said[name] != value]
     return f"{text} [{', '.join(rest)}]" if rest else text
 
@@ -218,6 +221,7 @@ def _flat(a: Architecture) -> dict[str, Any]:
     """Everything that a name may say, as `field: value` with one value a layer for per-layer fields."""
     flat: dict[str, Any] = {name: tuple(getattr(layer, name) for layer in a.layers) for name in _PER_LAYER}
     flat |= {name: getattr(a, name) for name in _PLAIN}
+    flat |= {name: getattr(a.wiring, name) for name in FACETS}
     for group, cls in _GROUPS.items():
         flat |= {f"{group}.{f.name}": getattr(getattr(a, group), f.name) for f in fields(cls)}
     return flat
@@ -261,7 +265,7 @@ def _with_fields(a: Architecture, rest: str) -> Architecture:
         group: from_mapping(cls, {f.name: values[f"{group}.{f.name}"] for f in fields(cls)}, group)
         for group, cls in _GROUPS.items()
     }
-    plain = from_mapping(_Plain, {name: values[name] for name in _PLAIN})
+    plain = from_mapping(_Plain, {name: values[name] for name in (*_PLAIN, *FACETS)})
     return replace(
         a,
         layers=layers,
@@ -270,6 +274,9 @@ def _with_fields(a: Architecture, rest: str) -> Architecture:
         share_layers=plain.share_layers,
         ffn_rank=plain.ffn_rank,
         public_layers=plain.public_layers,
+        rotary_share=plain.rotary_share,
+        parallel_residual=plain.parallel_residual,
+        biases=plain.biases,
         final_norm=plain.final_norm,
         attention=groups["attention"],
         stabilizer=groups["stabilizer"],
@@ -285,3 +292,6 @@ class _Plain:
     share_layers: int
     ffn_rank: int
     public_layers: int
+    rotary_share: float
+    parallel_residual: bool
+    biases: bool

@@ -101,6 +101,7 @@ ACTIVATIONS = Registry(
         operation="gelu",
         cheaper=_RELU,
         lowerings=("gelu_tanh", "gelu_segments", "gelu_puma", "gelu_erf"),
+        exact="gelu_erf",
         hidden_act="gelu",
     ),
     ActivationCard(

@@ -95,9 +95,15 @@ def _heads(a: Architecture) -> Iterator[str]:
         divisors = ", ".join(str(k) for k in range(1, a.n_head + 1) if a.n_head % k == 0)
         yield f"model.n_kv_head={a.n_kv_head} does not divide model.n_head={a.n_head}: take one of {divisors}"
     share = a.wiring.rotary_share
+    channels = share * a.d_head
     if not 0 <= share <= 1:
         yield f"model.rotary_share={share:g} must lie between 0 (learned positions) and 1 (the whole head)"
-    elif abs(share * a.d_head - 2 * round(share * a.d_head / 2)) > 1e-9 * a.d_head:
+    elif a.rotary_share and (channels < 1 or abs(channels - 2 * round(channels / 2)) > 1e-9 * a.d_head):
+        yield (
+            f"model.rotary_share={share:g} rotates {channels:g} channels of a head of {a.d_head}: it must be an "
+            "even number of them, or 0 for learned positions"
+        )
+    elif a.rotary_share is None and channels % 2:
         # Channels are rotated in pairs.
         unit = Fraction(share).limit_denominator(_MAX_SIZE).denominator
         unit *= 1 if round(share * unit) % 2 == 0 else 2

@@ -82,6 +82,11 @@ def read_architecture(groups: Mapping[str, Any]) -> Architecture:
         SchemaError: a field is unknown or of the wrong type.
         InvalidArchitectureError: no network can be built so; says which fields and how to mend.
     """
+    return validate(described_architecture(groups))
+
+
+def described_architecture(groups: Mapping[str, Any]) -> Architecture:
+    """The same before it is known whether it can be built; raises SchemaError alone."""
     if groups.get("architecture") is not None:
         return _whole(groups["architecture"])
     model = from_mapping(ModelGroup, groups.get("model"), "model")
@@ -110,16 +115,14 @@ def read_architecture(groups: Mapping[str, Any]) -> Architecture:
     sizes = {
         field.name: getattr(model, field.name) for field in fields(ModelGroup) if field.name != "n_layer"
     }
-    return validate(
-        Architecture(
-            **sizes,
-            layers=layers,
-            final_norm=norm.final,
-            ffn_rank=ffn.rank,
-            attention=Attention(**{f.name: getattr(attention, f.name) for f in fields(Attention)}),
-            stabilizer=from_mapping(Stabilizer, groups.get("stabilizer"), "stabilizer"),
-            regularizer=from_mapping(Regularizer, groups.get("regularizer"), "regularizer"),
-        )
+    return Architecture(
+        **sizes,
+        layers=layers,
+        final_norm=norm.final,
+        ffn_rank=ffn.rank,
+        attention=Attention(**{f.name: getattr(attention, f.name) for f in fields(Attention)}),
+        stabilizer=from_mapping(Stabilizer, groups.get("stabilizer"), "stabilizer"),
+        regularizer=from_mapping(Regularizer, groups.get("regularizer"), "regularizer"),
     )
 
 

@@ -9,9 +9,9 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from aero_search.architecture import Architecture
+from aero_search.architecture import Architecture, validate
 from aero_search.architecture.target import depths
-from aero_search.config.architecture import GROUPS, ModelGroup, read_architecture
+from aero_search.config.architecture import GROUPS, ModelGroup, described_architecture, read_architecture
 from aero_search.data.spec import CorpusSpec
 from aero_search.errors import AeroSearchError, RequestError
 from aero_search.export.layout import MANIFEST_FILE
@@ -67,9 +67,10 @@ def architecture_from(
     if composed.get("architecture") is not None:
         return check_fit(checkpoint, read_architecture(composed))
     own = checkpoint.architecture
-    a = read_architecture(with_checkpoint(composed, own, said))
+    a = described_architecture(with_checkpoint(composed, own, said))
     # Public layers stay the checkpoint's, whatever is chosen for all layers.
-    return check_fit(checkpoint, replace(a, layers=(*own.layers[: a.public_layers], *a.private_layers)))
+    kept = max(a.public_layers, 0)
+    return check_fit(checkpoint, validate(replace(a, layers=(*own.layers[:kept], *a.layers[kept:]))))
 
 
 def recovery_of(

@@ -43,7 +43,7 @@ _QUIET_HYDRA = (
 )
 _OWN_PROCESS = "aero-search {} works out every combination of a sweep in one process, at once: leave {} out"
 # A value that is a path of one's home, and nothing more of the grammar.
-_AT_HOME = re.compile(r"([\w./@+-]+=)(~[^,'\"\[\]{}()$\\]*)")
+_AT_HOME = re.compile(r"(\+{0,2}\w[\w./@-]*=)(~[^,'\"\[\]{}()$\\]*)")
 _HYDRA_FOLDERS = ("hydra.run.dir", "hydra.sweep.dir")
 
 

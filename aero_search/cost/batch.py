@@ -157,6 +157,8 @@ class _Rows:
         self._workload = workload
         self._layers: dict[object, dict[Layer, _Row]] = {}
         self._outside: dict[object, _Row] = {}
+        # FLOPs of public layers, which cost nothing else.
+        self._clear: dict[object, dict[Layer, float]] = {}
 
     def row(self, a: Architecture) -> _Row:
         widths = (a.n_head, a.n_kv_head, a.d_model, a.ffn_ratio, a.ffn_rank)
@@ -184,8 +186,11 @@ class _Rows:
             rounds += count * row[1]
             compute += count * row[2]
             flops += count * row[3]
+        clear = self._clear.setdefault(shared, {})
         for layer, count in Counter(a.layers[: a.public_layers]).items():
-            flops += count * sum(_flops(o) for step in passes for o in self._workload.layer(a, layer, step))
+            if layer not in clear:
+                clear[layer] = sum(_flops(o) for step in passes for o in self._workload.layer(a, layer, step))
+            flops += count * clear[layer]
         return sent, rounds, compute, flops
 
     def _sum(self, operations: Iterable[Operation]) -> _Row:

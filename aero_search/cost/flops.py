@@ -88,7 +88,7 @@ def flops(
         projections=sums["projections"],
         attention_products=products,
         norm=norm,
-        embedding_one_hot=sums["embedding"],
+        embedding_one_hot=0.0 if architecture.public_layers else sums["embedding"],
         total=sums["feed_forward"] + attention + sums["lm_head"],
     )
 

@@ -24,6 +24,12 @@ class Native:
     fields: dict[str, Any]
 
 
+def _is_gpt_neox(a: Architecture) -> bool:
+    """Whether GPT-NeoX has such facets; it rounds the channels that it rotates down."""
+    rotated = int(a.d_head * a.wiring.rotary_share)
+    return a.family == "pythia" and a.has_bias and 0 < rotated == a.rotary_channels
+
+
 def native(a: Architecture) -> Native | None:
     """The class that computes exactly a folded architecture; None where there is none.
 
@@ -44,9 +50,7 @@ def native(a: Architecture) -> Native | None:
         and not a.attention.shaped
         and a.attention.qk_norm == NONE
         and not a.ffn_rank
-        and (
-            a.wiring == FAMILIES[a.family] or (a.family == "pythia" and a.has_bias and a.rotary_channels > 0)
-        )
+        and (a.wiring == FAMILIES[a.family] or _is_gpt_neox(a))
     )
     if not plain:
         return None

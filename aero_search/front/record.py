@@ -94,6 +94,7 @@ def averaged(trainings: Sequence[Record]) -> Record:
     Perplexity and loss are geometric means, accuracy and bits per byte arithmetic ones, each over the seeds that
     have it; the first is the first with a perplexity. One at least has one.
     """
+    trainings = _distinct(trainings)
     first = next(one for one in trainings if one.compared is not None)
     pairs = [p for one in trainings for p in one.replicates or ((one.seed, one.compared),)]
 
@@ -114,6 +115,21 @@ def averaged(trainings: Sequence[Record]) -> Record:
         accuracy=mean("accuracy", geometric=False),
         bits_per_byte=mean("bits_per_byte", geometric=False),
     )
+
+
+def _distinct(trainings: Sequence[Record]) -> list[Record]:
+    """Without those that are another one to the last bit.
+
+    Studies from a checkpoint have such, made before a seed decided the order of batches there: they say nothing of
+    what a seed does.
+    """
+    found: list[Record] = []
+    for one in trainings:
+        if not any(
+            one.curve and one.curve == other.curve and one.compared == other.compared for other in found
+        ):
+            found.append(one)
+    return found
 
 
 def _counted(record: Record) -> int:

@@ -188,8 +188,16 @@ def _facets(config: Mapping[str, Any], d_head: int) -> dict[str, Any]:
     share = _rotary_share(config, FAMILIES["pythia"].rotary_share)
     if not isinstance(share, int | float) or not 0 < share <= 1:
         raise RequestError(f"rotary_pct={share} of its config.json must be above 0 and at most 1")
-    parallel = bool(config.get("use_parallel_residual", True))
-    return {"rotary_share": int(d_head * share) / d_head, "parallel_residual": parallel}
+    parallel = {"parallel_residual": bool(config.get("use_parallel_residual", True))}
+    if d_head < 1:  # the heads are refused with the architecture
+        return parallel
+    rotated = int(d_head * share)
+    if rotated < 2 or rotated % 2:
+        raise RequestError(
+            f"rotary_pct={share} of its config.json rotates {rotated} of the {d_head} channels of a head: "
+            "it must be an even number above 0"
+        )
+    return {"rotary_share": rotated / d_head, **parallel}
 
 
 def _rotary_share(config: Mapping[str, Any], default: float) -> Any:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
-from aero_search.architecture import Architecture
+from aero_search.architecture import Architecture, Regularizer, canonical
 from aero_search.architecture.families import FACETS
+from aero_search.architecture.operations import NONE
 
 
 def misfits(own: Architecture, a: Architecture) -> Iterator[str]:
@@ -44,23 +46,40 @@ def misfits(own: Architecture, a: Architecture) -> Iterator[str]:
 def _public_changes(own: Architecture, a: Architecture) -> Iterator[str]:
     """Yield what would change the weights of layers that are public because everyone has them."""
     reason = f"model.public_layers={a.public_layers} keeps the first layers as they are"
+    # Settings without effect in the public layers are no difference.
+    (here, there) = (_public_part(one, a.public_layers) for one in (a, own))
     if a.n_layer != own.n_layer:
         yield f"{reason}, so leave model.n_layer={own.n_layer}"
     elif a.layers[: a.public_layers] != own.layers[: a.public_layers]:
         yield f"{reason}, and theirs are other operations"
     for field, asked, had in (
-        ("model.n_kv_head", a.kv_heads, own.kv_heads),
-        ("model.ffn_ratio", a.ffn_ratio, own.ffn_ratio),
-        ("model.gated", a.gated, own.gated),
-        ("ffn.rank", a.ffn_rank, own.ffn_rank),
-        ("attention.value_projection", a.attention.value_projection, own.attention.value_projection),
-        ("attention.shaped", a.attention.shaped, own.attention.shaped),
-        ("attention.softmax_heads", a.attention.softmax_heads, own.attention.softmax_heads),
-        ("attention.qk_norm", a.attention.qk_norm, own.attention.qk_norm),
-        ("stabilizer.kind", a.stabilizer.kind, own.stabilizer.kind),
+        ("model.n_kv_head", here.kv_heads, there.kv_heads),
+        ("model.ffn_ratio", here.ffn_ratio, there.ffn_ratio),
+        ("model.gated", here.gated, there.gated),
+        ("ffn.rank", here.ffn_rank, there.ffn_rank),
+        ("attention.value_projection", here.attention.value_projection, there.attention.value_projection),
+        ("attention.shaped", here.attention.shaped, there.attention.shaped),
+        ("attention.softmax_heads", here.attention.softmax_heads, there.attention.softmax_heads),
+        ("attention.qk_norm", here.attention.qk_norm, there.attention.qk_norm),
+        ("stabilizer.kind", here.stabilizer.kind, there.stabilizer.kind),
     ):
         if asked != had:
             yield f"{reason}, so leave {field}={had}"
+    if here.attention.temperature == "none" != there.attention.temperature:
+        # Each position's own temperature would become the mean of all.
+        yield f"{reason}, so leave attention.temperature={there.attention.temperature}"
+    if there.stabilizer.kind == "spectral_norm":
+        yield f"{reason}, which the checkpoint's stabilizer.kind=spectral_norm does not: take model.public_layers=0"
+    if a.final_norm == NONE != own.final_norm:
+        # What is left of it is a factor of the whole stream, the public part of it too.
+        yield f"{reason}, so leave norm.final={own.final_norm}"
+
+
+def _public_part(a: Architecture, layers: int) -> Architecture:
+    """The public layers alone, in canonical form."""
+    return canonical(
+        replace(a, layers=a.layers[:layers], public_layers=0, share_layers=1, regularizer=Regularizer())
+    )
 
 
 def unserved(own: Architecture, a: Architecture) -> Iterator[str]:

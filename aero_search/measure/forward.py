@@ -6,7 +6,6 @@ Shapes: one sequence; T positions, H heads, d channels of a head, V vocabulary e
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -16,9 +15,18 @@ from jax import Array
 from numpy.typing import NDArray
 
 from aero_search.architecture import Architecture
-from aero_search.cost.workload import sized
 from aero_search.measure.lowerings import lowering
-from aero_search.measure.program import LOGITS, TOKENS, Pass, Stage, carried, entry, public_stages, stages
+from aero_search.measure.program import (
+    LOGITS,
+    TOKENS,
+    Pass,
+    Stage,
+    carried,
+    entry,
+    in_the_clear,
+    public_stages,
+    stages,
+)
 
 StageFunction = Callable[..., Array | tuple[Array, ...]]
 
@@ -38,9 +46,7 @@ def client_value(
     program = public_stages(forward)
     if not program:
         return _tokens(forward, tokens_t[forward.cached :])
-    clear = replace(
-        forward, architecture=sized(forward.architecture, len(tokens_t)), lowerings=None, cached=0, last=False
-    )
+    clear = in_the_clear(forward, len(tokens_t))
     values: dict[str, Any] = {**weights, TOKENS: _tokens(clear, tokens_t)}
     values = _run(clear, program, values)
     return np.asarray(values[entry(forward)])[forward.cached :]

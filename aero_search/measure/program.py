@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from aero_search.architecture import Architecture, Layer
-from aero_search.architecture.cards import NormCard
+from aero_search.architecture.cards import Card, NormCard
 from aero_search.architecture.operations import ACTIVATIONS, ATTENTIONS, NORMS
 from aero_search.architecture.registry import refusal, require
 from aero_search.cost import Workload
@@ -32,8 +32,11 @@ ANSWERS_FILE = "answers"
 
 def runnable_lowerings() -> dict[str, tuple[str, ...]]:
     """By operation kind, the lowerings that can be run, the default first (`measure.lowerings` has them)."""
-    cards = (card for registry in (ATTENTIONS, ACTIVATIONS, NORMS) for card in registry.values())
-    return {card.operation: card.lowerings for card in cards if card.operation and card.lowerings}
+    return {card.operation: card.lowerings for card in _cards() if card.operation and card.lowerings}
+
+
+def _cards() -> Iterator[Card]:
+    return (card for registry in (ATTENTIONS, ACTIVATIONS, NORMS) for card in registry.values())
 
 
 def lowering_names(asked: Mapping[str, str]) -> dict[str, str]:
@@ -130,12 +133,16 @@ def stages(forward: Pass, step: int = 0) -> tuple[Stage, ...]:
 
 
 def public_stages(forward: Pass) -> tuple[Stage, ...]:
-    """Those that the client runs alone, in the clear, on all tokens so far; the last one writes `entry`.
-
-    They run whole functions, not what a protocol makes of them.
-    """
-    whole = replace(forward, lowerings=None, cached=0, last=False)
+    """Those that the client runs alone, in the clear, on all tokens so far; the last one writes `entry`."""
+    whole = in_the_clear(forward, forward.architecture.seq_len)
     return tuple(stage for stage in _stages(whole) if _is_public(forward, stage))
+
+
+def in_the_clear(forward: Pass, tokens: int) -> Pass:
+    """The same pass as the client runs it alone: over all tokens, with functions as they are."""
+    exact = {card.operation: card.exact for card in _cards() if card.operation and card.exact}
+    architecture = sized(forward.architecture, tokens)
+    return replace(forward, architecture=architecture, lowerings=exact, cached=0, last=False)
 
 
 def entry(forward: Pass) -> str:

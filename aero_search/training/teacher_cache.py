@@ -1,8 +1,9 @@
 """A teacher's logits, computed once for all candidates of a study and read from disk by every other.
 
-Which tokens a step sees is a function of corpus, length, batch and data seed alone (`data.windows`), the same for
-every candidate. So logits are kept by batch: blocks of `BLOCK` batches, each a file with a checksum, written
-under a lock by whichever worker comes first. A killed worker loses one block; a damaged block is computed again.
+Which tokens a step sees is a function of corpus, length, batch and the order's seed alone (`data.windows`), the
+same for every candidate. So logits are kept by batch: blocks of `BLOCK` batches, each a file with a checksum,
+written under a lock by whichever worker comes first. A killed worker loses one block; a damaged block is computed
+again.
 
 Of each position the TOP most likely tokens are kept with their log-probabilities at the distillation's temperature,
 and the mass of all others as one: 4 * TOP + 2 = 130 bytes a token.

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
 
-from aero_search.architecture import Architecture, canonical, notation, parse_notation
+from aero_search.architecture import Architecture, Layer, canonical, notation, parse_notation
 from aero_search.errors import RequestError
 from tests.architecture.strategies import architectures
 
@@ -74,3 +75,13 @@ def test_bad_names_are_told_in_a_sentence(proxy: Architecture, text: str, says: 
 def test_a_name_with_a_missing_term_is_refused(name: str, proxy: Architecture) -> None:
     with pytest.raises(RequestError, match=r"is not a term|a name begins with"):
         parse_notation(name, proxy)
+
+
+def test_facets_that_a_family_has_not_of_itself_are_named() -> None:
+    base = Architecture(n_head=2, d_model=32, seq_len=8, vocab_size=40, layers=(Layer(),))
+    own = replace(base, parallel_residual=True, rotary_share=0.5)
+    assert notation(own) == "SM + LN + G [rotary_share=0.5, parallel_residual=true]"
+    assert parse_notation(notation(own), base) == own
+    # Those of the base stay where a name says nothing of them.
+    assert parse_notation("SM + R", own).wiring == own.wiring
+    assert notation(replace(base, parallel_residual=False)) == "SM + LN + G"

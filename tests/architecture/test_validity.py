@@ -11,6 +11,7 @@ from aero_search.architecture import (
     Architecture,
     Attention,
     InvalidArchitectureError,
+    Layer,
     Regularizer,
     validate,
 )
@@ -43,3 +44,10 @@ def test_refusals_name_the_field_and_the_mend(proxy: Architecture, change: dict[
 
 def test_a_sound_architecture_comes_back_unchanged(proxy: Architecture) -> None:
     assert validate(proxy) is proxy
+
+
+@pytest.mark.parametrize("share", [1e-12, 0.4, 1.5, -0.5])
+def test_a_rotated_share_is_whole_pairs_of_channels(share: float) -> None:
+    a = Architecture(n_head=2, d_model=16, seq_len=8, vocab_size=40, layers=(Layer(),), rotary_share=share)
+    with pytest.raises(InvalidArchitectureError, match=r"^model.rotary_share="):
+        validate(a)

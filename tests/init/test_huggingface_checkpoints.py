@@ -98,6 +98,12 @@ def test_rotary_positions_reach_further_than_they_were_trained(tmp_path: Path) -
         ("gpt2", {"vocab_size": 200_000}, "model.vocab_size=200000"),
         ("neox", {"attention_bias": False}, "attention_bias=False"),
         ("neox", {"rope_parameters": None, "rotary_pct": 1.5}, "rotary_pct=1.5"),
+        (
+            "neox",
+            {"rope_parameters": None, "rotary_pct": 0.01},
+            "rotary_pct=0.01 of its config.json rotates 0 of",
+        ),
+        ("neox", {"num_attention_heads": 64}, "model.d_model=32"),
         ("llama", {"rope_parameters": None, "partial_rotary_factor": 0.5}, "partial_rotary_factor=0.5"),
         ("llama", {"attention_bias": True}, "attention_bias=True"),
         ("llama", {"head_dim": 16}, "head_dim=16"),

@@ -11,9 +11,11 @@ import torch
 from aero_search.api.training import train_request
 from aero_search.architecture import (
     Architecture,
+    Attention,
     InvalidArchitectureError,
     Layer,
     ModelShape,
+    Stabilizer,
     canonical,
     key,
     notation,
@@ -49,7 +51,8 @@ def test_the_client_s_layers_and_embeddings_are_no_secret_operations() -> None:
 
 
 def test_flops_are_the_network_s_whoever_runs_it() -> None:
-    assert flops(PUBLIC) == flops(MIXED)
+    assert replace(flops(PUBLIC), embedding_one_hot=flops(MIXED).embedding_one_hot) == flops(MIXED)
+    assert flops(PUBLIC).embedding_one_hot == 0
 
 
 @pytest.mark.parametrize("workload", [Workload(), Workload("chat", prompt=8, generate=4, logits="last")])
@@ -145,11 +148,43 @@ def test_no_scope_trains_public_weights(scope: str) -> None:
         (replace(MIXED, layers=MIXED.layers[:2], public_layers=1), "leave model.n_layer=3"),
         (replace(PUBLIC, ffn_rank=4), "leave ffn.rank=0"),
         (replace(PUBLIC, n_kv_head=2), "leave model.n_kv_head=4"),
+        (replace(PUBLIC, final_norm="none"), "leave norm.final=layernorm"),
     ],
 )
 def test_weights_that_everyone_has_are_not_changed(a: Architecture, said: str) -> None:
     assert any(said in problem for problem in misfits(ARCHITECTURE, a))
     assert not list(misfits(ARCHITECTURE, PUBLIC))
+
+
+def test_what_a_checkpoint_cannot_keep_is_refused() -> None:
+    tempered = replace(ARCHITECTURE, attention=Attention(temperature="learned"))
+    assert any("leave attention.temperature=learned" in said for said in misfits(tempered, PUBLIC))
+    assert not list(misfits(ARCHITECTURE, replace(PUBLIC, attention=tempered.attention)))
+    spectral = replace(ARCHITECTURE, stabilizer=Stabilizer("spectral_norm"))
+    assert any(
+        "spectral_norm does not" in said for said in misfits(spectral, replace(spectral, public_layers=1))
+    )
+
+
+def test_what_has_no_effect_in_public_layers_is_no_difference() -> None:
+    fused = Layer(ffn="fused", activation="identity")
+    own = replace(ARCHITECTURE, layers=(fused, Layer(), Layer()), ffn_ratio=2.0)
+    a = replace(own, layers=(fused,) * 3, public_layers=1)
+    assert not list(misfits(own, a))
+    assert not list(misfits(own, canonical(a)))
+
+
+def test_public_layers_take_the_checkpoint_s_place_before_anything_is_refused(
+    tmp_path: Path, tiny: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    said = [*tiny, "model.n_layer=4", "model.share_layers=2", "recipe.steps=2", "tracking=none"]
+    teacher = train_request(compose_request("train", {}, said)).folder
+    own = [o for o in tiny if not o.startswith("model.")] + [f"init.from={teacher}"]
+    a = compose_request("train", {}, [*own, "model.public_layers=2", "norm.layers=0"]).architecture
+    assert [layer.norm for layer in a.layers] == ["layernorm"] * 2 + ["none"] * 2
+    with pytest.raises(RequestError, match=r"must be from 0 to 3"):
+        _ = compose_request("train", {}, [*own, "model.public_layers=4"]).architecture
 
 
 def test_a_recovery_keeps_the_checkpoint_s_first_layers(

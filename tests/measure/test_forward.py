@@ -117,12 +117,14 @@ def test_every_attention(values, shaped, temperature, family) -> None:
 @pytest.mark.parametrize("family", ["gpt2", "pythia", "llama"])
 def test_layers_that_the_client_runs(family, public_layers) -> None:
     layers = (
-        Layer("layernorm", "relu"),
+        Layer("layernorm", "gelu"),
         Layer("rmsnorm", "relu", "fused"),
         Layer("none", "identity", "none"),
     )
     architecture = replace(tiny(family=family, d_model=32), layers=layers, public_layers=public_layers)
-    assert difference(far_from_the_start(build_model(architecture, seed=0))) < 1e-4
+    # In the clear a function is itself, whatever a protocol makes of it.
+    model = far_from_the_start(build_model(architecture, seed=0))
+    assert difference(model, {"gelu": "gelu_tanh"}) < 1e-4
 
 
 @pytest.mark.parametrize("softmax_heads", [0, 1])
