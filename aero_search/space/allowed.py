@@ -31,6 +31,10 @@ BASE = (
     "search.confirm",
 )
 
+# What is set without a dot and is no group.
+_SCALARS = ("offline",)
+# What Hydra reads as something else than a name.
+_LITERAL = re.compile(r"(?i:null|true|false|nan|[+-]?inf)|[+-]?[\d_.]+(e[+-]?\d+)?|\[.*\]", re.DOTALL)
 _NAME = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*", re.ASCII)
 _WORDS = r"[\w.+-]+(?: [\w.+-]+)*"
 _VALUE = re.compile(rf"{_WORDS}|\[\s*(?:{_WORDS}(?:\s*,\s*{_WORDS})*)?\s*\]", re.ASCII)
@@ -59,6 +63,11 @@ def check_setting(name: str, value: object, where: str, allowed: Sequence[str] =
     if isinstance(value, str) and not _VALUE.fullmatch(value):
         raise RequestError(
             f"{where} sets {name} to '{value}': a file may name words, numbers and lists such as [0,2] alone"
+        )
+    if "." not in name and name not in _SCALARS and (not isinstance(value, str) or _LITERAL.fullmatch(value)):
+        said = "" if value is None else f" to {value}"
+        raise RequestError(
+            f"{where} sets {name}{said}: it is a group, which takes the names of its options, as in conf/{name}/"
         )
 
 

@@ -112,6 +112,31 @@ def test_values_that_a_ladder_may_not_have(value: str) -> None:
         ladder(f"norm={value}")
 
 
+@pytest.mark.parametrize(
+    "entry",
+    [
+        {"choices": [None]},
+        {"choices": ["layernorm", True]},
+        {"choices": [3]},
+        {"choices": ["null"]},
+        {"choices": ["[layernorm,none]"]},
+        {"int": {"low": 0, "high": 1}},
+        {"real": {"low": 0.1, "high": 1.0}},
+    ],
+)
+def test_a_group_takes_the_names_of_options(entry: dict[str, Any], tmp_path: Path) -> None:
+    with pytest.raises(RequestError, match=r"parameters sets norm.*: it is a group, which takes the names"):
+        load_space(space(tmp_path, parameters={"norm": entry}), tmp_path, {"n_layer": 2})
+
+
+@pytest.mark.parametrize("value", ["null", "true", "3", "[layernorm,none]"])
+def test_a_group_of_a_base_or_a_ladder_does_too(value: str, tmp_path: Path) -> None:
+    with pytest.raises(RequestError, match=r"sets norm to .*: it is a group"):
+        space_base(space(tmp_path, base={"norm": value}), tmp_path)
+    with pytest.raises(RequestError, match="it is a group"):
+        ladder(f"norm={value}")
+
+
 def test_what_ships_is_allowed(tmp_path: Path) -> None:
     for path in search_spaces_dir().glob("*.yaml"):
         space_base(path.stem, search_spaces_dir())
@@ -122,7 +147,7 @@ def test_what_ships_is_allowed(tmp_path: Path) -> None:
             assert from_mapping(Ladder, said, "ladder").rows
     based = {
         "model": "llama_proxy", "ffn.layers": "[0, 2]", "stabilizer.targets": "qk+ffn", "recipe.lr": 1e-3,
-        "objective.constraints.latency_s.max": "30 s", "network": "wan", "model.gated": True, "variant": None,
+        "objective.constraints.latency_s.max": "30 s", "network": "wan", "model.gated": True, "variant": "sm_r",
         "search.n_trials": 3,
     }  # fmt: skip
     assert "objective.constraints.latency_s.max=30 s" in space_base(space(tmp_path, base=based), tmp_path)
