@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -12,12 +11,6 @@ from aero_search.plain_yaml import parse_yaml
 
 # A protocol of every operation is some 10 kB; a description of 1,000 layers is 100 kB.
 LARGEST_BYTES = 2_000_000
-
-
-def user_path(path: str | Path) -> Path:
-    """The path that a user names: `~` and `~USER` are homes, or as they stand where there is no such user."""
-    # pathlib raises a RuntimeError where there is no such user.
-    return Path(os.path.expanduser(path))  # noqa: PTH111
 
 
 def read_settings(path: Path) -> Mapping[str, Any]:

@@ -26,6 +26,7 @@ RANK = {
     "quantity": 0,
     "plain_yaml": 0,
     "user_files": 1,
+    "user_path": 0,
     "untrusted_files": 1,
     "console": 0,
     "printing": -1,

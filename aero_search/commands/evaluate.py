@@ -32,7 +32,7 @@ from aero_search.export.load import Bundle, load_bundle
 from aero_search.front.objective import Objective
 from aero_search.invocation import typed
 from aero_search.schema import to_mapping
-from aero_search.user_files import user_path
+from aero_search.user_path import user_path
 
 if TYPE_CHECKING:
     from aero_search.data import Corpus

@@ -12,7 +12,7 @@ from aero_search.config.request import Request
 from aero_search.data.corpus import Corpus
 from aero_search.export.load import Bundle
 from aero_search.schema import to_mapping
-from aero_search.user_files import user_path
+from aero_search.user_path import user_path
 
 
 @dataclass(frozen=True)

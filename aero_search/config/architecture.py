@@ -15,7 +15,7 @@ from aero_search.export.layout import ARCHITECTURE_FILE, LARGEST
 from aero_search.schema import beyond, from_mapping
 from aero_search.space.allowed import ARCHITECTURE_GROUPS
 from aero_search.untrusted_files import read_yaml
-from aero_search.user_files import user_path
+from aero_search.user_path import user_path
 
 T = TypeVar("T")
 LayerSet = str | int | float | tuple[int, ...]

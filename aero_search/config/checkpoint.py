@@ -23,7 +23,7 @@ from aero_search.invocation import install
 from aero_search.schema import from_mapping, to_mapping
 from aero_search.tracking import models
 from aero_search.tracking.spec import TrackingSpec
-from aero_search.user_files import user_path
+from aero_search.user_path import user_path
 
 # Beside studies, under output_dir: logits of teachers.
 TEACHERS = "teachers"

@@ -14,7 +14,7 @@ from aero_search.config.help_screen import read_entries
 from aero_search.config.paths import conf_dir, search_spaces_dir, user_conf_dir
 from aero_search.errors import RequestError, nearest
 from aero_search.invocation import NAME
-from aero_search.user_files import user_path
+from aero_search.user_path import user_path
 
 _BASH = """_aero_search() {
   local line="${COMP_LINE:0:COMP_POINT}" word IFS=$'\\n'

@@ -32,7 +32,7 @@ from aero_search.invocation import quoted
 from aero_search.passwords import masked
 from aero_search.printing import escape_logs, print_line
 from aero_search.untrusted_files import read_yaml
-from aero_search.user_files import user_path
+from aero_search.user_path import user_path
 
 # Hydra's own logs and folders are off: results have one place, under output_dir.
 _QUIET_HYDRA = (

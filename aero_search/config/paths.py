@@ -10,7 +10,7 @@ from aero_search.integrity import tell_if_open_to_all
 from aero_search.invocation import output_option as output_option
 from aero_search.report.diagnostics import can_write
 from aero_search.shipped import shipped
-from aero_search.user_files import user_path
+from aero_search.user_path import user_path
 
 
 def writable(output_dir: Path, setting: str = "output_dir") -> Path:

@@ -29,7 +29,7 @@ from aero_search.tracking.address import read_address as read_tracking_address
 from aero_search.tracking.spec import TrackingSpec
 from aero_search.training.compute import Compute
 from aero_search.training.recipe import Recipe
-from aero_search.user_files import user_path
+from aero_search.user_path import user_path
 from aero_search.workers.storage_address import read_address
 
 T = TypeVar("T")

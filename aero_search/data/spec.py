@@ -10,7 +10,7 @@ from typing import Annotated
 from aero_search.errors import RequestError
 from aero_search.plugins import Names, Options
 from aero_search.schema import OneOf
-from aero_search.user_files import user_path
+from aero_search.user_path import user_path
 
 CORPORA = Names(
     "aero_search.corpora", "python_source", "text_folder", "huggingface", "tokenized", "classification"

@@ -17,7 +17,8 @@ from aero_search.export.load import Bundle
 from aero_search.invocation import install
 from aero_search.schema import from_mapping
 from aero_search.training.recipe import Recipe
-from aero_search.user_files import read_settings, user_path
+from aero_search.user_files import read_settings
+from aero_search.user_path import user_path
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer

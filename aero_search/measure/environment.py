@@ -13,7 +13,7 @@ from pathlib import Path
 
 from aero_search.errors import RequestError
 from aero_search.invocation import install_mpc
-from aero_search.user_files import user_path
+from aero_search.user_path import user_path
 
 INSTALL = f"{install_mpc()}, or that of another environment with spu==0.9.5 and jax==0.4.34 under Python 3.11"
 _PROBE = """
