@@ -56,7 +56,7 @@ def test_every_training_is_its_own_and_starts_where_it_says(
     shutil.copyfile(corpus.tokenizer_path, teacher / "tokenizer.json")
     data = [override for override in tiny if override.startswith(("data", "model.vocab"))]
     found, common = recovery.jobs(tmp_path, teacher, data)
-    ways = len(recovery.STEPS) * len(recovery.WEIGHTS)
+    ways = len(recovery.WAYS)
     assert len({job.name for job in found}) == len(found) == 2 * (2 * ways + 2 + 1)
     assert len({job.candidate.identity for job in found}) == len(found)
     started = [job.candidate for job in found if job.candidate.recovery is not None]
