@@ -55,7 +55,24 @@ REPARAMETRIZATIONS = {"WeightNorm": "weight_norm", "SpectralNorm": "spectral_nor
 QK_NORM = "QKNorm"
 _GROUPS = {"attention": Attention, "stabilizer": Stabilizer, "regularizer": Regularizer}
 _PER_LAYER = tuple(f.name for f in fields(Layer))
-_PLAIN = ("final_norm", "gated", "ffn_ratio", "share_layers", "ffn_rank", "public_layers")
+
+
+@dataclass(frozen=True)
+class _Plain:
+    """What a name may say of the whole network, beside the groups."""
+
+    final_norm: Norm
+    gated: bool
+    ffn_ratio: float
+    share_layers: int
+    ffn_rank: int
+    public_layers: int
+    rotary_share: float
+    parallel_residual: bool
+    biases: bool
+
+
+_PLAIN = tuple(f.name for f in fields(_Plain))
 
 
 class NotationError(RequestError):
@@ -220,8 +237,7 @@ def _read_term(reading: _Reading, term: str, first: bool) -> None:
 def _flat(a: Architecture) -> dict[str, Any]:
     """Everything that a name may say, as `field: value` with one value a layer for per-layer fields."""
     flat: dict[str, Any] = {name: tuple(getattr(layer, name) for layer in a.layers) for name in _PER_LAYER}
-    flat |= {name: getattr(a, name) for name in _PLAIN}
-    flat |= {name: getattr(a.wiring, name) for name in FACETS}
+    flat |= {name: getattr(a.wiring if name in FACETS else a, name) for name in _PLAIN}
     for group, cls in _GROUPS.items():
         flat |= {f"{group}.{f.name}": getattr(getattr(a, group), f.name) for f in fields(cls)}
     return flat
@@ -265,33 +281,5 @@ def _with_fields(a: Architecture, rest: str) -> Architecture:
         group: from_mapping(cls, {f.name: values[f"{group}.{f.name}"] for f in fields(cls)}, group)
         for group, cls in _GROUPS.items()
     }
-    plain = from_mapping(_Plain, {name: values[name] for name in (*_PLAIN, *FACETS)})
-    return replace(
-        a,
-        layers=layers,
-        gated=plain.gated,
-        ffn_ratio=plain.ffn_ratio,
-        share_layers=plain.share_layers,
-        ffn_rank=plain.ffn_rank,
-        public_layers=plain.public_layers,
-        rotary_share=plain.rotary_share,
-        parallel_residual=plain.parallel_residual,
-        biases=plain.biases,
-        final_norm=plain.final_norm,
-        attention=groups["attention"],
-        stabilizer=groups["stabilizer"],
-        regularizer=groups["regularizer"],
-    )
-
-
-@dataclass(frozen=True)
-class _Plain:
-    final_norm: Norm
-    gated: bool
-    ffn_ratio: float
-    share_layers: int
-    ffn_rank: int
-    public_layers: int
-    rotary_share: float
-    parallel_residual: bool
-    biases: bool
+    plain = from_mapping(_Plain, {name: values[name] for name in _PLAIN})
+    return replace(a, layers=layers, **vars(plain), **groups)

@@ -134,6 +134,8 @@ def stages(forward: Pass, step: int = 0) -> tuple[Stage, ...]:
 
 def public_stages(forward: Pass) -> tuple[Stage, ...]:
     """Those that the client runs alone, in the clear, on all tokens so far; the last one writes `entry`."""
+    if not forward.architecture.public_layers:
+        return ()
     whole = in_the_clear(forward, forward.architecture.seq_len)
     return tuple(stage for stage in _stages(whole) if _is_public(forward, stage))
 
