@@ -2,7 +2,9 @@
 # pinned set. ARGS adds overrides: make search ARGS="search.n_trials=8 study.name=mine"
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
-PIP := $(BIN)/python -m pip install --quiet --constraint constraints.txt
+# What imports a module keeps its bytecode: pip would make that of ten times as many, which takes as long as the rest.
+LAZY := $(if $(PYTHONDONTWRITEBYTECODE),,--no-compile)
+PIP := $(BIN)/python -m pip install --quiet $(LAZY) --constraint constraints.txt
 
 .PHONY: search test test-long walk fuzz bench bench-quick mpc test-mpc test-ranges lint docs dist install lock locked sbom
 
@@ -82,8 +84,8 @@ locked: .venv-locked/installed
 
 .venv-locked/installed: requirements.lock
 	test -x .venv-locked/bin/python || $(PYTHON) -m venv .venv-locked
-	.venv-locked/bin/python -m pip install --quiet --require-hashes --no-deps --requirement requirements.lock
-	.venv-locked/bin/python -m pip install --quiet --no-deps --editable .
+	.venv-locked/bin/python -m pip install --quiet $(LAZY) --require-hashes --no-deps --requirement requirements.lock
+	.venv-locked/bin/python -m pip install --quiet $(LAZY) --no-deps --editable .
 	touch $@
 
 # What is installed in .venv, as a CycloneDX bill of materials.
@@ -95,7 +97,7 @@ sbom: .venv/installed .venv-release/installed
 # The tools of a release have an environment of their own, so that neither .venv nor its bill of materials holds them.
 .venv-release/installed: requirements-release.txt
 	test -x .venv-release/bin/python || $(PYTHON) -m venv .venv-release
-	.venv-release/bin/python -m pip install --quiet --requirement requirements-release.txt
+	.venv-release/bin/python -m pip install --quiet $(LAZY) --requirement requirements-release.txt
 	touch $@
 
 .venv/installed: pyproject.toml constraints.txt
@@ -116,7 +118,7 @@ sbom: .venv/installed .venv-release/installed
 	@echo "installing SPU and what it needs into .venv-mpc, once: some minutes ..."
 	@test -x .venv-mpc/bin/python || $(PYTHON) -m venv .venv-mpc
 	@grep -vE '^(numpy|pandas|pandas-stubs|ml_dtypes)==' constraints.txt | cat - constraints-mpc.txt > .venv-mpc/constraints.txt
-	@.venv-mpc/bin/python -m pip install --quiet --constraint .venv-mpc/constraints.txt \
+	@.venv-mpc/bin/python -m pip install --quiet $(LAZY) --constraint .venv-mpc/constraints.txt \
 		--editable '.[mpc]' pytest hypothesis
 	touch $@
 
@@ -125,6 +127,6 @@ sbom: .venv/installed .venv-release/installed
 	test -x $(@D)/bin/python || $(PYTHON) -m venv $(@D)
 	$(BIN)/python -c "import sysconfig; print('$(CURDIR)', sysconfig.get_path('purelib'), sep='\n')" \
 		> "$$($(@D)/bin/python -c "import sysconfig; print(sysconfig.get_path('purelib'))")/borrowed.pth"
-	$(@D)/bin/python -m pip install --quiet $(if $(findstring oldest,$@),--requirement constraints-oldest.txt,\
+	$(@D)/bin/python -m pip install --quiet $(LAZY) $(if $(findstring oldest,$@),--requirement constraints-oldest.txt,\
 		--upgrade --upgrade-strategy eager --editable '.[hf,onnx]')
 	touch $@

@@ -15,6 +15,7 @@ The contenders:
 - with entropy: the regularizer at every step of the same network; and transformers' GPT-2 with eager attention and
   the penalty head by head, which is how the AERO authors' stack does it.
 - Muon: our bare loop with recipe.optimizer=muon.
+- one product: our bare loop with queries, keys and values in one product.
 - two seeds: both in one stacked pass; tokens of both.
 - products alone: the matrix products of one step and nothing else.
 """
@@ -50,6 +51,7 @@ TOOL, BARE, NANOGPT, GPT2, TRAINER = "whole tool", "bare loop", "nanoGPT", "GPT2
 TOOL_ENTROPY, BARE_ENTROPY = "whole tool, with entropy", "bare loop, with entropy"
 EAGER = "eager GPT-2 with entropy"
 MUON, SEEDS, PRODUCTS = "bare loop, Muon", "bare loop, two seeds", "products alone"
+JOINED = "bare loop, one product"
 # Whom a contender is compared with, and the goal where there is one.
 PAIRS = (
     (TOOL, BARE, {"d=64": 0.97, "GPT-2 small": 0.99}),
@@ -60,6 +62,7 @@ PAIRS = (
     (TOOL_ENTROPY, BARE_ENTROPY, {}),
     (MUON, BARE, {"d=64": 1 / 1.08}),
     (SEEDS, BARE, {"d=64": 2 / 1.6}),
+    (JOINED, BARE, {}),
     (TOOL, PRODUCTS, {}),
 )
 PLAIN = (TOOL, BARE, NANOGPT, GPT2, TRAINER)
@@ -86,12 +89,12 @@ class Case:
 _PROXY = ("model=proxy", "recipe=proxy_adamw", "recipe.batch_size=16")
 _SMALL = ("model=gpt2_small", "recipe=proxy_adamw", "recipe.batch_size=4")
 FULL = (
-    Case("d=64", _PROXY, 12, 6, (*PLAIN, *ENTROPY, MUON, SEEDS, PRODUCTS)),
-    Case("d=128", (*_PROXY, "model.d_model=128"), 8, 2, (*PLAIN, *ENTROPY, MUON, PRODUCTS)),
-    Case("GPT-2 small", _SMALL, 5, 1, (*PLAIN, PRODUCTS)),
+    Case("d=64", _PROXY, 12, 6, (*PLAIN, *ENTROPY, MUON, JOINED, SEEDS, PRODUCTS)),
+    Case("d=128", (*_PROXY, "model.d_model=128"), 8, 2, (*PLAIN, *ENTROPY, MUON, JOINED, PRODUCTS)),
+    Case("GPT-2 small", _SMALL, 5, 1, (*PLAIN, JOINED, PRODUCTS)),
     Case("GPT-2 small, with entropy", _SMALL, 5, 1, ENTROPY),
 )
-QUICK = (Case("d=64", _PROXY, 8, 3, (*PLAIN, *ENTROPY, MUON, SEEDS, PRODUCTS)),)
+QUICK = (Case("d=64", _PROXY, 8, 3, (*PLAIN, *ENTROPY, MUON, JOINED, SEEDS, PRODUCTS)),)
 
 
 @dataclass(frozen=True)
@@ -153,6 +156,7 @@ def contender(name: str, case: Case, corpus: Corpus, folder: Path) -> Contender:
         GPT2: lambda: huggingface.make_step(sizes, ours.batches_of(request, corpus)),
         EAGER: lambda: huggingface.make_step(sizes, ours.batches_of(request, corpus), entropy=True),
         SEEDS: lambda: ours.make_stacked_step(request, corpus),
+        JOINED: lambda: ours.make_step(request, corpus, joined=True),
         PRODUCTS: lambda: ours.make_products(request),
     }
     return Loop(makers.get(name, lambda: ours.make_step(request, corpus))())

@@ -27,6 +27,7 @@ from aero_search.app.planning import check_limits, plan_search
 from aero_search.app.stages import StageCompose, asked_stages, stage_runner
 from aero_search.app.study import finish_study, make_runner, watch_study
 from aero_search.config.fast_compose import QuickCompose
+from aero_search.config.group_option import PlainOptions
 from aero_search.config.hydra_errors import composing
 from aero_search.config.hydra_main import read_request
 from aero_search.config.paths import search_spaces_dir
@@ -75,13 +76,18 @@ class Compose:
     @cached_property
     def _quick(self) -> QuickCompose:
         with composing():
-            bare = self._composed(())
+            composed = self._with_hydra(())
+            alone = PlainOptions(self.loader, composed, self.fixed)
+        bare = _without_hydra(composed)
+        plain = _plain(bare)
         base = read_request(bare, self.fixed)
 
         def groups(overrides: Sequence[str]) -> Mapping[str, Any]:
+            if not overrides:
+                return plain
             with composing():
-                plain = OmegaConf.to_container(self._composed(overrides) if overrides else bare)
-            return cast("Mapping[str, Any]", plain)  # a composed config is never a list
+                changed = alone(overrides[0]) if len(overrides) == 1 else None
+                return _plain(self._composed(overrides)) if changed is None else {**plain, **changed}
 
         def is_group(name: str) -> bool:
             return bool(self.loader.get_group_options(name))
@@ -94,7 +100,10 @@ class Compose:
         return {name: value for name, value in self.__dict__.items() if name != "_quick"}
 
     def _composed(self, overrides: Sequence[str]) -> DictConfig:
-        return _without_hydra(self.loader.load_sweep_config(self.master, [*self.fixed, *overrides]))
+        return _without_hydra(self._with_hydra(overrides))
+
+    def _with_hydra(self, overrides: Sequence[str]) -> DictConfig:
+        return self.loader.load_sweep_config(self.master, [*self.fixed, *overrides])
 
     def request(self, overrides: Sequence[str]) -> Request:
         """What the overrides ask for."""
@@ -321,6 +330,10 @@ def _varied(space: Space) -> set[str]:
 def _key(line: str) -> str:
     """What an override sets."""
     return line.lstrip("+~").partition("=")[0]
+
+
+def _plain(cfg: DictConfig) -> Mapping[str, Any]:
+    return cast("Mapping[str, Any]", OmegaConf.to_container(cfg))  # a composed config is never a list
 
 
 def _without_hydra(cfg: DictConfig) -> DictConfig:

@@ -52,7 +52,7 @@ _OPTION = re.compile(r"\w[\w.+-]*", re.ASCII)
 # As far as Hydra looks for `# @package`.
 _HEADER = 512
 # Groups whose files set fields of others, and which.
-_GLOBAL = ("variant", "experiment")
+GLOBAL = ("variant", "experiment")
 
 
 def _names(cls: Any) -> tuple[str, ...]:
@@ -146,12 +146,12 @@ def read_config(path: Path, group: str) -> tuple[dict[str, Any], str | None]:
     Raises:
         RequestError: it is not data that such a file may have; says which field.
     """
-    if group and group not in (*_FIELDS, *_GLOBAL):
+    if group and group not in (*_FIELDS, *GLOBAL):
         raise RequestError(
             f"{path} is in the group {group}, whose settings can run code: say them on the command line, or move "
             f"the file to your own folder {user_conf_dir()}"
             if group.startswith("hydra")
-            else f"{path} is in the group {group}: {nearest(group, [*_FIELDS, *_GLOBAL])}"
+            else f"{path} is in the group {group}: {nearest(group, [*_FIELDS, *GLOBAL])}"
         )
     text = read_text(path)
     parsed = settings_of(text, path)
@@ -226,7 +226,7 @@ def _check_defaults(defaults: object, group: str, path: Path) -> None:
             raise RequestError(f"{path}: defaults has the entry {str(entry)[:60]}: write GROUP: OPTION")
         inside = key == group or key.startswith(f"{group}/")
         allowed = _FIELDS if group in ("", "experiment") else _FIELDS[group] if group == "variant" else ()
-        if not (inside and (key in _FIELDS or key in ("", *_GLOBAL))) and key not in allowed:
+        if not (inside and (key in _FIELDS or key in ("", *GLOBAL))) and key not in allowed:
             raise RequestError(
                 f"{path}: defaults names {str(key)[:60]}, which such a file may not: say it on the command line"
             )
@@ -260,6 +260,6 @@ def _package(text: str, group: str, path: Path) -> str | None:
     except ValueError as problem:
         raise RequestError(f"{path}: {problem}") from problem
     package = header["package"]
-    if package is None or (package == "_global_" and group in ("", *_GLOBAL)):
+    if package is None or (package == "_global_" and group in ("", *GLOBAL)):
         return package
     raise RequestError(f"{path} moves to the package {package}: leave the line # @package out")

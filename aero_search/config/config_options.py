@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import TypeVar
 
-from hydra import compose
 from hydra.core.global_hydra import GlobalHydra
 from hydra.errors import HydraException
-from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
 from aero_search.architecture import Architecture, ModelShape
+from aero_search.config.group_option import group_option
 from aero_search.config.hydra_errors import sentence
 from aero_search.config.paths import conf_dir
 from aero_search.config.target import load_shape
@@ -30,12 +29,14 @@ _UNREADABLE = (AeroSearchError, HydraException, OmegaConfBaseException, YAMLErro
 
 def offered_protocols() -> dict[str, Protocol]:
     """Every option of the group `protocol`, the user's own among them; what cannot be read is left out."""
-    return _options("protocol", lambda name: from_mapping(Protocol, _composed("protocol", name), "protocol"))
+    return _options(
+        "protocol", lambda name: from_mapping(Protocol, group_option("protocol", name), "protocol")
+    )
 
 
 def offered_networks() -> dict[str, Network]:
     """Every option of the group `network` that is whole: `custom` waits for its numbers."""
-    return _options("network", lambda name: from_mapping(Network, _composed("network", name), "network"))
+    return _options("network", lambda name: from_mapping(Network, group_option("network", name), "network"))
 
 
 def offered_shapes(like: Architecture) -> list[ModelShape]:
@@ -54,8 +55,3 @@ def _options(group: str, read: Callable[[str], T]) -> dict[str, T]:
             if not (conf_dir() / group / f"{name}.yaml").is_file():
                 print_line(f"left out: {group}={name}, {sentence(problem, None)}", stderr=True)
     return found
-
-
-def _composed(group: str, name: str) -> Any:
-    cfg = compose("config", overrides=[f"{group}={name}"])[group]
-    return OmegaConf.to_container(cfg, resolve=True)

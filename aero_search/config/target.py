@@ -12,6 +12,7 @@ from omegaconf import OmegaConf
 
 from aero_search.architecture import ModelShape
 from aero_search.config.architecture import ModelGroup
+from aero_search.config.group_option import group_option
 from aero_search.config.paths import conf_dir
 from aero_search.errors import RequestError, nearest
 from aero_search.schema import from_mapping
@@ -39,9 +40,13 @@ def _load(name: str, field: str, overrides: Sequence[str]) -> ModelShape:
         raise RequestError(f"{field}={name} is not a model: {nearest(name, known)}")
     try:
         # Through the shared menu: composed alone, a group that begins with another draws a warning from Hydra.
-        group = compose("config", overrides=[f"model={name}", *overrides]).model
+        if overrides:
+            composed = compose("config", overrides=[f"model={name}", *overrides]).model
+            group = OmegaConf.to_container(composed, resolve=True)
+        else:
+            group = group_option("model", name)
     except MissingConfigException as problem:
         raise RequestError(f"{field}={name}: {problem}") from problem
-    model = from_mapping(ModelGroup, OmegaConf.to_container(group, resolve=True), f"model={name}")
+    model = from_mapping(ModelGroup, group, f"model={name}")
     sizes = {field.name: getattr(model, field.name) for field in fields(ModelShape) if field.name != "name"}
     return ModelShape(name=name, **sizes)

@@ -13,9 +13,10 @@ from numpy.typing import NDArray
 from aero_search.architecture import Architecture, key, notation
 from aero_search.cost import PARTS, PREFILL, Cost, Network, Protocol, Workload, estimate
 from aero_search.cost.workload import sized
+from aero_search.measure.lowering_names import lowering_names
 from aero_search.measure.mailbox import runtime_of
 from aero_search.measure.meter import Reading, sum_readings
-from aero_search.measure.program import Pass, Stage, lowering_names
+from aero_search.measure.program import Pass, Stage
 from aero_search.schema import to_mapping
 
 

@@ -12,13 +12,14 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from aero_search.architecture import Architecture, Layer
-from aero_search.architecture.cards import Card, NormCard
+from aero_search.architecture.cards import NormCard
 from aero_search.architecture.operations import ACTIVATIONS, ATTENTIONS, NORMS
 from aero_search.architecture.registry import refusal, require
 from aero_search.cost import Workload
 from aero_search.cost.inventory import Part
 from aero_search.cost.workload import sized
 from aero_search.errors import RequestError
+from aero_search.measure.lowering_names import exact_functions
 
 TOKENS = "tokens"
 """The client's input: one-hot (T, V), or token numbers (T,) where the vocabulary is compared."""
@@ -28,25 +29,6 @@ LOGITS_FILE = "logits"
 """What the client saves: the logits of every sequence, by `sequence_name`."""
 ANSWERS_FILE = "answers"
 """What the client saves of a query with an answer: its tokens, by `sequence_name`."""
-
-
-def runnable_lowerings() -> dict[str, tuple[str, ...]]:
-    """By operation kind, the lowerings that can be run, the default first (`measure.lowerings` has them)."""
-    return {card.operation: card.lowerings for card in _cards() if card.operation and card.lowerings}
-
-
-def _cards() -> Iterator[Card]:
-    return (card for registry in (ATTENTIONS, ACTIVATIONS, NORMS) for card in registry.values())
-
-
-def lowering_names(asked: Mapping[str, str]) -> dict[str, str]:
-    """What runs where a protocol asks for `asked`: our lowering of that name, else the kind's default."""
-    chosen = {
-        kind: asked[kind] if asked.get(kind) in names else names[0]
-        for kind, names in runnable_lowerings().items()
-    }
-    one_hot = {"one_hot": "equality"} if asked.get("one_hot") == "equality" else {}
-    return chosen | one_hot
 
 
 @dataclass(frozen=True)
@@ -142,9 +124,8 @@ def public_stages(forward: Pass) -> tuple[Stage, ...]:
 
 def in_the_clear(forward: Pass, tokens: int) -> Pass:
     """The same pass as the client runs it alone: over all tokens, with functions as they are."""
-    exact = {card.operation: card.exact for card in _cards() if card.operation and card.exact}
     architecture = sized(forward.architecture, tokens)
-    return replace(forward, architecture=architecture, lowerings=exact, cached=0, last=False)
+    return replace(forward, architecture=architecture, lowerings=exact_functions(), cached=0, last=False)
 
 
 def entry(forward: Pass) -> str:

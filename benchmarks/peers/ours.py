@@ -22,6 +22,7 @@ from aero_search.data.corpus import Corpus
 from aero_search.data.datamodule import Share, TrainBatches
 from aero_search.data.windows import TrainWindows
 from aero_search.model import build_model
+from aero_search.model.attention import Attention
 from aero_search.training.optimizer import build_optimizer, lr_factor
 from aero_search.training.result import CurvePoint
 
@@ -72,12 +73,49 @@ def batches_of(request: Request, corpus: Corpus) -> Iterator[Tensor]:
     return (batches[i] for i in range(len(batches)))
 
 
-def make_step(request: Request, corpus: Corpus) -> Callable[[], None]:
-    """One step of a bare loop a call: our model, loss, optimizer and schedule, without Lightning or tracking."""
+class _Together(nn.Module):
+    """Linears that read the same values, as one product: the first call makes all, the others hand theirs out."""
+
+    def __init__(self, linears: Sequence[nn.Linear]) -> None:
+        super().__init__()
+        self._linears = nn.ModuleList(linears)
+        self._made: list[Tensor] = []
+
+    def forward(self, x_btc: Tensor) -> Tensor:
+        linears = [linear for linear in self._linears if isinstance(linear, nn.Linear)]
+        biases = [linear.bias for linear in linears if linear.bias is not None]
+        bias = torch.cat(biases) if biases else None
+        product = nn.functional.linear(x_btc, torch.cat([linear.weight for linear in linears]), bias)
+        first, *self._made = product.split([linear.out_features for linear in linears], dim=-1)
+        return first
+
+    def next(self, _: Tensor) -> Tensor:
+        """What the next linear would return of the values of the last call."""
+        return self._made.pop(0)
+
+
+def join_projections(decoder: nn.Module) -> None:
+    """Let every attention make its queries, keys and values in one product; the parameters stay what they are."""
+    for attention in [module for module in decoder.modules() if isinstance(module, Attention)]:
+        assert attention.value is not None
+        together = _Together([attention.query, attention.key, attention.value])
+        for name, made in (("query", together), ("key", together.next), ("value", together.next)):
+            delattr(attention, name)
+            setattr(attention, name, made)
+
+
+def make_step(request: Request, corpus: Corpus, joined: bool = False) -> Callable[[], None]:
+    """One step of a bare loop a call: our model, loss, optimizer and schedule, without Lightning or tracking.
+
+    Args:
+        joined: queries, keys and values in one product.
+    """
     recipe, batches = request.recipe, batches_of(request, corpus)
     decoder = build_model(request.architecture, seed=recipe.seed, init_std=recipe.init_std)
     optimizer = build_optimizer(decoder, recipe)
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: lr_factor(step, recipe))
+    if joined:
+        join_projections(decoder)
 
     def step() -> None:
         batch_bt = next(batches)

@@ -76,6 +76,18 @@ def test_nanogpts_model_is_causal_and_starts_at_uniform_loss() -> None:
     assert not torch.allclose(before_btv[:, 5:], after_btv[:, 5:], atol=1e-3)
 
 
+def test_one_product_trains_the_same_numbers(tmp_path: Path) -> None:
+    architecture = ours.request_of(TINY, tmp_path, tmp_path).architecture
+    apart, joined = (build_model(architecture, seed=0) for _ in range(2))
+    found = dict(joined.named_parameters())
+    ours.join_projections(joined)
+    tokens_bt = torch.randint(40, (4, 9), generator=torch.Generator().manual_seed(0))
+    for decoder in (apart, joined):
+        decoder.loss(tokens_bt[:, :-1], tokens_bt[:, 1:]).total.backward()
+    for name, parameter in apart.named_parameters():
+        assert torch.allclose(found[name].grad, parameter.grad, atol=1e-6), name
+
+
 def test_two_stacked_seeds_train_as_one_by_one(tmp_path: Path) -> None:
     corpus = training.make_corpus(tmp_path / "corpus", 40)
     request = ours.request_of(TINY, tmp_path, corpus.folder)

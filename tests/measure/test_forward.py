@@ -12,7 +12,8 @@ import torch
 from aero_search.architecture import Architecture, Attention, Layer, Stabilizer, operations
 from aero_search.architecture.operations import ATTENTIONS
 from aero_search.config.paths import conf_dir
-from aero_search.measure.program import public_names, runnable_lowerings, weight_names
+from aero_search.measure.lowering_names import runnable_lowerings
+from aero_search.measure.program import public_names, weight_names
 from aero_search.model import Decoder, build_model, fold
 from tests.model.helpers import LENGTH, tiny
 from tests.model.test_folding import far_from_the_start

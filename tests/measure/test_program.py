@@ -12,15 +12,14 @@ from aero_search.architecture import Architecture, Attention, Layer
 from aero_search.architecture.operations import ATTENTIONS
 from aero_search.config.paths import conf_dir
 from aero_search.cost import Workload, inventory
+from aero_search.measure.lowering_names import lowering_names, runnable_lowerings
 from aero_search.measure.program import (
     LOGITS,
     Pass,
     carried,
     entry,
     last_uses,
-    lowering_names,
     passes,
-    runnable_lowerings,
     stages,
     weight_names,
 )
