@@ -1,4 +1,4 @@
-"""A cost with its unit, read strictly and written back: `2 GB`, `30 s`, `40 G`, `5000`."""
+"""A cost with its unit, read strictly and written back: `2 GB`, `30 s`, `40 G`, `5000`; a perplexity as text."""
 
 from __future__ import annotations
 
@@ -74,3 +74,8 @@ def _example(metric: str) -> str:
     return {"latency_s": "30 s", "communication_bytes": "2 GB", "flops": "40 G", "usd": "2 USD"}.get(
         metric, "5000"
     )
+
+
+def perplexity_text(value: float) -> str:
+    """`63.31`; in powers of ten from a million on, where a diverged network's may have hundreds of digits."""
+    return f"{value:.2f}" if value < 1e6 else f"{value:.1e}"

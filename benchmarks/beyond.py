@@ -7,7 +7,7 @@
 
 `read` runs each kind between two SPU parties and compares the bytes with the price; resumable.
 
-Every network is trained with Muon for 600 steps at three rates and with two seeds, and stands for its best rate.
+Every network is trained with the default recipe at three rates and with two seeds, and stands for its best rate.
 Rows that `benchmarks.recipes` trained with the same overrides are read from its results and not trained again.
 Prices are estimates of the same choices at GPT-2 small and 128 tokens.
 """

@@ -11,6 +11,7 @@ from aero_search.export.choice import Choice
 from aero_search.export.layout import OPTIONAL, REQUIRED, TARGET_FILE, TOKENIZER_FILE
 from aero_search.invocation import BARE
 from aero_search.markdown import code, code_block, plain
+from aero_search.quantity import perplexity_text
 from aero_search.training.result import Result
 
 ESTIMATED, MEASURED, COUNTED = "estimated", "measured", "counted"
@@ -93,7 +94,7 @@ def _figures(choice: Choice, result: Result) -> str:
     costs = choice.record.costs
     target = choice.pricing.target
     of = "" if target is None else f" of {target.name}"
-    perplexity = "none (diverged)" if result.perplexity is None else f"{result.perplexity:.2f}"
+    perplexity = "none (diverged)" if result.perplexity is None else perplexity_text(result.perplexity)
     loss = "none" if result.validation_loss is None else f"{result.validation_loss:.4f} nats a token"
     priced = f"{choice.pricing.protocol.name} on {choice.pricing.network.name}"
     rows = [
@@ -162,7 +163,7 @@ def _savings(choice: Choice) -> str:
         for metric in choice.front.baseline
     ]
     known = choice.front.baseline_perplexity
-    trained = "not trained in this study" if known is None else f"perplexity {known:.2f}"
+    trained = "not trained in this study" if known is None else f"perplexity {perplexity_text(known)}"
     return f"{', '.join(said)}; the baseline: {trained}"
 
 

@@ -29,6 +29,7 @@ from aero_search.markdown import code, plain
 from aero_search.model import FoldedDecoder
 from aero_search.model.elementwise import MODULES
 from aero_search.model.folding import FoldedNorm
+from aero_search.quantity import perplexity_text
 from aero_search.schema import to_mapping
 from aero_search.search.files import write_yaml
 from aero_search.training.result import Teacher, read_result
@@ -255,7 +256,7 @@ def _card(choice: Choice, written: Written, perplexity: float | None, teacher: T
         if teacher is None
         else f" Its training began from {plain(teacher.name)}, {code(teacher.fingerprint)}."
     )
-    reached = "none" if perplexity is None else f"{perplexity:.2f}"
+    reached = "none" if perplexity is None else perplexity_text(perplexity)
     return f"""---
 library_name: transformers
 pipeline_tag: text-generation

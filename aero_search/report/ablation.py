@@ -17,6 +17,7 @@ from aero_search.front.record import Record
 from aero_search.front.seed_scatter import TIE
 from aero_search.markdown import plain
 from aero_search.printing import visible
+from aero_search.quantity import perplexity_text
 from aero_search.report.table import Column, Sheet
 from aero_search.report.units import scale, times
 from aero_search.schema import to_mapping
@@ -279,9 +280,9 @@ def _perplexity(line: Line) -> str:
         values = line.perplexities
         if not values:
             return "diverged"
-        return f"{values[0]:.2f} ({len(line.runs) - len(values)} of {len(line.runs)} diverged)"
-    spread = f" ± {line.spread:.2f}" if line.spread is not None else ""
-    return f"{line.perplexity:.2f}{spread}"
+        return f"{perplexity_text(values[0])} ({len(line.runs) - len(values)} of {len(line.runs)} diverged)"
+    spread = f" ± {perplexity_text(line.spread)}" if line.spread is not None else ""
+    return f"{perplexity_text(line.perplexity)}{spread}"
 
 
 def _signed(percent: float | None) -> str:

@@ -21,6 +21,7 @@ from aero_search.report.units import (
     quality_text,
     readable,
     scale,
+    share_text,
     significant,
     times,
 )
@@ -261,14 +262,13 @@ def _change(front: Front, record: Record) -> str:
     change = front.change(record)
     if change is None:
         return "-"
-    half = 100 * (change.high - change.low) / 2
+    half = (change.high - change.low) / 2
     quality, known = front.objective.quality, front.baseline_value
     if front.reference.scale.worst is not None and known is not None:
         return "tie" if change.tied else quality_change(quality, front.value(record), known)
     if change.tied:
-        return f"tie ±{half:.1f}%"
-    digits = 1 if abs(change.share) < 0.9995 else 0
-    return f"{100 * change.share:+.{digits}f} ±{half:.{digits}f}%"
+        return f"tie ±{100 * half:.1f}%"
+    return share_text(change.share, half)
 
 
 def _means(front: Front) -> str:

@@ -19,6 +19,7 @@ from rich.table import Table
 from rich.text import Text
 
 from aero_search.console import Console
+from aero_search.quantity import perplexity_text
 from aero_search.report.front import KNEE
 from aero_search.report.units import compact, duration, quality_name, quality_text, readable, times
 from aero_search.waiting import doing
@@ -227,7 +228,7 @@ def outcome(record: Record) -> str:
     if record.perplexity is None:
         return f"{record.label}  {record.reason or record.state}"
     cost = next(iter(record.costs), None)
-    parts = [f"perplexity {record.perplexity:.2f}"]
+    parts = [f"perplexity {perplexity_text(record.perplexity)}"]
     parts += [] if record.accuracy is None else [f"accuracy {quality_text('accuracy', record.accuracy)}"]
     parts += [readable(cost, record.costs[cost])] if cost else []
     parts += [duration(record.seconds)] if record.seconds is not None else []
@@ -285,7 +286,7 @@ def _running(snapshot: Snapshot) -> RenderableType:
             _name(progress.notation),
             f"step {progress.step:,}/{progress.steps:,}",
             "" if progress.loss is None else f"loss {progress.loss:.3f}",
-            "" if progress.perplexity is None else f"ppl {progress.perplexity:.1f}",
+            "" if progress.perplexity is None else f"ppl {perplexity_text(progress.perplexity)}",
         )
     return grid
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from aero_search.quantity import perplexity_text
 from aero_search.report.table import Column, Sheet
 from aero_search.search.stages.foreseen import StagedNetwork
 
@@ -23,11 +24,11 @@ def stages_table(networks: Sequence[StagedNetwork], names: Sequence[str]) -> She
 
 
 def _perplexity(value: float | None) -> str:
-    return "-" if value is None else f"{value:.2f}"
+    return "-" if value is None else perplexity_text(value)
 
 
 def _foreseen(network: StagedNetwork) -> str:
     if network.foreseen is None:
         return ""
     value, low, high = network.foreseen
-    return f"{value:.2f} ({low:.2f}-{high:.2f})"
+    return f"{perplexity_text(value)} ({perplexity_text(low)}-{perplexity_text(high)})"

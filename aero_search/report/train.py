@@ -9,6 +9,7 @@ from types import TracebackType
 from rich.progress import BarColumn, MofNCompleteColumn, TimeRemainingColumn
 
 from aero_search.console import Console, make_console, progress_bars
+from aero_search.quantity import perplexity_text
 from aero_search.report.table import sheet
 from aero_search.report.train_plain import closing_lines, result_rows, validation_line
 from aero_search.training.result import CurvePoint, Result
@@ -48,7 +49,7 @@ class TrainingView:
         self._bar.update(self._task, completed=step)
 
     def validated(self, point: CurvePoint, entropy: list[list[float]]) -> None:
-        note = f"perplexity {point.perplexity:.2f}"
+        note = f"perplexity {perplexity_text(point.perplexity)}"
         self._bar.update(self._task, completed=point.step, note=note)
         if not self._console.is_terminal:
             self._console.print(validation_line(point, self._steps))

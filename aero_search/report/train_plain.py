@@ -8,6 +8,7 @@ from types import TracebackType
 
 from aero_search.invocation import typed
 from aero_search.printing import print_line
+from aero_search.quantity import perplexity_text
 from aero_search.report.units import readable
 from aero_search.training.result import CurvePoint, Result
 from aero_search.waiting import doing
@@ -49,7 +50,7 @@ class TrainingView:
 
 def validation_line(point: CurvePoint, steps: int) -> str:
     """One validation of a training of `steps`."""
-    return f"step {point.step:,} of {steps:,}: perplexity {point.perplexity:.2f}"
+    return f"step {point.step:,} of {steps:,}: perplexity {perplexity_text(point.perplexity)}"
 
 
 def result_rows(result: Result, costs: Mapping[str, float], priced_at: str = "") -> Iterator[tuple[str, str]]:
@@ -58,7 +59,7 @@ def result_rows(result: Result, costs: Mapping[str, float], priced_at: str = "")
     Args:
         priced_at: the model that the costs belong to; empty where it is the trained one.
     """
-    yield "perplexity (held out)", "none" if result.perplexity is None else f"{result.perplexity:.2f}"
+    yield "perplexity (held out)", "none" if result.perplexity is None else perplexity_text(result.perplexity)
     if result.accuracy is not None:
         yield "accuracy (next token)", f"{result.accuracy:.1%}"
     if result.bits_per_byte is not None:

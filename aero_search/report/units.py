@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from aero_search.quantity import UNITS
+from aero_search.quantity import UNITS, perplexity_text
 
 # metric: its name in a heading.
 _NAMES = {
@@ -50,6 +50,10 @@ class Scale:
         return f"{self.text(value)} {self.unit}".rstrip()
 
 
+# As a share: what is larger has lost its numbers.
+LARGEST_SHARE = 1e4
+
+
 def scale(metric: str, values: Iterable[float]) -> Scale:
     """The unit in which the largest of `values` has one to three digits before its point.
 
@@ -77,22 +81,36 @@ def quality_text(quality: str, value: float | None) -> str:
     """A quality's value: `63.31`, `1.204`, `38.4%`."""
     if value is None:
         return "-"
-    return {"accuracy": f"{100 * value:.1f}%", "bits_per_byte": f"{value:.3f}"}.get(quality, f"{value:.2f}")
+    return {"accuracy": f"{100 * value:.1f}%", "bits_per_byte": f"{value:.3f}"}.get(
+        quality, perplexity_text(value)
+    )
 
 
 def quality_step(quality: str, change: float) -> str:
     """A change of a quality with its unit: `+0.80 perplexity`, `-1.2 points of accuracy`."""
     if quality == "accuracy":
         return f"{100 * change:+.1f} points of accuracy"
-    return f"{change:+.3f} bits per byte" if quality == "bits_per_byte" else f"{change:+.2f} {quality}"
+    return f"{change:+.3f} bits per byte" if quality == "bits_per_byte" else f"{_signed(change)} {quality}"
 
 
 def quality_change(quality: str, value: float, known: float) -> str:
     """Against a known value: relative in percent, of an accuracy in points."""
     if quality == "accuracy":
         return f"{100 * (value - known):+.1f} points"
-    share = value / known - 1
-    return f"{100 * share:+.1f}%" if abs(share) < 0.9995 else f"{100 * share:+.0f}%"
+    return share_text(value / known - 1)
+
+
+def share_text(share: float, half: float | None = None) -> str:
+    """A relative change in percent, with half of its interval if there is one; a factor from `LARGEST_SHARE` on."""
+    if share >= LARGEST_SHARE:
+        return f"{1 + share:.0e} times"
+    digits = 1 if abs(share) < 0.9995 else 0
+    around = "" if half is None else f" ±{100 * half:.{digits}f}"
+    return f"{100 * share:+.{digits}f}{around}%"
+
+
+def _signed(change: float) -> str:
+    return ("+" if change >= 0 else "-") + perplexity_text(abs(change))
 
 
 def significant(value: float) -> str:

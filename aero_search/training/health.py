@@ -16,6 +16,9 @@ from aero_search.data.corpus import Corpus, open_tokens
 PLATEAU_SHARE = 0.95
 # Sound models leave the plateau before this share of their steps; one that has not is stopped there.
 PLATEAU_FROM = 0.5
+# Of the unigram loss: held-out text that is told so much worse than by token frequencies is no plateau. It happens
+# where the running statistics of a norm have left those of the batches.
+LOST_SHARE = 2.0
 # Below this unigram perplexity nothing is a plateau: sound classifiers of two hard classes end as near to it.
 PLATEAU_LEAST = 16.0
 
@@ -108,9 +111,11 @@ def judge_validation(
     """
     if not math.isfinite(perplexity):
         return "diverged", f"diverged at step {step:,} of {steps:,}"
-    if step >= PLATEAU_FROM * steps and on_plateau(perplexity, unigram_perplexity):
-        return "plateau", f"still at the unigram loss at step {step:,} of {steps:,}"
-    return None
+    if step < PLATEAU_FROM * steps or not on_plateau(perplexity, unigram_perplexity):
+        return None
+    if math.log(perplexity) > LOST_SHARE * math.log(unigram_perplexity):
+        return "diverged", f"diverged by step {step:,} of {steps:,}"
+    return "plateau", f"still at the unigram loss at step {step:,} of {steps:,}"
 
 
 def on_plateau(perplexity: float, unigram_perplexity: float) -> bool:

@@ -79,7 +79,7 @@ class Result:
         key: the architecture's key.
         notation: its name in the paper's notation.
         verdict: `finished`; `plateau`: never left the unigram loss; `stopped`: at a rung, where its checkpoint
-            waits to go on; `diverged`: the loss is no number.
+            waits to go on; `diverged`: the loss is no number, or far above that of token frequencies.
         reason: the verdict in words, with step, learning rate and layer where known.
         perplexity: on the held-out split after the last step that was trained; None when diverged.
         curve: one point a validation.

@@ -300,12 +300,30 @@ def test_a_training_and_the_rungs_of_its_search_give_one_verdict(step: int, loss
     trainer: Any = SimpleNamespace(global_step=step, should_stop=False, world_size=1)
     watch = Watch(module, Unigram(5.0, 0.1), ())
     watch.on_validation_end(trainer, module)
-    curve = tuple((point.step, point.perplexity) for point in watch.curve)
+    curve = ((step, perplexity(loss)),)
     decision = decide(RungsSpec("none"), LearningCurve(0, (1.0,), 20, curve), [], perplexity(5.0))
     told = "finished" if decision.verdict == "go on" else decision.verdict
-    assert (watch.verdict, watch.reason) == (told, decision.reason)
+    assert watch.verdict == told
+    late = "diverged" if loss == 800.0 else "plateau"
     if loss in (3.0, 5.0, 800.0):
-        assert watch.verdict == ("plateau" if step >= 10 and loss > 3.0 else "finished")
+        assert watch.verdict == (late if step >= 10 and loss > 3.0 else "finished")
+    # What is told of numbers that are lost names layer and rate as well.
+    assert (
+        watch.reason.startswith("diverged at step") if told == "diverged" else watch.reason == decision.reason
+    )
+    assert len(watch.curve) == (0 if told == "diverged" else 1)
+
+
+def test_far_worse_than_token_frequencies_is_no_plateau() -> None:
+    """As where the running statistics of a norm leave those of the batches: the numbers are lost."""
+    assert judge_validation(10, 20, 401.0**2, 400.0) == ("diverged", "diverged by step 10 of 20")
+    assert judge_validation(10, 20, 399.0**2, 400.0) == (
+        "plateau",
+        "still at the unigram loss at step 10 of 20",
+    )
+    assert judge_validation(9, 20, 401.0**2, 400.0) is None
+    # A sound classifier of two classes may be sure of itself and wrong.
+    assert judge_validation(20, 20, 50.0, 2.0) is None
 
 
 @pytest.mark.parametrize("loss", [math.nan, math.inf])

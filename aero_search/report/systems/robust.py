@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from aero_search.front.robust import Robustness
 from aero_search.report.table import sheet
+from aero_search.report.units import quality_text
 
 if TYPE_CHECKING:
     from rich.console import Group
@@ -22,7 +23,7 @@ def robust_report(study: str, found: Robustness) -> Group:
         rows.append(
             (
                 standing.record.label,
-                f"{standing.record.perplexity:.2f}",
+                quality_text("perplexity", standing.record.perplexity),
                 f"{standing.fronts} of {len(found.systems)}",
                 str(unable) if unable else "",
                 f"{standing.regret[standing.worst]:.1%}",

@@ -46,7 +46,7 @@ aero.digits = (value) => {
 
 aero.readable = (metric, value) => {
   if (value === null || value === undefined) return "–";
-  if (metric === "perplexity") return value.toFixed(2);
+  if (metric === "perplexity") return value < 1e6 ? value.toFixed(2) : value.toExponential(1);
   if (metric === "bits_per_byte") return value.toFixed(3);
   if (metric === "accuracy") return `${(100 * value).toFixed(1)}%`;
   const unit = aero.unit(metric, [value]);
@@ -58,7 +58,7 @@ aero.times = (factor) => {
   return `${factor >= 9.95 ? factor.toFixed(0) : factor >= 0.995 ? factor.toFixed(1) : factor.toPrecision(2)}x`;
 };
 
-aero.percent = (share) => `${share >= 0 ? "+" : "−"}${Math.abs(100 * share).toFixed(Math.abs(share) < 0.9995 ? 1 : 0)}%`;
+aero.percent = (share) => share >= 1e4 ? `${(1 + share).toExponential(0)} times` : `${share >= 0 ? "+" : "−"}${Math.abs(100 * share).toFixed(Math.abs(share) < 0.9995 ? 1 : 0)}%`;
 
 // Against a known value of the study's quality: in percent, of an accuracy in points.
 aero.gap = (value, known) => {
